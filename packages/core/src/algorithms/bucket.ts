@@ -1,0 +1,151 @@
+import { Decision, type DecisionSource } from '../decision.ts'
+import { durationMs, LONGEST_DURATION } from '../duration.ts'
+import { ConfigError, show } from '../errors.ts'
+import { type Algorithm, type AlgorithmName, checkCount, type Numbers } from './algorithm.ts'
+import { mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
+
+/**
+ * What is used of a bucket at a moment: `used` − `drained` ÷ `per`, exactly. It may be more than the capacity
+ * (debt). Written down as: a = at, b = used, c = drained.
+ */
+export class BucketState {
+  /** The moment, in milliseconds. */
+  at = 0
+  /** Whole tokens used. */
+  used = 0
+  /** What has drained of the last token, in units of 1/per; below `per`. */
+  drained = 0
+}
+
+/** Token and leaky bucket keep the same account; the leaky one also says how long to wait. */
+export class Bucket implements Algorithm<BucketState> {
+  readonly lateSlices = 1
+  readonly parameters: readonly number[]
+  readonly window: number
+
+  constructor(
+    readonly algorithm: AlgorithmName,
+    readonly limit: number,
+    /** Tokens that drain in `per` milliseconds. */
+    private readonly rate: number,
+    private readonly per: number,
+    private readonly paced: boolean,
+  ) {
+    this.window = mulDivUp(limit, per, rate)
+    this.parameters = [limit, this.window, rate, per]
+  }
+
+  create(): BucketState {
+    return new BucketState()
+  }
+
+  private drain(state: BucketState, now: number): void {
+    const elapsed = now - state.at
+    if (elapsed <= 0) return
+    state.at = now
+    if (state.used === 0) return
+    const whole = mulDiv(this.rate, elapsed, this.per)
+    const part = mulMod(this.rate, elapsed, this.per) + state.drained
+    const carry = part >= this.per ? 1 : 0
+    state.used -= whole + carry
+    state.drained = part - carry * this.per
+    if (state.used <= 0) {
+      state.used = 0
+      state.drained = 0
+    }
+  }
+
+  /** Milliseconds until no more than `used` − `tokens` are used. */
+  private timeToDrain(state: BucketState, tokens: number): number {
+    if (tokens <= 0) return 0
+    if (state.drained === 0) return mulDivUp(tokens, this.per, this.rate)
+    // ⌈(tokens·per − drained) ÷ rate⌉, whose product may pass 2^53
+    const whole = mulDiv(tokens, this.per, this.rate)
+    const rest = mulMod(tokens, this.per, this.rate) - state.drained
+    return whole + Math.ceil(rest / this.rate)
+  }
+
+  take(state: BucketState, now: number, cost: number, source: DecisionSource, consume: boolean): Decision {
+    this.drain(state, now)
+    const behind = state.at - now
+    const left = this.limit - state.used
+    if (cost <= left) {
+      const delay = this.paced ? behind + this.timeToDrain(state, state.used) : 0
+      const reset = behind + this.timeToDrain(state, state.used + cost)
+      if (consume) state.used += cost
+      return new Decision(true, this.limit, left - cost, 0, reset, delay, source)
+    }
+    const remaining = Math.max(0, left)
+    const reset = state.used > 0 ? behind + this.timeToDrain(state, state.used) : 0
+    if (cost > this.limit)
+      return new Decision(false, this.limit, remaining, Infinity, reset, 0, source, 'cost')
+    const retry = behind + this.timeToDrain(state, cost - left)
+    return new Decision(false, this.limit, remaining, retry, reset, 0, source, 'limit')
+  }
+
+  settle(state: BucketState, now: number, _behind: number, cost: number): void {
+    this.drain(state, now)
+    state.used += cost
+  }
+
+  refund(state: BucketState, now: number, _behind: number, cost: number): number {
+    this.drain(state, now)
+    const back = Math.min(cost, state.used)
+    state.used -= back
+    if (state.used === 0) state.drained = 0
+    return back
+  }
+
+  usage(state: BucketState, now: number): number {
+    this.drain(state, now)
+    return state.used
+  }
+
+  endsAt(state: BucketState): number {
+    return state.at + this.timeToDrain(state, state.used)
+  }
+
+  save(state: BucketState, numbers: Numbers): void {
+    numbers.a = state.at
+    numbers.b = state.used
+    numbers.c = state.drained
+  }
+
+  load(state: BucketState, numbers: Numbers): void {
+    state.at = numbers.a
+    state.used = numbers.b
+    state.drained = numbers.c
+  }
+
+  share(nodes: number): Bucket {
+    const limit = Math.max(1, Math.floor(this.limit / nodes))
+    const per = this.per * nodes
+    if (per <= LONGEST_DURATION) return new Bucket(this.algorithm, limit, this.rate, per, this.paced)
+    // so long a time is beyond the arithmetic: fewer tokens in the longest instead
+    const rate = Math.ceil(this.rate * (LONGEST_DURATION / per))
+    return new Bucket(this.algorithm, limit, rate, LONGEST_DURATION, this.paced)
+  }
+}
+
+/**
+ * Validates a bucket's numbers.
+ *
+ * @throws ConfigError `ERR_LIMIT` or `ERR_DURATION`
+ */
+export function bucket(
+  algorithm: AlgorithmName,
+  numbers: { capacity: number; rate: number; per: number | string },
+  names: { call: string; rate: string },
+): Bucket {
+  const { capacity, rate } = numbers
+  checkCount(capacity, `${names.call}: capacity`)
+  checkCount(rate, `${names.call}: ${names.rate}`)
+  const per = durationMs(numbers.per, `${names.call}: per`)
+  if (mulDivUp(capacity, per, rate) > LONGEST_DURATION) {
+    throw new ConfigError(
+      'ERR_LIMIT',
+      `${names.call}: a capacity of ${show(capacity)} at ${show(rate)} per ${show(numbers.per)} takes over 730 days to drain: lower the capacity or raise ${names.rate}`,
+    )
+  }
+  return new Bucket(algorithm, capacity, rate, per, algorithm === 'leaky-bucket')
+}
