@@ -612,8 +612,10 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
           const cost = Math.max(1, Math.floor((spec.limit * percent) / 100))
           const decision = key.take(now, cost)
           expectWholeWaits(decision)
-          // Within a window a sliding window weighs by the earlier time, which is the stricter.
-          if (algorithm !== 'sliding-window') expect(decision.allowed).toBe(reference.allows(latest, cost))
+          // Within the latest window, a sliding window weighs the one before by the earlier time: the stricter.
+          const begin = latest - (latest % window)
+          const counted = algorithm === 'sliding-window' ? Math.max(now, begin) : latest
+          expect(decision.allowed).toBe(reference.allows(counted, cost))
           if (decision.allowed) {
             expect(reference.allows(latest, cost)).toBe(true)
             reference.admit(latest, cost)
@@ -716,6 +718,24 @@ describe.each<AlgorithmName>(['token-bucket', 'leaky-bucket'])('%s', (algorithm)
         numRuns: RUNS,
         examples: [[{ algorithm, limit: 100, window: '365d', rate: 1_000_000 }, 10]],
       },
+    )
+  })
+
+  test('waits are exact where a count times a time passes 2^53', () => {
+    const large = fc.integer({ min: 2 ** 30, max: LARGEST_COUNT })
+    fc.assert(
+      fc.property(large, large, fc.integer({ min: 2, max: 9 }), fc.nat(8), (limit, rate, each, after) => {
+        // a token drains in `each` milliseconds
+        const key = new Key({ algorithm, limit, window: rate * each, rate })
+        key.take(0, limit)
+        const now = Math.min(after, each - 1)
+        expect(key.peek(now, limit)).toMatchObject({
+          retryAfterMs: limit * each - now,
+          resetAfterMs: limit * each - now,
+        })
+        expect(key.peek(now, 1).retryAfterMs).toBe(each - now)
+      }),
+      { numRuns: RUNS },
     )
   })
 

@@ -21,7 +21,11 @@ function integers(least: number, bits: number): fc.Arbitrary<number> {
 const operands = fc.tuple(integers(0, 53), integers(0, 36), integers(1, 36))
 /** A count times a time: what the algorithms ask for most. */
 const counts = fc.tuple(integers(0, 31), integers(0, 36), integers(1, 36))
-const either = fc.oneof(operands, counts)
+/** Products that are near a multiple of the divisor, where a rounded product would give another quotient. */
+const nearMultiples = fc
+  .tuple(integers(1, 53), integers(2, 35), fc.constantFrom(-1, 0, 0, 1))
+  .map(([a, c, offset]): [number, number, number] => [a, c + offset, c])
+const either = fc.oneof(operands, counts, nearMultiples)
 
 test('the remainder of a product is exact', () => {
   fc.assert(
