@@ -1,0 +1,82 @@
+import type { Decision, DecisionSource } from '../decision.ts'
+import { ConfigError, show } from '../errors.ts'
+import { LARGEST_COUNT } from './arithmetic.ts'
+
+/** The five algorithms, by their folder's name. */
+export type AlgorithmName =
+  | 'fixed-window'
+  | 'sliding-window'
+  | 'sliding-log'
+  | 'token-bucket'
+  | 'leaky-bucket'
+
+/** How much is allowed: an algorithm with its numbers. Made by `fixedWindow(…)` and its like. */
+export interface Limit {
+  readonly algorithm: AlgorithmName
+  /** The most that can be admitted at once: the limit of a window, the capacity of a bucket. */
+  readonly limit: number
+  /** Milliseconds: the window, or the time a full bucket takes to drain. */
+  readonly window: number
+}
+
+/** A log that is written down carries at most this many entries; neighbours are merged at the later one's time. */
+export const MOST_ENTRIES = 256
+
+/**
+ * The state of a key in four numbers, whose meaning is the algorithm's, as it travels and as Redis keeps it.
+ * A sliding log adds its entries, as time, cost, time, cost….
+ */
+export class Numbers {
+  a = 0
+  b = 0
+  c = 0
+  d = 0
+  entries: number[] | undefined = undefined
+}
+
+/**
+ * The TypeScript half of an algorithm. Its state is a plain mutable object; times are the store's, in
+ * whole milliseconds since the Unix epoch; costs are positive integers. A time before one seen earlier
+ * counts as that one: a key's window never goes back.
+ *
+ * `take` tests, then consumes. `settle` records what a node has already admitted, also past the limit.
+ */
+export interface Algorithm<S = unknown> extends Limit {
+  /** How many slices (of `window` ms) back an admission still counts: 0 or 1. */
+  readonly lateSlices: 0 | 1
+  /** What the Lua half needs to know. */
+  readonly parameters: readonly number[]
+  /** The state of a key never seen. */
+  create(): S
+  /** Admits the cost if the limit allows it; a refused one takes nothing. With `consume` false, nothing is taken either way. */
+  take(state: S, now: number, cost: number, source: DecisionSource, consume: boolean): Decision
+  /** Records a cost admitted elsewhere, in this slice or (`behind` 1) the one before; `entries` are a log's. */
+  settle(state: S, now: number, behind: number, cost: number, entries?: readonly number[]): void
+  /** Gives cost back, clamped at zero usage; returns how much that was. */
+  refund(state: S, now: number, behind: number, cost: number): number
+  /** What is in use, as the design defines usage, rounded up. */
+  usage(state: S, now: number): number
+  /** The moment from which the state is as good as none. */
+  endsAt(state: S): number
+  /** Writes the state down. */
+  save(state: S, numbers: Numbers): void
+  /** Overwrites the state with one that was written down. */
+  load(state: S, numbers: Numbers): void
+  /** The same limit for one of `nodes` nodes that can't ask each other. */
+  share(nodes: number): Algorithm<S>
+}
+
+/** @throws ConfigError `ERR_LIMIT` where the count is not an integer from 1 to 2^31 − 1 */
+export function checkCount(count: unknown, what: string): asserts count is number {
+  if (Number.isInteger(count) && (count as number) >= 1 && (count as number) <= LARGEST_COUNT) return
+  throw new ConfigError('ERR_LIMIT', `${what} is ${show(count)}: give an integer from 1 to ${LARGEST_COUNT}`)
+}
+
+/** @throws ConfigError `ERR_LIMIT` where a limit was called without an options object */
+export function checkNumbers(numbers: unknown, call: string): void {
+  if (typeof numbers === 'object' && numbers !== null) return
+  throw new ConfigError(
+    'ERR_LIMIT',
+    `${call.slice(0, call.indexOf('('))} was given ${show(numbers)}: write ${call}`,
+  )
+}

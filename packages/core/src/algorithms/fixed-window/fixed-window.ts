@@ -1,0 +1,116 @@
+import { Decision, type DecisionSource } from '../../decision.ts'
+import { type Duration, durationMs } from '../../duration.ts'
+import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
+
+/** Written down as: a = end, b = count. */
+export class FixedWindowState {
+  /** When the window ends; it began one window before. */
+  end = 0
+  count = 0
+}
+
+class FixedWindow implements Algorithm<FixedWindowState> {
+  readonly algorithm = 'fixed-window'
+  readonly lateSlices = 0
+  readonly parameters: readonly number[]
+
+  constructor(
+    readonly limit: number,
+    readonly window: number,
+  ) {
+    this.parameters = [limit, window]
+  }
+
+  create(): FixedWindowState {
+    return new FixedWindowState()
+  }
+
+  private roll(state: FixedWindowState, now: number): void {
+    if (now < state.end) return
+    state.end = now - (now % this.window) + this.window
+    state.count = 0
+  }
+
+  take(
+    state: FixedWindowState,
+    now: number,
+    cost: number,
+    source: DecisionSource,
+    consume: boolean,
+  ): Decision {
+    this.roll(state, now)
+    const left = this.limit - state.count
+    const reset = state.end - now
+    if (cost <= left) {
+      if (consume) state.count += cost
+      return new Decision(true, this.limit, left - cost, 0, reset, 0, source)
+    }
+    if (cost > this.limit) {
+      return new Decision(
+        false,
+        this.limit,
+        Math.max(0, left),
+        Infinity,
+        state.count > 0 ? reset : 0,
+        0,
+        source,
+        'cost',
+      )
+    }
+    return new Decision(false, this.limit, Math.max(0, left), reset, reset, 0, source, 'limit')
+  }
+
+  settle(state: FixedWindowState, now: number, _behind: number, cost: number): void {
+    this.roll(state, now)
+    state.count += cost
+  }
+
+  refund(state: FixedWindowState, now: number, _behind: number, cost: number): number {
+    this.roll(state, now)
+    const back = Math.min(cost, state.count)
+    state.count -= back
+    return back
+  }
+
+  usage(state: FixedWindowState, now: number): number {
+    this.roll(state, now)
+    return state.count
+  }
+
+  endsAt(state: FixedWindowState): number {
+    return state.end
+  }
+
+  save(state: FixedWindowState, numbers: Numbers): void {
+    numbers.a = state.end
+    numbers.b = state.count
+  }
+
+  load(state: FixedWindowState, numbers: Numbers): void {
+    state.end = numbers.a
+    state.count = numbers.b
+  }
+
+  share(nodes: number): FixedWindow {
+    return new FixedWindow(Math.max(1, Math.floor(this.limit / nodes)), this.window)
+  }
+}
+
+/**
+ * At most `limit` in each window; windows begin at whole multiples of their length since the Unix epoch, by
+ * the store's clock. The cheapest; two windows' worth can pass around a boundary.
+ *
+ * @param numbers `limit`: an integer from 1 to 2^31 − 1; `window`: a {@link Duration} from 1 ms to 730 days
+ * @throws ConfigError `ERR_LIMIT` or `ERR_DURATION`
+ * @example
+ * ```ts
+ * import { fixedWindow } from '@spillway/core'
+ *
+ * const tenThousandADay = fixedWindow({ limit: 10_000, window: '1d' })
+ * ```
+ */
+export function fixedWindow(numbers: { limit: number; window: Duration }): Limit {
+  checkNumbers(numbers, "fixedWindow({ limit: 100, window: '1m' })")
+  checkCount(numbers.limit, 'fixedWindow: limit')
+  return new FixedWindow(numbers.limit, durationMs(numbers.window, 'fixedWindow: window'))
+}

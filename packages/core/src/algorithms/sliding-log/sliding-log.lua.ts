@@ -1,0 +1,112 @@
+import { MOST_ENTRIES } from '../algorithm.ts'
+
+/**
+ * The Lua half of the sliding log. State: a = total, b = newest, c = oldest, d = entries ever made. The entries
+ * are a sorted set per key: the score is the time, the member `number:cost`. Parameters: limit, window.
+ */
+export const slidingLogLua = /* lua */ `
+local late = 1
+
+local function costof(member)
+  return tonumber(string.match(member, ':(%d+)$'))
+end
+
+-- forgets what was admitted at now - window or before
+local function roll(key, a, b, c, d, now)
+  local cutoff = now - window
+  if a == 0 or c > cutoff then return a, b, c, d end
+  local log = prefix .. ':l:' .. key
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', log, '-inf', cutoff)) do a = a - costof(member) end
+  redis.call('ZREMRANGEBYSCORE', log, '-inf', cutoff)
+  local oldest = redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')
+  touched(key)
+  if #oldest == 0 then return 0, 0, 0, d end
+  return a, b, tonumber(oldest[2]), d
+end
+
+local function usage(_, a)
+  return a
+end
+
+local function enter(log, a, b, c, d, time, cost)
+  redis.call('ZADD', log, time, string.format('%.0f:%.0f', d + 1, cost))
+  if a == 0 then return cost, time, time, d + 1 end
+  return a + cost, math.max(b, time), math.min(c, time), d + 1
+end
+
+-- the cost is what is new of the entries: their last part
+local function add(key, a, b, c, d, now, _, cost, entries)
+  local log = prefix .. ':l:' .. key
+  if entries == nil then a, b, c, d = enter(log, a, b, c, d, math.max(now, b), cost) end
+  local i = entries and #entries - 1 or 0
+  while i >= 1 and cost > 0 do
+    local part = math.min(cost, entries[i + 1])
+    cost = cost - part
+    local time = math.min(now, entries[i])
+    if time > now - window then a, b, c, d = enter(log, a, b, c, d, time, part) end
+    i = i - 2
+  end
+  redis.call('PEXPIRE', log, 2 * window + 1000)
+  return a, b, c, d
+end
+
+-- newest first
+local function remove(key, a, b, c, d, _, cost)
+  local log = prefix .. ':l:' .. key
+  local left = math.min(cost, a)
+  a = a - left
+  while left > 0 do
+    local newest = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')
+    if #newest == 0 then return 0, 0, 0, d end
+    local had = costof(newest[1])
+    redis.call('ZREM', log, newest[1])
+    if had > left then
+      d = d + 1
+      redis.call('ZADD', log, newest[2], string.format('%.0f:%.0f', d, had - left))
+    end
+    left = left - math.min(left, had)
+  end
+  if a == 0 then return 0, 0, 0, d end
+  return a, tonumber(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2]), c, d
+end
+
+local function ends(_, b)
+  return b + window
+end
+
+-- the oldest entries that hold this much, as times and costs
+oldest = function(key, a, need)
+  local entries = {}
+  local from = 0
+  need = math.min(need, a)
+  while need > 0 do
+    local page = redis.call('ZRANGE', prefix .. ':l:' .. key, from, from + 99, 'WITHSCORES')
+    if #page == 0 then break end
+    for i = 1, #page, 2 do
+      local cost = costof(page[i])
+      entries[#entries + 1] = tonumber(page[i + 1])
+      entries[#entries + 1] = cost
+      need = need - cost
+      if need <= 0 then break end
+    end
+    from = from + 100
+  end
+  return entries
+end
+
+-- no more than ${MOST_ENTRIES}: neighbours become one, at the later one's time
+mergeentries = function(entries)
+  local count = #entries / 2
+  local group = math.ceil(count / ${MOST_ENTRIES})
+  local merged, cost = {}, 0
+  for i = 1, count do
+    cost = cost + entries[2 * i]
+    if i % group == 0 or i == count then
+      merged[#merged + 1] = entries[2 * i - 1]
+      merged[#merged + 1] = cost
+      cost = 0
+    end
+  end
+  return merged
+end
+`

@@ -1,0 +1,137 @@
+import { Decision, type DecisionSource } from '../../decision.ts'
+import { type Duration, durationMs } from '../../duration.ts'
+import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
+import { mulDiv, mulDivUp } from '../arithmetic.ts'
+
+/** Written down as: a = end, b = current, c = previous. */
+export class SlidingWindowState {
+  /** When the current window ends. */
+  end = 0
+  current = 0
+  previous = 0
+}
+
+class SlidingWindow implements Algorithm<SlidingWindowState> {
+  readonly algorithm = 'sliding-window'
+  readonly lateSlices = 1
+  readonly parameters: readonly number[]
+
+  constructor(
+    readonly limit: number,
+    readonly window: number,
+  ) {
+    this.parameters = [limit, window]
+  }
+
+  create(): SlidingWindowState {
+    return new SlidingWindowState()
+  }
+
+  private roll(state: SlidingWindowState, now: number): void {
+    if (now < state.end) return
+    state.previous = now < state.end + this.window ? state.current : 0
+    state.current = 0
+    state.end = now - (now % this.window) + this.window
+  }
+
+  /** What of the window before still counts: its count × the share of it that the window of length `window` behind `now` covers. */
+  private weighted(state: SlidingWindowState, now: number): number {
+    if (state.previous === 0) return 0
+    return mulDivUp(state.previous, Math.min(state.end - now, this.window), this.window)
+  }
+
+  take(
+    state: SlidingWindowState,
+    now: number,
+    cost: number,
+    source: DecisionSource,
+    consume: boolean,
+  ): Decision {
+    this.roll(state, now)
+    const left = this.limit - state.current - this.weighted(state, now)
+    if (cost <= left) {
+      if (consume) state.current += cost
+      return new Decision(true, this.limit, left - cost, 0, state.end - now + this.window, 0, source)
+    }
+    const remaining = Math.max(0, left)
+    const reset = this.reset(state, now)
+    if (cost > this.limit)
+      return new Decision(false, this.limit, remaining, Infinity, reset, 0, source, 'cost')
+    return new Decision(false, this.limit, remaining, this.retry(state, now, cost), reset, 0, source, 'limit')
+  }
+
+  private reset(state: SlidingWindowState, now: number): number {
+    if (state.current > 0) return state.end - now + this.window
+    return state.previous > 0 ? state.end - now : 0
+  }
+
+  /**
+   * The first moment at which weight × count ≤ what the cost leaves, in this window (the previous count fades) or
+   * in the next (the current one does): a count p weighs at most m from window − ⌊m · window ÷ p⌋ on.
+   */
+  private retry(state: SlidingWindowState, now: number, cost: number): number {
+    const room = this.limit - state.current - cost
+    if (room >= 0) return state.end - now - mulDiv(room, this.window, state.previous)
+    const next = Math.max(0, this.window - mulDiv(this.limit - cost, this.window, state.current))
+    return state.end - now + next
+  }
+
+  settle(state: SlidingWindowState, now: number, behind: number, cost: number): void {
+    this.roll(state, now)
+    if (behind === 0) state.current += cost
+    else state.previous += cost
+  }
+
+  refund(state: SlidingWindowState, now: number, behind: number, cost: number): number {
+    this.roll(state, now)
+    const back = Math.min(cost, behind === 0 ? state.current : state.previous)
+    if (behind === 0) state.current -= back
+    else state.previous -= back
+    return back
+  }
+
+  usage(state: SlidingWindowState, now: number): number {
+    this.roll(state, now)
+    return state.current + this.weighted(state, now)
+  }
+
+  endsAt(state: SlidingWindowState): number {
+    return state.end + this.window
+  }
+
+  save(state: SlidingWindowState, numbers: Numbers): void {
+    numbers.a = state.end
+    numbers.b = state.current
+    numbers.c = state.previous
+  }
+
+  load(state: SlidingWindowState, numbers: Numbers): void {
+    state.end = numbers.a
+    state.current = numbers.b
+    state.previous = numbers.c
+  }
+
+  share(nodes: number): SlidingWindow {
+    return new SlidingWindow(Math.max(1, Math.floor(this.limit / nodes)), this.window)
+  }
+}
+
+/**
+ * At most `limit` in a window that slides: the count of the current window and, weighted by what of it the last
+ * `window` milliseconds still cover, that of the one before. Two numbers a key; exact when traffic within a
+ * window is even. The best balance for most APIs.
+ *
+ * @param numbers `limit`: an integer from 1 to 2^31 − 1; `window`: a {@link Duration} from 1 ms to 730 days
+ * @throws ConfigError `ERR_LIMIT` or `ERR_DURATION`
+ * @example
+ * ```ts
+ * import { slidingWindow } from '@spillway/core'
+ *
+ * const thousandAMinute = slidingWindow({ limit: 1000, window: '1m' })
+ * ```
+ */
+export function slidingWindow(numbers: { limit: number; window: Duration }): Limit {
+  checkNumbers(numbers, "slidingWindow({ limit: 100, window: '1m' })")
+  checkCount(numbers.limit, 'slidingWindow: limit')
+  return new SlidingWindow(numbers.limit, durationMs(numbers.window, 'slidingWindow: window'))
+}

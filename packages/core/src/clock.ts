@@ -1,0 +1,52 @@
+/** A timer's handle, as its clock made it. */
+export type Timer = unknown
+
+/**
+ * Time and timers. Everything in Spillway that needs either asks a clock, so that tests and the simulator
+ * can run hours in milliseconds.
+ */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. May jump, and may be wrong by hours. */
+  wall(): number
+  /** Milliseconds since some moment, with a fraction; never steps back. */
+  monotonic(): number
+  /** Calls back once, after `ms` milliseconds. Does not hold the process open. */
+  setTimer(callback: () => void, ms: number): Timer
+  /** Forgets a timer; nothing happens if it has fired. */
+  clearTimer(timer: Timer): void
+}
+
+/** The longest delay that Node's timers hold; a longer one would fire at once. */
+const LONGEST_DELAY = 2 ** 31 - 1
+
+class LongTimer {
+  private handle: NodeJS.Timeout
+
+  constructor(
+    private readonly callback: () => void,
+    private left: number,
+  ) {
+    this.handle = this.arm()
+  }
+
+  private arm(): NodeJS.Timeout {
+    const delay = Math.min(this.left, LONGEST_DELAY)
+    this.left -= delay
+    return setTimeout(() => {
+      if (this.left > 0) this.handle = this.arm()
+      else this.callback()
+    }, delay).unref()
+  }
+
+  clear(): void {
+    clearTimeout(this.handle)
+  }
+}
+
+/** The machine's own clock; timers are unref'd. */
+export const systemClock: Clock = {
+  wall: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimer: (callback, ms) => new LongTimer(callback, Math.ceil(ms)),
+  clearTimer: (timer) => (timer as LongTimer).clear(),
+}

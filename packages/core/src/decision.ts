@@ -1,0 +1,50 @@
+/** Who decided: this node's RAM, the store, or the rule for outages. */
+export type DecisionSource = 'local' | 'store' | 'outage'
+
+/**
+ * Why a check was denied. `limit`: the quota is used up. `blocked`: see `block`. `cost`: more than the
+ * limit ever allows at once. `sync`: only the store could say, and `checkSync` does not wait. `outage`: the
+ * store is away, and `onOutage` says to deny.
+ */
+export type DenialReason = 'limit' | 'blocked' | 'cost' | 'sync' | 'outage'
+
+/** The answer to a check. A denial is a value, never an exception. */
+export class Decision {
+  constructor(
+    /** Whether the cost was admitted. */
+    readonly allowed: boolean,
+    /** The limit, or the capacity, that decided. */
+    readonly limit: number,
+    /** What is left after this decision; never below 0. */
+    readonly remaining: number,
+    /**
+     * 0 when allowed; otherwise the whole milliseconds, rounded up, after which this cost would be allowed if
+     * nobody else came. `Infinity` if it never can be.
+     */
+    readonly retryAfterMs: number,
+    /** Whole milliseconds, rounded up, until the full quota is back if nobody else comes. */
+    readonly resetAfterMs: number,
+    /** Leaky bucket: whole milliseconds after which to proceed, so that the output is smooth. Otherwise 0. */
+    readonly delayMs: number,
+    /** Who decided. */
+    readonly source: DecisionSource,
+    /** Why it was denied. */
+    readonly reason: DenialReason | undefined = undefined,
+    /** Which limit decided, where a limiter has several. */
+    readonly name: string | undefined = undefined,
+  ) {}
+}
+
+/** A refusal while a key is blocked: also the limit itself must allow it afterwards. */
+export function blockedDecision(wouldBe: Decision, blockedForMs: number): Decision {
+  return new Decision(
+    false,
+    wouldBe.limit,
+    0,
+    Math.max(wouldBe.retryAfterMs, blockedForMs),
+    Math.max(wouldBe.resetAfterMs, blockedForMs),
+    0,
+    wouldBe.source,
+    wouldBe.reason === 'cost' ? 'cost' : 'blocked',
+  )
+}

@@ -1,0 +1,61 @@
+/** What a {@link ConfigError} is about; stable, for programs to switch on. */
+export type ConfigErrorCode =
+  | 'ERR_LIMIT'
+  | 'ERR_DURATION'
+  | 'ERR_COST'
+  | 'ERR_KEY'
+  | 'ERR_OPTION'
+  | 'ERR_UNSUPPORTED'
+  | 'ERR_MISMATCH'
+  | 'ERR_CLOSED'
+
+/** What a {@link StoreError} is about; stable, for programs to switch on. */
+export type StoreErrorCode = 'ERR_STORE_TIMEOUT' | 'ERR_STORE_AWAY' | 'ERR_STORE_REPLY'
+
+/**
+ * A programmer's mistake: a bad limit, option, key or cost. Thrown by `createLimiter` and the limits, and
+ * what the limiter's promises reject with. Nothing was counted.
+ */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly code: ConfigErrorCode
+
+  constructor(code: ConfigErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** The store did not answer, or not usefully. Callers see it only with `onOutage: 'throw'`. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  readonly code: StoreErrorCode
+  /** Whether the store may have carried the command out although no answer came. */
+  readonly uncertain: boolean
+
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions & { uncertain?: boolean }) {
+    super(message, options)
+    this.code = code
+    this.uncertain = options?.uncertain ?? false
+  }
+}
+
+/** `acquire` would have to wait past `maxWait`, or for ever. Nothing was taken. */
+export class AcquireError extends Error {
+  override readonly name = 'AcquireError'
+  readonly code: 'ERR_MAX_WAIT' | 'ERR_NEVER'
+
+  constructor(code: 'ERR_MAX_WAIT' | 'ERR_NEVER', message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** How a value is shown in an error message: short, and never throwing. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+  }
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
+  return typeof value === 'function' ? 'a function' : String(value)
+}

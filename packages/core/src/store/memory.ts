@@ -1,0 +1,346 @@
+import { randomUUID } from 'node:crypto'
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { blockedDecision, type Decision } from '../decision.ts'
+import { ConfigError } from '../errors.ts'
+import {
+  CHANGES_KEPT,
+  FURTHEST_SLICE,
+  lateError,
+  MOST_CHANGES,
+  mergeEntries,
+  mismatchMessage,
+  type Operation,
+  type Reply,
+  type Request,
+  repeatedError,
+  Snapshot,
+  type Store,
+  signature,
+  type Table,
+} from './store.ts'
+
+/** What a node has settled of a key: counters that only rise within a slice. */
+class Cell {
+  slice = 0
+  admitted = 0
+  refunded = 0
+  lateAdmitted = 0
+  lateRefunded = 0
+
+  /** Makes `slice` the current one. */
+  roll(slice: number): void {
+    if (slice <= this.slice) return
+    const next = slice === this.slice + 1
+    this.lateAdmitted = next ? this.admitted : 0
+    this.lateRefunded = next ? this.refunded : 0
+    this.admitted = 0
+    this.refunded = 0
+    this.slice = slice
+  }
+}
+
+class Row {
+  generation = 0
+  /** The slice in whose file the row lies: the last in which it is worth anything. */
+  filed = 0
+  /** The slice of the last settlement. */
+  settled = 0
+  cells: Map<string, Cell> | undefined = undefined
+
+  constructor(readonly state: unknown) {}
+}
+
+/** What all limiters of one name share. */
+class Counts {
+  /** Rows by the slice they are filed under, so that a slice's rows expire together. */
+  readonly files = new Map<number, Map<string, Row>>()
+  readonly blocks = new Map<string, number>()
+  readonly changes = new Map<string, number>()
+  changesFrom = 0
+  readonly sequences = new Map<string, number>()
+  readonly present = new Map<string, number>()
+  last = 0
+  swept = -1
+
+  constructor(
+    readonly signature: string,
+    readonly marker: string,
+  ) {}
+
+  /** Once a slice: forgets what is over. */
+  sweep(slice: number): void {
+    if (slice === this.swept) return
+    this.swept = slice
+    for (const filed of this.files.keys()) if (filed < slice) this.files.delete(filed)
+    for (const [key, until] of this.blocks) if (until <= this.last) this.blocks.delete(key)
+    for (const [node, until] of this.present) {
+      if (until > this.last) continue
+      this.present.delete(node)
+      this.sequences.delete(node)
+    }
+  }
+}
+
+/**
+ * A limiter's view of the counts, by its own numbers. The Lua script `store/redis/engine.lua.ts` does the same
+ * on Redis; one conformance suite holds them together.
+ */
+class MemoryTable implements Table {
+  readonly known = true
+  private readonly files
+  private readonly blocks
+  private readonly changes
+
+  constructor(
+    private readonly limit: Algorithm,
+    private readonly counts: Counts,
+    private readonly time: () => number,
+  ) {
+    this.files = counts.files
+    this.blocks = counts.blocks
+    this.changes = counts.changes
+  }
+
+  now(): number {
+    this.counts.last = Math.max(this.counts.last, this.time())
+    return this.counts.last
+  }
+
+  async exchange(request: Request): Promise<Reply> {
+    const now = this.now()
+    const slice = Math.floor(now / this.limit.window)
+    const { counts } = this
+    counts.sweep(slice)
+    const { node, presence, since, operations } = request
+    if (request.deadline > 0 && now > request.deadline) throw lateError()
+    if (request.sequence > 0) {
+      if (request.sequence <= (counts.sequences.get(node) ?? 0)) throw repeatedError()
+      counts.sequences.set(node, request.sequence)
+      counts.present.set(node, Math.max(counts.present.get(node) ?? 0, now))
+    }
+    if (presence > 0) counts.present.set(node, now + presence)
+    const results = operations.map((operation) => this.carryOut(operation, node, now, slice))
+    return {
+      now,
+      marker: counts.marker,
+      nodes: counts.present.size,
+      changesFrom: Math.max(counts.changesFrom, now - CHANGES_KEPT),
+      changed: since < 0 ? [] : this.changedSince(since, node, now, slice),
+      results,
+    }
+  }
+
+  private carryOut(
+    operation: Operation,
+    node: string,
+    now: number,
+    slice: number,
+  ): readonly Decision[] | Snapshot {
+    const key = operation[1]
+    switch (operation[0]) {
+      case 'take':
+        return this.take(key, operation.slice(2) as number[], now, slice)
+      case 'peek':
+        return [this.decide(key, this.find(key, slice)?.state ?? this.limit.create(), now, 1, false)]
+      case 'read':
+        break
+      case 'settle':
+        this.settle(operation, node, now, slice)
+        break
+      case 'refund':
+        this.refund(key, operation[2], now, slice)
+        break
+      case 'block':
+        this.blocks.set(key, now + operation[2])
+        this.changed(key, now)
+        break
+      case 'reset':
+        this.reset(key, now, slice)
+        break
+    }
+    return this.snapshot(key, node, now, slice)
+  }
+
+  private take(key: string, costs: readonly number[], now: number, slice: number): Decision[] {
+    const row = this.find(key, slice) ?? new Row(this.limit.create())
+    let changed = false
+    const decisions = costs.map((cost) => {
+      const decision = this.decide(key, row.state, now, cost, true)
+      changed ||= decision.allowed
+      return decision
+    })
+    if (changed) this.file(key, row, slice)
+    return decisions
+  }
+
+  private decide(key: string, state: unknown, now: number, cost: number, consume: boolean): Decision {
+    const blockedFor = (this.blocks.get(key) ?? 0) - now
+    const decision = this.limit.take(state, now, cost, 'store', consume && blockedFor <= 0)
+    return blockedFor > 0 ? blockedDecision(decision, blockedFor) : decision
+  }
+
+  private settle(operation: Operation & { 0: 'settle' }, node: string, now: number, slice: number): void {
+    const [, key, generation, theirs, admitted, refunded, lateAdmitted, lateRefunded, entries, lateEntries] =
+      operation
+    const row = this.find(key, slice) ?? new Row(this.limit.create())
+    if (generation < row.generation) return
+    row.cells ??= new Map()
+    if (slice > row.settled) {
+      row.settled = slice
+      for (const [id, cell] of row.cells) if (cell.slice < slice - this.limit.lateSlices) row.cells.delete(id)
+    }
+    let cell = row.cells.get(node)
+    if (cell === undefined) row.cells.set(node, (cell = new Cell()))
+    cell.roll(slice)
+    this.merge(row, cell, now, slice - theirs + 1, lateAdmitted, lateRefunded, lateEntries)
+    this.merge(row, cell, now, slice - theirs, admitted, refunded, entries)
+    this.file(key, row, slice)
+  }
+
+  /** Raises the counters of a cell, and moves the total by the difference. */
+  private merge(
+    row: Row,
+    cell: Cell,
+    now: number,
+    behind: number,
+    admitted: number,
+    refunded: number,
+    entries: readonly number[] | undefined,
+  ): void {
+    if (behind < 0 || behind > this.limit.lateSlices) return
+    const more = admitted - (behind === 0 ? cell.admitted : cell.lateAdmitted)
+    if (more > 0) {
+      if (behind === 0) cell.admitted = admitted
+      else cell.lateAdmitted = admitted
+      this.limit.settle(row.state, now, behind, more, entries)
+    }
+    const back = refunded - (behind === 0 ? cell.refunded : cell.lateRefunded)
+    if (back > 0) {
+      if (behind === 0) cell.refunded = refunded
+      else cell.lateRefunded = refunded
+      this.limit.refund(row.state, now, behind, back)
+    }
+  }
+
+  private refund(key: string, cost: number, now: number, slice: number): void {
+    const row = this.find(key, slice)
+    if (row === undefined) return
+    const full = this.limit.usage(row.state, now) >= this.limit.limit
+    this.limit.refund(row.state, now, 0, cost)
+    if (full) this.changed(key, now)
+    this.file(key, row, slice)
+  }
+
+  /** The row that stays is a tombstone: what was admitted before the reset and arrives later is dropped. */
+  private reset(key: string, now: number, slice: number): void {
+    const before = this.find(key, slice)
+    const row = new Row(this.limit.create())
+    row.generation = Math.max(now, (before?.generation ?? 0) + 1)
+    row.filed = before?.filed ?? 0
+    row.settled = slice
+    this.blocks.delete(key)
+    this.file(key, row, slice)
+    this.changed(key, now)
+  }
+
+  private snapshot(key: string, node: string, now: number, slice: number): Snapshot {
+    const snapshot = new Snapshot(key)
+    const row = this.find(key, slice)
+    const state = row?.state ?? this.limit.create()
+    this.limit.usage(state, now)
+    this.limit.save(state, snapshot)
+    if (snapshot.entries !== undefined) snapshot.entries = mergeEntries(snapshot.entries)
+    snapshot.generation = row?.generation ?? 0
+    snapshot.blockedUntil = this.blocks.get(key) ?? 0
+    snapshot.slice = slice
+    const cell = row?.cells?.get(node)
+    if (cell !== undefined) {
+      cell.roll(slice)
+      snapshot.admitted = cell.admitted
+      snapshot.refunded = cell.refunded
+      snapshot.lateAdmitted = cell.lateAdmitted
+      snapshot.lateRefunded = cell.lateRefunded
+    }
+    return snapshot
+  }
+
+  private changed(key: string, now: number): void {
+    this.changes.delete(key)
+    this.changes.set(key, now)
+    for (const [oldest, time] of this.changes) {
+      if (this.changes.size <= MOST_CHANGES && time > now - CHANGES_KEPT) break
+      this.changes.delete(oldest)
+      this.counts.changesFrom = time + 1
+    }
+  }
+
+  private changedSince(since: number, node: string, now: number, slice: number): Snapshot[] {
+    const changed: Snapshot[] = []
+    for (const [key, time] of this.changes)
+      if (time >= since) changed.push(this.snapshot(key, node, now, slice))
+    return changed
+  }
+
+  private find(key: string, slice: number): Row | undefined {
+    for (const [filed, file] of this.files) {
+      const row = filed >= slice ? file.get(key) : undefined
+      if (row !== undefined) return row
+    }
+    return undefined
+  }
+
+  /** Files a row under the last slice in which it is worth anything; never under an earlier one than before. */
+  private file(key: string, row: Row, slice: number): void {
+    const worth = Math.floor((this.limit.endsAt(row.state) - 1) / this.limit.window)
+    const ledger = row.settled > 0 || row.generation > 0 ? row.settled + this.limit.lateSlices : 0
+    const filed = Math.min(Math.max(row.filed, worth, ledger, slice), slice + FURTHEST_SLICE)
+    if (filed !== row.filed) this.files.get(row.filed)?.delete(key)
+    row.filed = filed
+    let file = this.files.get(filed)
+    if (file === undefined) this.files.set(filed, (file = new Map()))
+    file.set(key, row)
+  }
+}
+
+class MemoryStore implements Store {
+  private readonly counts = new Map<string, Counts>()
+  private readonly time: () => number
+
+  constructor(clock: Clock) {
+    const offset = clock.wall() - clock.monotonic()
+    this.time = () => Math.floor(clock.monotonic() + offset)
+  }
+
+  open(name: string, limit: Algorithm): Table {
+    const ours = signature(limit)
+    let counts = this.counts.get(name)
+    if (counts === undefined) this.counts.set(name, (counts = new Counts(ours, randomUUID())))
+    if (counts.signature !== ours) {
+      throw new ConfigError('ERR_MISMATCH', mismatchMessage(name, counts.signature, ours))
+    }
+    return new MemoryTable(limit, counts, this.time)
+  }
+
+  async close(): Promise<void> {}
+}
+
+/**
+ * Counts in this process's RAM: the default, for one process and for tests. Limiters with the same name on
+ * the same store share their counts. Time begins at the machine's clock and then follows the monotonic one.
+ *
+ * @example
+ * ```ts
+ * import { createLimiter, fixedWindow, memoryStore } from '@spillway/core'
+ *
+ * const store = memoryStore()
+ * const limit = fixedWindow({ limit: 1, window: '1h' })
+ * const one = createLimiter({ name: 'api', limit, store })
+ * const two = createLimiter({ name: 'api', limit, store })
+ * console.log((await one.check('user:42')).allowed) // true
+ * console.log((await two.check('user:42')).allowed) // false
+ * ```
+ */
+export function memoryStore(options: { clock?: Clock } = {}): Store {
+  return new MemoryStore(options.clock ?? systemClock)
+}

@@ -1,0 +1,63 @@
+import { ConfigError, show } from '../../errors.ts'
+
+/** What we need of an ioredis `Redis` or `Cluster` (or iovalkey's): recognised by methods, never by class. */
+export interface RedisClient {
+  readonly status: string
+  duplicate(...args: never[]): unknown
+  disconnect(): void
+}
+
+/** A connection that is ours. */
+export interface Connection {
+  readonly status: string
+  callBuffer(command: string, args: (string | Buffer | number)[]): Promise<unknown>
+  connect(): Promise<void>
+  disconnect(): void
+  quit(): Promise<unknown>
+  on(event: string, listener: (...args: never[]) => void): unknown
+}
+
+/**
+ * How our connection behaves, whatever the client passed in does: nothing is queued while it is away, and
+ * nothing in flight is sent again by the client; both are decided by Spillway, with its own deadlines.
+ */
+export const connectionOptions = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  enableAutoPipelining: false,
+  enableReadyCheck: true,
+  lazyConnect: true,
+  connectTimeout: 2000,
+  keyPrefix: '',
+  retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000),
+} as const
+
+/** Whether this is a client, by its methods. */
+export function isClient(value: unknown): value is RedisClient {
+  if (typeof value !== 'object' || value === null) return false
+  const candidate = value as Record<string, unknown>
+  return ['duplicate', 'callBuffer', 'disconnect', 'on'].every(
+    (name) => typeof candidate[name] === 'function',
+  )
+}
+
+/** A connection of our own, to where the client is connected. */
+export function duplicate(client: RedisClient): Connection {
+  if ('nodes' in client) {
+    const { retryStrategy, lazyConnect, enableOfflineQueue, ...redisOptions } = connectionOptions
+    const options = { redisOptions, lazyConnect, enableOfflineQueue, clusterRetryStrategy: retryStrategy }
+    return (client.duplicate as (nodes: never[], options: unknown) => Connection)([], options)
+  }
+  return (client.duplicate as (options: unknown) => Connection)(connectionOptions)
+}
+
+/** @throws ConfigError `ERR_OPTION` where it is neither a Redis URL nor a client */
+export function checkTarget(target: unknown): asserts target is string | RedisClient {
+  if (typeof target === 'string' && /^(rediss?|unix):\/\/./.test(target)) return
+  if (isClient(target)) return
+  throw new ConfigError(
+    'ERR_OPTION',
+    `redisStore was given ${show(target)}: give a URL such as 'redis://127.0.0.1:6379', or an ioredis Redis or Cluster`,
+  )
+}

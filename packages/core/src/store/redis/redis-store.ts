@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import { createRequire } from 'node:module'
+import type { Algorithm } from '../../algorithms/algorithm.ts'
+import { type Clock, systemClock } from '../../clock.ts'
+import { ConfigError, StoreError } from '../../errors.ts'
+import {
+  lateError,
+  mismatchMessage,
+  type Reply,
+  type Request,
+  repeatedError,
+  type Store,
+  signature,
+  type Table,
+} from '../store.ts'
+import { type Connection, checkTarget, connectionOptions, duplicate, type RedisClient } from './client.ts'
+import { StoreOffset } from './offset.ts'
+import { ReplyReader, Status } from './reply.ts'
+import { requestJson, type Script, scripts } from './script.ts'
+
+/** The version of what is kept in Redis; another one keeps its keys apart. */
+const FORMAT = 1
+
+export interface RedisStoreOptions {
+  /** Time of this process. */
+  clock?: Clock
+  /** What every key in Redis begins with; default `'spillway'`. */
+  prefix?: string
+  /** @internal the scripts' time, for tests */
+  now?: () => number
+}
+
+class RedisTable implements Table {
+  private readonly script: Script
+  private readonly prefix: string
+  private readonly marker = randomUUID()
+
+  constructor(
+    private readonly store: RedisStore,
+    private readonly name: string,
+    private readonly limit: Algorithm,
+  ) {
+    this.script = scripts[limit.algorithm]
+    this.prefix = `${store.prefix}:${FORMAT}:{${name}}`
+  }
+
+  get known(): boolean {
+    return this.store.offset.known
+  }
+
+  now(): number {
+    return this.store.now()
+  }
+
+  async exchange(request: Request): Promise<Reply> {
+    const { store, limit } = this
+    const json = requestJson(limit, this.marker, request, store.testNow?.())
+    const reader = new ReplyReader(await store.run(this.script, this.prefix, json))
+    if (reader.status === Status.late) throw lateError()
+    if (reader.status === Status.repeated) throw repeatedError()
+    if (reader.status === Status.mismatch) {
+      throw new ConfigError('ERR_MISMATCH', mismatchMessage(this.name, reader.text(), signature(limit)))
+    }
+    return reader.reply(limit, request.operations)
+  }
+}
+
+class RedisStore implements Store {
+  readonly prefix: string
+  readonly offset: StoreOffset
+  readonly testNow: (() => number) | undefined
+  private readonly clock: Clock
+  private readonly connection: Connection
+  private ready: Promise<void> | undefined
+  private closed = false
+
+  constructor(target: string | RedisClient, options: RedisStoreOptions) {
+    this.prefix = options.prefix ?? 'spillway'
+    this.clock = options.clock ?? systemClock
+    this.testNow = options.now
+    this.offset = new StoreOffset(this.clock.wall() - this.clock.monotonic())
+    this.connection = typeof target === 'string' ? connectionTo(target) : duplicate(target)
+    // Without a listener, ioredis prints errors; they reach callers through their commands.
+    this.connection.on('error', () => {})
+    this.connect()
+  }
+
+  /** Begins to connect; `ready` ends when the first attempt does. The client goes on trying by itself. */
+  private connect(): void {
+    this.ready = this.connection.connect().then(
+      () => {
+        this.ready = undefined
+      },
+      () => {
+        this.ready = undefined
+      },
+    )
+  }
+
+  open(name: string, limit: Algorithm): Table {
+    return new RedisTable(this, name, limit)
+  }
+
+  now(): number {
+    if (this.testNow !== undefined) return this.testNow()
+    return Math.floor(this.offset.at(this.clock.monotonic()))
+  }
+
+  /** Runs a script by its hash, and once by its text where the server does not have it. */
+  async run(script: Script, key: string, json: string): Promise<Buffer> {
+    if (this.closed) {
+      throw new ConfigError('ERR_CLOSED', 'the Redis store is closed: close limiters first, then their store')
+    }
+    if (this.ready !== undefined) await this.ready
+    const sent = this.clock.monotonic()
+    let reply: unknown
+    try {
+      reply = await this.connection.callBuffer('EVALSHA', [script.sha, 1, key, json])
+    } catch (error) {
+      if (!isMissingScript(error)) throw storeError(error)
+      reply = await this.connection
+        .callBuffer('EVAL', [script.text, 1, key, json])
+        .catch((second: unknown) => {
+          throw storeError(second)
+        })
+    }
+    const bytes = reply as Buffer
+    if (this.testNow === undefined) this.offset.learn(bytes.readDoubleBE(1), sent, this.clock.monotonic())
+    return bytes
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    this.connection.disconnect()
+  }
+}
+
+function isMissingScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+}
+
+/** An error of the client as ours: one that the server sent is certain, a lost connection is not. */
+function storeError(cause: unknown): StoreError {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  if (cause instanceof Error && cause.name === 'ReplyError') {
+    return new StoreError('ERR_STORE_REPLY', `Redis refused the command: ${message}`, { cause })
+  }
+  return new StoreError('ERR_STORE_AWAY', `Redis can't be reached: ${message}`, { cause, uncertain: true })
+}
+
+function connectionTo(url: string): Connection {
+  let Redis: new (url: string, options: object) => Connection
+  try {
+    Redis = createRequire(import.meta.url)('ioredis').Redis
+  } catch (cause) {
+    throw new ConfigError('ERR_OPTION', "redisStore needs the package 'ioredis': npm install ioredis", {
+      cause,
+    })
+  }
+  return new Redis(url, connectionOptions)
+}
+
+/**
+ * Counts in Redis (6.2 or newer) or Valkey, shared by all nodes. Uses a connection of its own: from a URL, or
+ * duplicated from the ioredis `Redis` or `Cluster` that is passed in, whose options it keeps but for queueing and
+ * re-sending. Made from a URL it holds the process open until it is closed.
+ *
+ * @throws ConfigError `ERR_OPTION` where the target is neither, or `ioredis` is not installed
+ * @example
+ * ```ts
+ * import { createLimiter, fixedWindow } from '@spillway/core'
+ * import { redisStore } from '@spillway/core/redis'
+ *
+ * const store = redisStore('redis://127.0.0.1:6379')
+ * const limiter = createLimiter({ name: 'readme', limit: fixedWindow({ limit: 100, window: '1m' }), store })
+ * console.log((await limiter.check('user:42')).source) // store
+ * await limiter.close()
+ * await store.close()
+ * ```
+ */
+export function redisStore(target: string | RedisClient, options: RedisStoreOptions = {}): Store {
+  checkTarget(target)
+  return new RedisStore(target, options)
+}

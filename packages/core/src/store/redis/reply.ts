@@ -1,0 +1,102 @@
+import { type Algorithm, Numbers } from '../../algorithms/algorithm.ts'
+import { blockedDecision, type Decision } from '../../decision.ts'
+import { keyOfWire } from '../../key.ts'
+import { type Operation, type Reply, Snapshot } from '../store.ts'
+
+/** What the status byte of a reply says. */
+export const Status = { done: 0, late: 1, repeated: 2, mismatch: 3 } as const
+
+const HEADER = 9
+const MARKER = 36
+
+/** Reads a script's answer from its first byte to its last. */
+export class ReplyReader {
+  readonly status: number
+  /** Store time with its fraction. */
+  readonly time: number
+  private at = HEADER
+
+  constructor(private readonly bytes: Buffer) {
+    this.status = bytes.readUInt8(0)
+    this.time = bytes.readDoubleBE(1)
+  }
+
+  /** The rest as text: what a mismatch carries. */
+  text(): string {
+    return this.bytes.toString('latin1', this.at)
+  }
+
+  /** Replays the decisions of the takes from the state before each, as the script took them. */
+  reply(limit: Algorithm, operations: readonly Operation[]): Reply {
+    const now = Math.floor(this.time)
+    const nodes = this.double()
+    const changesFrom = this.double()
+    const marker = this.bytes.toString('latin1', this.at, this.at + MARKER)
+    this.at += MARKER
+    const changed: Snapshot[] = []
+    for (let left = this.double(); left > 0; left--) {
+      const length = this.double()
+      const key = keyOfWire(this.bytes.toString('utf8', this.at, this.at + length))
+      this.at += length
+      changed.push(this.snapshot(limit, key))
+    }
+    const results = operations.map((operation) => {
+      if (operation[0] === 'take') return this.decisions(limit, now, operation)
+      if (operation[0] === 'peek') return this.decisions(limit, now, undefined)
+      return this.snapshot(limit, operation[1])
+    })
+    return { now, marker, nodes, changesFrom, changed, results }
+  }
+
+  private double(): number {
+    const value = this.bytes.readDoubleBE(this.at)
+    this.at += 8
+    return value
+  }
+
+  /** The state into `numbers`; returns until when the key is blocked. */
+  private state(limit: Algorithm, numbers: Numbers): number {
+    numbers.a = this.double()
+    numbers.b = this.double()
+    numbers.c = this.double()
+    numbers.d = this.double()
+    const blockedUntil = this.double()
+    if (limit.algorithm === 'sliding-log') {
+      numbers.entries = []
+      for (let left = this.double(); left > 0; left--) numbers.entries.push(this.double())
+    }
+    return blockedUntil
+  }
+
+  private snapshot(limit: Algorithm, key: string): Snapshot {
+    const snapshot = new Snapshot(key)
+    snapshot.generation = this.double()
+    snapshot.slice = this.double()
+    snapshot.admitted = this.double()
+    snapshot.refunded = this.double()
+    snapshot.lateAdmitted = this.double()
+    snapshot.lateRefunded = this.double()
+    snapshot.blockedUntil = this.state(limit, snapshot)
+    return snapshot
+  }
+
+  private decisions(
+    limit: Algorithm,
+    now: number,
+    take: (Operation & { 0: 'take' }) | undefined,
+  ): Decision[] {
+    const numbers = new Numbers()
+    const blockedFor = this.state(limit, numbers) - now
+    const state = limit.create()
+    limit.load(state, numbers)
+    const consume = take !== undefined && blockedFor <= 0
+    const decisions: Decision[] = []
+    const last = take === undefined ? 3 : take.length
+    for (let place = 2; place < last; place++) {
+      const cost = take === undefined ? 1 : (take[place] as number)
+      const decision = limit.take(state, now, cost, 'store', consume)
+      decisions.push(blockedFor > 0 ? blockedDecision(decision, blockedFor) : decision)
+    }
+    return decisions
+  }
+}

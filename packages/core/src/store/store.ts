@@ -1,0 +1,152 @@
+import { type Algorithm, MOST_ENTRIES, Numbers } from '../algorithms/algorithm.ts'
+import type { Decision } from '../decision.ts'
+import { StoreError } from '../errors.ts'
+
+/**
+ * What can be asked about one key. Lists, since they travel as JSON:
+ *
+ * - `take`: tests and consumes each cost in turn; answered by a decision a cost
+ * - `peek`: the decision that a cost of 1 would get
+ * - `read`: the key's snapshot
+ * - `settle`: records what the node has admitted and given back, as counters that only rise, within the
+ *   slice and within the one before it; for a log, with the entries of each, oldest first. Merged by
+ *   maximum, so that a second arrival changes nothing. Dropped if the key was reset meanwhile (`generation`).
+ * - `refund`, `block`, `reset`: as the limiter's methods
+ */
+export type Operation =
+  | readonly ['take', key: string, ...costs: number[]]
+  | readonly ['peek', key: string]
+  | readonly ['read', key: string]
+  | readonly [
+      'settle',
+      key: string,
+      generation: number,
+      slice: number,
+      admitted: number,
+      refunded: number,
+      lateAdmitted: number,
+      lateRefunded: number,
+      entries?: readonly number[],
+      lateEntries?: readonly number[],
+    ]
+  | readonly ['refund', key: string, cost: number]
+  | readonly ['block', key: string, ms: number]
+  | readonly ['reset', key: string]
+
+/** What a store has of a key, for the node that asks. */
+export class Snapshot extends Numbers {
+  /** The time of the key's last reset, 0 if none: what was admitted before it no longer counts. */
+  generation = 0
+  /** The key is blocked before this time. */
+  blockedUntil = 0
+  /** The store's present slice: time ÷ window, rounded down. */
+  slice = 0
+  /** What the store has settled of this node within the slice, and within the one before it. */
+  admitted = 0
+  refunded = 0
+  lateAdmitted = 0
+  lateRefunded = 0
+
+  constructor(readonly key: string) {
+    super()
+  }
+}
+
+export interface Request {
+  /** The node's id: 16 hex digits. */
+  readonly node: string
+  /** Rises with each request of the node that must not be carried out twice; 0 where twice does no harm. */
+  readonly sequence: number
+  /** Store time past which nothing is to be done; 0 for none. */
+  readonly deadline: number
+  /** Asks also for the keys that changed (reset, block, refund when full) from this store time on; -1: does not. */
+  readonly since: number
+  /** Milliseconds for which the node counts as present; 0: it is not to be counted. */
+  readonly presence: number
+  readonly operations: readonly Operation[]
+}
+
+export interface Reply {
+  /** Store time, in milliseconds. */
+  readonly now: number
+  /** Random; another one than before tells that the store has lost its data. */
+  readonly marker: string
+  /** How many nodes are present. */
+  readonly nodes: number
+  /** The list of changes is complete from this store time on. */
+  readonly changesFrom: number
+  readonly changed: readonly Snapshot[]
+  /** In the order of the operations. */
+  readonly results: readonly (readonly Decision[] | Snapshot)[]
+}
+
+/** The counts of one limiter name in a store. */
+export interface Table {
+  /** Whether the store's time is known. */
+  readonly known: boolean
+  /** The store's time now, in whole milliseconds, as well as this process knows it. */
+  now(): number
+  /**
+   * Carries the operations out, in order, all at one moment.
+   *
+   * @throws StoreError where there is no answer
+   * @throws ConfigError `ERR_MISMATCH` where the name is in use with another algorithm or window
+   */
+  exchange(request: Request): Promise<Reply>
+}
+
+/** Where the shared truth lives. */
+export interface Store {
+  /** The counts under a limiter's name. Limiters that share the name share them. */
+  open(name: string, limit: Algorithm): Table
+  /** Ends what the store itself has opened. */
+  close(): Promise<void>
+}
+
+/** What limiters of one name must have in common. */
+export function signature(limit: Algorithm): string {
+  return `${limit.algorithm}/${limit.window}`
+}
+
+/** Why limiters of one name can't work together. */
+export function mismatchMessage(name: string, theirs: string, ours: string): string {
+  return `the limiter name ${JSON.stringify(name)} is in use with ${theirs} ms, and this limiter has ${ours} ms: give it another name, or the same algorithm and window`
+}
+
+/** The command arrived past its deadline: nothing was done. */
+export function lateError(): StoreError {
+  return new StoreError(
+    'ERR_STORE_TIMEOUT',
+    'the command reached the store past its deadline; nothing was counted',
+  )
+}
+
+/** The command arrived a second time: nothing was done then. */
+export function repeatedError(): StoreError {
+  return new StoreError('ERR_STORE_REPLY', 'the command reached the store a second time', { uncertain: true })
+}
+
+/** A change is listed for this long, in milliseconds; a node that was away longer reads its keys again. */
+export const CHANGES_KEPT = 600_000
+
+/** The most changes that are listed. */
+export const MOST_CHANGES = 10_000
+
+/** A key in debt is kept for at most this many slices. */
+export const FURTHEST_SLICE = 64
+
+/** Merges a log's entries down to {@link MOST_ENTRIES}: none counts as older than it is. */
+export function mergeEntries(entries: readonly number[]): number[] {
+  const count = entries.length / 2
+  const group = Math.ceil(count / MOST_ENTRIES)
+  const merged: number[] = []
+  let cost = 0
+  for (let place = 0; place < count; place++) {
+    cost += entries[2 * place + 1] as number
+    if ((place + 1) % group === 0 || place === count - 1) {
+      merged.push(entries[2 * place] as number, cost)
+      cost = 0
+    }
+  }
+  return merged
+}
