@@ -191,7 +191,10 @@ class MemoryTable implements Table {
       for (const [id, cell] of row.cells) if (cell.slice < slice - this.limit.lateSlices) row.cells.delete(id)
     }
     let cell = row.cells.get(node)
-    if (cell === undefined) row.cells.set(node, (cell = new Cell()))
+    if (cell === undefined) {
+      cell = new Cell()
+      row.cells.set(node, cell)
+    }
     cell.roll(slice)
     this.merge(row, cell, now, slice - theirs + 1, lateAdmitted, lateRefunded, lateEntries)
     this.merge(row, cell, now, slice - theirs, admitted, refunded, entries)
@@ -298,7 +301,10 @@ class MemoryTable implements Table {
     if (filed !== row.filed) this.files.get(row.filed)?.delete(key)
     row.filed = filed
     let file = this.files.get(filed)
-    if (file === undefined) this.files.set(filed, (file = new Map()))
+    if (file === undefined) {
+      file = new Map()
+      this.files.set(filed, file)
+    }
     file.set(key, row)
   }
 }
@@ -315,7 +321,10 @@ class MemoryStore implements Store {
   open(name: string, limit: Algorithm): Table {
     const ours = signature(limit)
     let counts = this.counts.get(name)
-    if (counts === undefined) this.counts.set(name, (counts = new Counts(ours, randomUUID())))
+    if (counts === undefined) {
+      counts = new Counts(ours, randomUUID())
+      this.counts.set(name, counts)
+    }
     if (counts.signature !== ours) {
       throw new ConfigError('ERR_MISMATCH', mismatchMessage(name, counts.signature, ours))
     }

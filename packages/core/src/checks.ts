@@ -1,0 +1,43 @@
+import type { Decision } from './decision.ts'
+import type { Snapshot } from './store/store.ts'
+
+/** Counters since the limiter's creation, and gauges. */
+export interface Stats {
+  readonly checks: number
+  readonly admitted: number
+  readonly denied: number
+  /** Cost admitted here that the store has not acknowledged. */
+  readonly pending: number
+  /** Keys held in RAM. */
+  readonly keys: number
+  readonly storeCalls: number
+  /** Key entries sent in those calls. */
+  readonly storeEntries: number
+  /** Soft: milliseconds since the store's last answer. */
+  readonly syncLagMs: number
+  /** Whether the store is away. */
+  readonly degraded: boolean
+  /** Cost admitted here whose window was over before it could be settled. */
+  readonly expired: number
+  /** Checks answered by the outage rule though the store may have counted them. */
+  readonly uncertain: number
+  /** Keys evicted from RAM. */
+  readonly evictedInWindow: number
+  /** Soft: pending × the other nodes, what the nodes together may be above what this one knows. */
+  readonly estimatedOvershoot: number
+}
+
+/** How a mode decides checks. */
+export interface Checks {
+  check(key: string, cost: number): Promise<Decision>
+  peek(key: string): Promise<Decision>
+  refund(key: string, cost: number): Promise<void>
+  /** A verb's answer of the store. */
+  learn(snapshot: Snapshot): void
+  flush(): Promise<void>
+  close(): Promise<void>
+  stats(): Pick<
+    Stats,
+    'pending' | 'keys' | 'syncLagMs' | 'expired' | 'uncertain' | 'evictedInWindow' | 'estimatedOvershoot'
+  >
+}

@@ -1,0 +1,75 @@
+import pLimit from 'p-limit'
+import type { Clock } from '../clock.ts'
+import type { Decision } from '../decision.ts'
+import type { Link } from '../link.ts'
+import type { Operation } from '../store/store.ts'
+
+/** Commands under way at once; what arrives meanwhile waits, and travels together. */
+const IN_FLIGHT = 2
+const MOST_KEYS = 1000
+
+interface Waiter {
+  resolve(decision: Decision): void
+  reject(error: unknown): void
+}
+
+interface Takes {
+  readonly operation: ['take', string, ...number[]]
+  readonly waiters: Waiter[]
+}
+
+class Batch {
+  readonly takes = new Map<string, Takes>()
+
+  /** @param deadline of its oldest check, monotonic */
+  constructor(readonly deadline: number) {}
+
+  add(key: string, cost: number, waiter: Waiter): void {
+    const takes = this.takes.get(key)
+    if (takes === undefined) {
+      this.takes.set(key, { operation: ['take', key, cost], waiters: [waiter] })
+    } else {
+      takes.operation.push(cost)
+      takes.waiters.push(waiter)
+    }
+  }
+}
+
+/** Checks that arrive while commands are under way share the next one; those of one key are answered in order. */
+export class TakeQueue {
+  private open: Batch | undefined
+  private readonly limit = pLimit(IN_FLIGHT)
+
+  constructor(
+    private readonly link: Link,
+    private readonly clock: Clock,
+    private readonly timeout: number,
+  ) {}
+
+  take(key: string, cost: number): Promise<Decision> {
+    return new Promise((resolve, reject) => this.batch().add(key, cost, { resolve, reject }))
+  }
+
+  private batch(): Batch {
+    if (this.open !== undefined && this.open.takes.size < MOST_KEYS) return this.open
+    const batch = new Batch(this.clock.monotonic() + this.timeout)
+    this.open = batch
+    void this.limit(() => this.send(batch))
+    return batch
+  }
+
+  private async send(batch: Batch): Promise<void> {
+    if (this.open === batch) this.open = undefined
+    const takes = [...batch.takes.values()]
+    const operations: Operation[] = takes.map(({ operation }) => operation)
+    try {
+      const { results } = await this.link.exchange(operations, batch.deadline, { once: true })
+      takes.forEach(({ waiters }, place) => {
+        const decisions = results[place] as readonly Decision[]
+        for (const [turn, waiter] of waiters.entries()) waiter.resolve(decisions[turn] as Decision)
+      })
+    } catch (error) {
+      for (const { waiters } of takes) for (const waiter of waiters) waiter.reject(error)
+    }
+  }
+}

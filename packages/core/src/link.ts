@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from './clock.ts'
+import { StoreError } from './errors.ts'
+import type { Operation, Reply, Table } from './store/store.ts'
+
+/** Unanswered commands in a row after which the store counts as away; a refused connection counts at once. */
+const FAILURES = 3
+/** Milliseconds to the first probe of a store that is away; doubled up to the longest. */
+const FIRST_PROBE = 100
+const LONGEST_PROBE = 5000
+
+/** What a command asks besides its operations. */
+export interface Extras {
+  /** See `Request`. */
+  readonly since?: number
+  readonly presence?: number
+  /** The operations must not be carried out twice. */
+  readonly once?: boolean
+}
+
+/** A node's way to its table: deadlines, and a circuit breaker that stops calling a dead store and probes it. */
+export class Link {
+  /** The node's random 64-bit id. */
+  readonly node = randomBytes(8).toString('hex')
+  calls = 0
+  entries = 0
+  private sequence = 0
+  private failures = 0
+  private isAway = false
+  private probeAt = 0
+  private probeAfter = FIRST_PROBE
+
+  constructor(
+    readonly table: Table,
+    private readonly clock: Clock,
+    private readonly random: () => number,
+    private readonly changed: (away: boolean) => void,
+  ) {}
+
+  /** The store is known to be away. */
+  get away(): boolean {
+    return this.isAway
+  }
+
+  /** The store is away, and it is not yet time to ask it again. */
+  get barred(): boolean {
+    return this.isAway && this.clock.monotonic() < this.probeAt
+  }
+
+  /** Whole milliseconds until the store is asked again; at least 1. */
+  get retryAfterMs(): number {
+    return Math.max(1, Math.ceil(this.probeAt - this.clock.monotonic()))
+  }
+
+  /**
+   * Sends the operations, and waits for the answer until `deadline` (monotonic).
+   *
+   * @throws StoreError where none came, or the store is away
+   */
+  async exchange(operations: readonly Operation[], deadline: number, extras: Extras = {}): Promise<Reply> {
+    if (this.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
+    const now = this.clock.monotonic()
+    const budget = deadline - now
+    if (budget <= 0)
+      throw new StoreError('ERR_STORE_TIMEOUT', 'no time was left to ask the store: raise `timeout`')
+    // While the store is away one command probes it, and the others do not.
+    if (this.isAway) this.probeAt = now + this.probeAfter
+    this.calls++
+    this.entries += operations.length
+    const reply = this.table.exchange({
+      node: this.node,
+      sequence: extras.once ? ++this.sequence : 0,
+      deadline: this.table.known ? this.table.now() + Math.ceil(budget) : 0,
+      since: extras.since ?? -1,
+      presence: extras.presence ?? 0,
+      operations,
+    })
+    try {
+      const answer = await this.within(reply, budget)
+      this.succeeded()
+      return answer
+    } catch (error) {
+      if (error instanceof StoreError) this.failed(error)
+      throw error
+    }
+  }
+
+  private within(reply: Promise<Reply>, budget: number): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const timer = this.clock.setTimer(() => {
+        const message = `the store did not answer within ${Math.ceil(budget)} ms`
+        reject(new StoreError('ERR_STORE_TIMEOUT', message, { uncertain: true }))
+      }, budget)
+      reply.then(resolve, reject).finally(() => this.clock.clearTimer(timer))
+    })
+  }
+
+  private succeeded(): void {
+    this.failures = 0
+    this.probeAfter = FIRST_PROBE
+    if (!this.isAway) return
+    this.isAway = false
+    this.changed(false)
+  }
+
+  private failed(error: StoreError): void {
+    this.failures++
+    if (error.code === 'ERR_STORE_TIMEOUT' && this.failures < FAILURES) return
+    this.probeAt = this.clock.monotonic() + this.probeAfter * (0.5 + 0.5 * this.random())
+    this.probeAfter = Math.min(2 * this.probeAfter, LONGEST_PROBE)
+    if (this.isAway) return
+    this.isAway = true
+    this.changed(true)
+  }
+}

@@ -1,0 +1,125 @@
+import type { Algorithm, Limit } from './algorithms/algorithm.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { type Duration, durationMs } from './duration.ts'
+import { ConfigError, show } from './errors.ts'
+import { memoryStore } from './store/memory.ts'
+import type { Store } from './store/store.ts'
+
+export type Mode = 'hard' | 'soft'
+
+/** What a check is answered while the store is away. */
+export type OnOutage = 'local' | 'allow' | 'deny' | 'throw'
+
+export interface LimiterOptions<M extends Mode = Mode> {
+  /** Namespace in the store, in metrics and in headers: 1 to 64 letters, digits and `_ - . : /`. */
+  name: string
+  limit: Limit
+  /** Who decides: the store (`'hard'`, default) or this node's RAM (`'soft'`). */
+  mode?: M | undefined
+  /** Default: a `memoryStore()` of the limiter's own. */
+  store?: Store | undefined
+  /** Soft: `interval` (default `'1s'`) is the longest that what was admitted here stays unknown to the others. */
+  sync?: { interval?: Duration | undefined } | undefined
+  /** Default: `'deny'` for hard, `'local'` for soft. */
+  onOutage?: OnOutage | undefined
+  /** The longest a check waits for the store; default `'100ms'`. */
+  timeout?: Duration | undefined
+  /** The most keys held in RAM; default 100,000. */
+  maxKeys?: number | undefined
+  /** Time and timers; default the machine's. */
+  clock?: Clock | undefined
+  /** Numbers from 0 to 1 for jitter; default `Math.random`. */
+  random?: (() => number) | undefined
+}
+
+/** The options with their defaults, valid. */
+export interface Settings {
+  readonly name: string
+  readonly limit: Algorithm
+  readonly mode: Mode
+  readonly store: Store
+  readonly interval: number
+  readonly onOutage: OnOutage
+  readonly timeout: number
+  readonly maxKeys: number
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+const KNOWN = new Set([
+  ...['name', 'limit', 'mode', 'store', 'sync', 'onOutage', 'timeout', 'maxKeys', 'clock', 'random'],
+])
+
+function fail(what: string, value: unknown, mend: string): never {
+  throw new ConfigError('ERR_OPTION', `${what} is ${show(value)}: ${mend}`)
+}
+
+function unsupported(what: string): never {
+  throw new ConfigError('ERR_UNSUPPORTED', `${what} is not there yet: it comes with a later version`)
+}
+
+/**
+ * Validates a limiter's options, once; what comes after takes them as valid.
+ *
+ * @throws ConfigError
+ */
+export function settings(options: LimiterOptions): Settings {
+  if (typeof options !== 'object' || options === null)
+    fail('createLimiter: the options', options, 'give an object')
+  for (const option of Object.keys(options)) {
+    if (!KNOWN.has(option))
+      fail('the option', option, `there is none of that name; there are ${[...KNOWN].join(', ')}`)
+  }
+  const { name, limit, sync, maxKeys = 100_000 } = options
+  const mode = options.mode ?? 'hard'
+  if (typeof name !== 'string' || !/^[\w.:/-]{1,64}$/.test(name)) {
+    fail('name', name, "give 1 to 64 letters, digits and _ - . : /, such as 'api'")
+  }
+  if (Array.isArray(limit)) unsupported('a list of limits')
+  if (
+    typeof limit !== 'object' ||
+    limit === null ||
+    typeof (limit as Partial<Algorithm>).take !== 'function'
+  ) {
+    fail('limit', limit, "make one with fixedWindow({ limit: 100, window: '1m' }) or its like")
+  }
+  if ((mode as string) === 'leased') unsupported("mode: 'leased'")
+  if (mode !== 'hard' && mode !== 'soft') fail('mode', mode, "give 'hard' or 'soft'")
+  if (sync !== undefined && (typeof sync !== 'object' || sync === null)) {
+    fail('sync', sync, "give an object such as { interval: '1s' }")
+  }
+  for (const option of Object.keys(sync ?? {})) {
+    if (option === 'maxOvershoot') unsupported('sync.maxOvershoot')
+    if (option !== 'interval') fail('the option of sync', option, 'there is only interval')
+  }
+  const onOutage = options.onOutage ?? (mode === 'hard' ? 'deny' : 'local')
+  if (!['local', 'allow', 'deny', 'throw'].includes(onOutage)) {
+    fail('onOutage', onOutage, "give 'local', 'allow', 'deny' or 'throw'")
+  }
+  if (!Number.isInteger(maxKeys) || maxKeys < 1 || maxKeys > 2 ** 24) {
+    fail('maxKeys', maxKeys, 'give an integer from 1 to 16,777,216')
+  }
+  const clock = options.clock ?? systemClock
+  const store = options.store ?? memoryStore({ clock })
+  if (typeof store?.open !== 'function') {
+    fail('store', store, "give memoryStore() or redisStore('redis://127.0.0.1:6379')")
+  }
+  return {
+    name,
+    limit: limit as Algorithm,
+    mode,
+    store,
+    interval: durationMs(sync?.interval ?? 1000, 'sync.interval'),
+    onOutage,
+    timeout: durationMs(options.timeout ?? 100, 'timeout'),
+    maxKeys,
+    clock,
+    random: options.random ?? Math.random,
+  }
+}
+
+/** @throws ConfigError `ERR_COST` where it is not an integer from 1 to 2^31 − 1 */
+export function checkCost(cost: unknown): asserts cost is number {
+  if (Number.isInteger(cost) && (cost as number) >= 1 && (cost as number) < 2 ** 31) return
+  throw new ConfigError('ERR_COST', `the cost is ${show(cost)}: give an integer from 1 to ${2 ** 31 - 1}`)
+}

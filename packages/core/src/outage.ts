@@ -1,0 +1,33 @@
+import { LRUCache } from 'lru-cache'
+import type { Limit } from './algorithms/algorithm.ts'
+import { Decision } from './decision.ts'
+import type { StoreError } from './errors.ts'
+import type { Settings } from './options.ts'
+
+/** Answers checks that the store did not, as `onOutage` says. */
+export class OutageRule {
+  /** What was admitted here during outages, where the rule is to go on locally: each node by the whole limit. */
+  private readonly states: LRUCache<string, object>
+
+  constructor(private readonly settings: Settings) {
+    this.states = new LRUCache({ max: settings.maxKeys })
+  }
+
+  static denied(limit: Limit, retryAfterMs: number): Decision {
+    return new Decision(false, limit.limit, 0, retryAfterMs, 0, 0, 'outage', 'outage')
+  }
+
+  /** @throws the error, where the rule is to throw */
+  decide(key: string, cost: number, now: number, retryAfterMs: number, error: StoreError): Decision {
+    const { limit, onOutage } = this.settings
+    if (onOutage === 'throw') throw error
+    if (onOutage === 'allow') return new Decision(true, limit.limit, limit.limit, 0, 0, 0, 'outage')
+    if (onOutage === 'deny') return OutageRule.denied(limit, retryAfterMs)
+    let state = this.states.get(key)
+    if (state === undefined) {
+      state = limit.create() as object
+      this.states.set(key, state)
+    }
+    return limit.take(state, now, cost, 'outage', true)
+  }
+}

@@ -1,0 +1,241 @@
+import { LRUCache } from 'lru-cache'
+import pLimit from 'p-limit'
+import type { Timer } from '../clock.ts'
+import { StoreError } from '../errors.ts'
+import type { Link } from '../link.ts'
+import type { Settings } from '../options.ts'
+import type { Reply, Snapshot } from '../store/store.ts'
+import { LocalKey } from './local-key.ts'
+
+/** Keys that travel in one command. */
+const MOST_KEYS = 500
+/** Commands under way at once. */
+const IN_FLIGHT = 2
+
+/** The keys of a soft node, and their settlement with the store: each interval, and at once for cold ones. */
+export class Sync {
+  /** Pending cost that can no longer be settled, since its window is over. */
+  expired = 0
+  evicted = 0
+  nodes = 1
+  /** Monotonic time of the last answer. */
+  heardAt: number
+  private readonly keys: LRUCache<string, LocalKey>
+  /** Keys that owe something but were evicted; none is forgotten before it is settled. */
+  private readonly owing = new Map<string, LocalKey>()
+  private dirty: LocalKey[] = []
+  private cold: LocalKey[] = []
+  private readonly flushes = pLimit(IN_FLIGHT)
+  private readonly reads = pLimit(IN_FLIGHT)
+  private coldDeadline = 0
+  private timer: Timer | undefined
+  private marker: string | undefined
+  private since = -1
+  private closed = false
+
+  constructor(
+    private readonly link: Link,
+    private readonly settings: Settings,
+  ) {
+    this.heardAt = settings.clock.monotonic()
+    this.keys = new LRUCache({
+      max: settings.maxKeys,
+      dispose: (key, name, reason) => {
+        if (reason !== 'evict') return
+        this.evicted++
+        if (key.owes || key.inFlight || key.waiting !== undefined) this.owing.set(name, key)
+      },
+    })
+  }
+
+  get size(): number {
+    return this.keys.size + this.owing.size
+  }
+
+  get pending(): number {
+    let pending = 0
+    for (const key of this.all()) pending += key.pending
+    return pending
+  }
+
+  private *all(): Iterable<LocalKey> {
+    yield* this.keys.values()
+    yield* this.owing.values()
+  }
+
+  find(name: string): LocalKey | undefined {
+    const key = this.keys.get(name)
+    if (key !== undefined || this.owing.size === 0) return key
+    const owing = this.owing.get(name)
+    if (owing !== undefined) {
+      this.owing.delete(name)
+      this.keys.set(name, owing)
+    }
+    return owing
+  }
+
+  /** Whether as many keys owe something as may be held, so that no other can be taken in. */
+  get full(): boolean {
+    return this.dirty.length >= this.settings.maxKeys
+  }
+
+  /** Takes a key into RAM, and asks the store about it at once. */
+  add(name: string): LocalKey {
+    const { table } = this.link
+    const key = new LocalKey(name, this.settings.limit, table.known ? undefined : table.now())
+    this.keys.set(name, key)
+    this.queue(key)
+    this.arm()
+    return key
+  }
+
+  /** The key owes something, or is unknown. A cold key is settled at once, another at the next interval. */
+  queue(key: LocalKey): void {
+    if (key.queued) return
+    key.queued = true
+    if (key.settledOnce || this.link.away) {
+      this.dirty.push(key)
+      if (this.full) void this.flushDirty()
+      return
+    }
+    this.cold.push(key)
+    if (this.cold.length > 1) return
+    this.coldDeadline = this.settings.clock.monotonic() + this.settings.timeout
+    void this.reads(() => this.settleCold())
+  }
+
+  private async settleCold(): Promise<void> {
+    const keys = this.cold
+    this.cold = []
+    await Promise.all(this.chunks(keys).map((chunk) => this.send(chunk, this.coldDeadline, false))).catch(
+      () => {},
+    )
+  }
+
+  private chunks(keys: LocalKey[]): LocalKey[][] {
+    const chunks: LocalKey[][] = []
+    for (let first = 0; first < keys.length; first += MOST_KEYS)
+      chunks.push(keys.slice(first, first + MOST_KEYS))
+    return chunks
+  }
+
+  /** The next interval, up to a fifth earlier, so that nodes do not flush together. */
+  private arm(): void {
+    if (this.timer !== undefined || this.closed) return
+    const { clock, interval, random } = this.settings
+    this.timer = clock.setTimer(() => this.tick(), Math.max(1, interval * (0.8 + 0.2 * random())))
+  }
+
+  private async tick(): Promise<void> {
+    await this.flushDirty().catch(() => {})
+    this.timer = undefined
+    if (this.size > 0) this.arm()
+  }
+
+  /** Settles what is dirty now; with nothing dirty, only asks what changed. */
+  private async flushDirty(): Promise<void> {
+    const keys = this.dirty.filter((key) => !key.inFlight)
+    this.dirty = this.dirty.filter((key) => key.inFlight)
+    const chunks = this.chunks(keys)
+    if (chunks.length === 0) chunks.push([])
+    const sent = chunks.map((chunk, place) =>
+      this.flushes(() =>
+        this.send(chunk, this.settings.clock.monotonic() + this.settings.timeout, place === 0),
+      ),
+    )
+    const results = await Promise.allSettled(sent)
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  /** Settles everything that is owed. @throws StoreError where the store does not acknowledge it */
+  async flush(): Promise<void> {
+    for (;;) {
+      for (const key of this.all()) if (key.owes && !key.queued) this.queue(key)
+      const owed = [...this.all()].some((key) => key.owes || key.inFlight)
+      if (!owed) return
+      if (this.link.barred)
+        throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
+      await this.flushDirty()
+      await this.reads(() => undefined)
+    }
+  }
+
+  private async send(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
+    const operations = keys.map((key) => {
+      key.queued = false
+      key.inFlight = true
+      return key.operation()
+    })
+    const { interval } = this.settings
+    try {
+      const extras = changes ? { since: this.since, presence: 3 * interval + 1000 } : {}
+      const reply = await this.link.exchange(operations, deadline, extras)
+      this.heardAt = this.settings.clock.monotonic()
+      if (changes) this.takeChanges(reply)
+      for (let place = 0; place < keys.length; place++) {
+        this.answered(keys[place] as LocalKey, reply.results[place] as Snapshot)
+      }
+      this.checkMarker(reply)
+    } catch (error) {
+      for (const key of keys) this.unanswered(key)
+      throw error
+    }
+  }
+
+  private answered(key: LocalKey, snapshot: Snapshot): void {
+    key.inFlight = false
+    this.expired += key.reconcile(snapshot, this.link.table.now())
+    this.wake(key)
+    if (key.owes) this.queue(key)
+    else if (this.owing.get(key.key) === key) this.owing.delete(key.key)
+  }
+
+  private unanswered(key: LocalKey): void {
+    key.inFlight = false
+    this.wake(key)
+    if (key.queued || (key.known && !key.owes)) return
+    key.queued = true
+    this.dirty.push(key)
+  }
+
+  private wake(key: LocalKey): void {
+    const { waiting } = key
+    key.waiting = undefined
+    if (waiting !== undefined) for (const resume of waiting) resume()
+  }
+
+  /** Keys that were reset, blocked or refunded elsewhere; all of them, where the list does not go back far enough. */
+  private takeChanges(reply: Reply): void {
+    this.nodes = Math.max(1, reply.nodes)
+    if (this.since >= 0 && this.since < reply.changesFrom) this.readAgain()
+    this.since = Math.max(this.since, reply.now)
+    for (const snapshot of reply.changed) this.takeSnapshot(snapshot)
+  }
+
+  /** A snapshot that came unasked, or as the answer to a verb. */
+  takeSnapshot(snapshot: Snapshot): void {
+    const key = this.find(snapshot.key)
+    if (key?.known && !key.inFlight) this.answered(key, snapshot)
+  }
+
+  /** Another marker than before: the store lost its data, and is given again what this node still holds. */
+  private checkMarker(reply: Reply): void {
+    if (this.marker !== undefined && this.marker !== reply.marker) this.readAgain()
+    this.marker = reply.marker
+  }
+
+  private readAgain(): void {
+    for (const key of this.all()) {
+      if (key.queued) continue
+      key.queued = true
+      this.dirty.push(key)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.flush().catch(() => {})
+    this.closed = true
+    if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
+  }
+}

@@ -1,0 +1,306 @@
+import fc from 'fast-check'
+import { Redis } from 'ioredis'
+import { afterAll, describe, expect, inject, it } from 'vitest'
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
+import { leakyBucket } from '../algorithms/leaky-bucket/leaky-bucket.ts'
+import { slidingLog } from '../algorithms/sliding-log/sliding-log.ts'
+import { slidingWindow } from '../algorithms/sliding-window/sliding-window.ts'
+import { tokenBucket } from '../algorithms/token-bucket/token-bucket.ts'
+import type { Clock } from '../clock.ts'
+import type { Decision } from '../decision.ts'
+import { memoryStore } from './memory.ts'
+import { redisStore } from './redis/redis-store.ts'
+import { CHANGES_KEPT, type Operation, type Reply, Snapshot } from './store.ts'
+
+const PREFIX = 'conformance'
+const KEYS = ['one', 'two', 'three']
+const NODES = ['00000000000000a1', 'ffffffff800000ff']
+
+let now = 0
+const clock: Clock = { wall: () => now, monotonic: () => now, setTimer: () => 0, clearTimer: () => {} }
+const memory = memoryStore({ clock })
+const redis = redisStore(inject('redisUrl'), { now: () => now, prefix: PREFIX })
+const client = new Redis(inject('redisUrl'))
+let names = 0
+
+afterAll(async () => {
+  await redis.close()
+  client.disconnect()
+})
+
+const limits: Record<string, fc.Arbitrary<Algorithm>> = {
+  'fixed window': windows((limit, window) => fixedWindow({ limit, window }) as Algorithm),
+  'sliding window': windows((limit, window) => slidingWindow({ limit, window }) as Algorithm),
+  'sliding log': windows((limit, window) => slidingLog({ limit, window }) as Algorithm),
+  'token bucket': buckets((capacity, rate, per) => tokenBucket({ capacity, refill: rate, per }) as Algorithm),
+  'leaky bucket': buckets((capacity, rate, per) => leakyBucket({ capacity, leak: rate, per }) as Algorithm),
+}
+
+function windows(make: (limit: number, window: number) => Algorithm): fc.Arbitrary<Algorithm> {
+  return fc
+    .tuple(fc.integer({ min: 1, max: 10 }), fc.constantFrom(10, 97, 1000, 60_000))
+    .map(([limit, window]) => make(limit, window))
+}
+
+function buckets(make: (capacity: number, rate: number, per: number) => Algorithm): fc.Arbitrary<Algorithm> {
+  return fc
+    .tuple(
+      fc.integer({ min: 1, max: 10 }),
+      fc.integer({ min: 1, max: 10 }),
+      fc.constantFrom(7, 97, 1000, 60_000),
+    )
+    .map(([capacity, rate, per]) => make(capacity, rate, per))
+}
+
+type Advance = (now: number, window: number) => number
+
+const advance: fc.Arbitrary<Advance> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant<Advance>((at) => at) },
+  { weight: 3, arbitrary: fc.integer({ min: 1, max: 5 }).map<Advance>((by) => (at) => at + by) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: -1, max: 1 }))
+      .map<Advance>(([by, off]) => (at, window) => at - (at % window) + by * window + off),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.double({ min: 0, max: 1, noNaN: true }).map<Advance>((part) => (at, window) => {
+      return at + Math.floor(part * window)
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 2, max: 70 }).map<Advance>((by) => (at, window) => at + by * window),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: -1, max: 1 }).map<Advance>((off) => (at) => at + CHANGES_KEPT + off),
+  },
+)
+
+const key = fc.nat(KEYS.length - 1)
+const cost = fc.integer({ min: 1, max: 11 })
+const costs = fc.array(cost, { minLength: 1, maxLength: 3 })
+
+const take = fc.record({ kind: fc.constant('take' as const), key, costs })
+const refund = fc.record({ kind: fc.constant('refund' as const), key, cost })
+const other = fc.record({ kind: fc.constantFrom('peek' as const, 'read' as const, 'reset' as const), key })
+const block = fc.record({
+  kind: fc.constant('block' as const),
+  key,
+  windows: fc.constantFrom(0.5, 1, 3),
+})
+const settle = fc.record({
+  kind: fc.constant('settle' as const),
+  key,
+  lag: fc.constantFrom(0, 0, 0, 1, 1, 2),
+  admitted: fc.nat(6),
+  refunded: fc.nat(3),
+  lateAdmitted: fc.nat(4),
+  lateRefunded: fc.nat(2),
+  place: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  how: fc.constantFrom('new', 'new', 'new', 'new', 'again', 'older', 'old generation'),
+})
+const anything = fc.oneof(
+  { weight: 4, arbitrary: take },
+  { weight: 4, arbitrary: settle },
+  { weight: 2, arbitrary: refund },
+  { weight: 2, arbitrary: other },
+  { weight: 1, arbitrary: block },
+)
+
+function history<T>(step: fc.Arbitrary<T>) {
+  return fc.array(
+    fc.record({
+      advance,
+      node: fc.nat(NODES.length - 1),
+      since: fc.constantFrom(-1, 0, 0.5, 1),
+      steps: fc.array(step, { minLength: 0, maxLength: 4 }),
+    }),
+    { minLength: 1, maxLength: 15 },
+  )
+}
+
+/** What a node has counted of a key in one slice. */
+class Tally {
+  admitted = 0
+  refunded = 0
+  readonly entries: number[] = []
+
+  admit(cost: number, from: number, to: number, place: number): void {
+    if (cost === 0) return
+    const least = Math.max(from, this.entries.at(-2) ?? from)
+    this.entries.push(Math.floor(least + place * Math.max(0, to - least + 1)), cost)
+    this.admitted += cost
+  }
+
+  giveBack(cost: number): void {
+    this.refunded = Math.min(this.admitted, this.refunded + cost)
+  }
+}
+
+/** A node's counters of a key, since the last reset it has heard of. */
+class Ledger {
+  generation = 0
+  tallies = new Map<number, Tally>()
+  readonly sent: Operation[] = []
+
+  hear(generation: number): void {
+    if (generation === this.generation) return
+    this.generation = generation
+    this.tallies = new Map()
+  }
+
+  tally(slice: number): Tally {
+    let tally = this.tallies.get(slice)
+    if (tally === undefined) this.tallies.set(slice, (tally = new Tally()))
+    return tally
+  }
+}
+
+type Settle = typeof settle extends fc.Arbitrary<infer T> ? T : never
+
+function settlement(ledger: Ledger, limit: Algorithm, key: string, step: Settle): Operation {
+  const again = ledger.sent[step.how === 'again' ? ledger.sent.length - 1 : 0]
+  if ((step.how === 'again' || step.how === 'older') && again !== undefined) return again
+  const { window } = limit
+  const slice = Math.max(0, Math.floor(now / window) - step.lag)
+  const present = ledger.tally(slice)
+  const late = ledger.tally(slice - 1)
+  present.admit(step.admitted, slice * window, Math.min(now, slice * window + window - 1), step.place)
+  present.giveBack(step.refunded)
+  if (slice > 0) {
+    late.admit(step.lateAdmitted, slice * window - window, slice * window - 1, step.place)
+    late.giveBack(step.lateRefunded)
+  }
+  const generation = step.how === 'old generation' ? ledger.generation - 1 : ledger.generation
+  const counters = [present.admitted, present.refunded, late.admitted, late.refunded] as const
+  const operation: Operation =
+    limit.algorithm === 'sliding-log'
+      ? ['settle', key, generation, slice, ...counters, [...present.entries], [...late.entries]]
+      : ['settle', key, generation, slice, ...counters]
+  ledger.sent.push(operation)
+  return operation
+}
+
+function operationOf(
+  step: typeof anything extends fc.Arbitrary<infer T> ? T : never,
+  limit: Algorithm,
+  ledger: (key: string) => Ledger,
+): Operation {
+  const key = KEYS[step.key] as string
+  switch (step.kind) {
+    case 'take':
+      return ['take', key, ...step.costs]
+    case 'refund':
+      return ['refund', key, step.cost]
+    case 'block':
+      return ['block', key, Math.ceil(step.windows * limit.window)]
+    case 'settle':
+      return settlement(ledger(key), limit, key, step)
+    default:
+      return [step.kind, key]
+  }
+}
+
+function plainSnapshot(limit: Algorithm, snapshot: Snapshot): object {
+  const { a, b, c, d: _, entries, ...rest } = snapshot
+  if (limit.algorithm !== 'sliding-log') return { ...rest, a, b, c }
+  const byTime = new Map<number, number>()
+  for (let place = 0; place < (entries ?? []).length; place += 2) {
+    const time = entries?.[place] as number
+    byTime.set(time, (byTime.get(time) ?? 0) + (entries?.[place + 1] as number))
+  }
+  return { ...rest, total: a, newest: b, entries: [...byTime] }
+}
+
+/** What two stores must agree on. */
+function plain(limit: Algorithm, reply: Reply): object {
+  const changed = [...reply.changed].sort((one, two) => (one.key < two.key ? -1 : 1))
+  return {
+    now: reply.now,
+    changesFrom: reply.changesFrom,
+    changed: changed.map((snapshot) => plainSnapshot(limit, snapshot)),
+    results: reply.results.map((result) =>
+      result instanceof Snapshot ? plainSnapshot(limit, result) : result.map((decision) => ({ ...decision })),
+    ),
+  }
+}
+
+/** Every Redis key under the name will expire, the one that tells of the others last. */
+async function checkExpiry(name: string): Promise<void> {
+  const all = await client.keys(`${PREFIX}:1:{${name}}*`)
+  const left = await Promise.all(all.map((one) => client.pttl(one)))
+  const meta = left[all.indexOf(`${PREFIX}:1:{${name}}:meta`)] as number
+  for (const [place, ms] of left.entries()) {
+    expect(ms, all[place]).toBeGreaterThan(0)
+    expect(ms, all[place]).toBeLessThanOrEqual(meta)
+  }
+  if (all.length > 0) await client.unlink(...all)
+}
+
+for (const [what, limit] of Object.entries(limits)) {
+  describe(what, () => {
+    it('is answered alike by memory and by Redis', async () => {
+      const property = fc.asyncProperty(limit, history(anything), async (limit, exchanges) => {
+        const name = `all-${names++}`
+        const one = memory.open(name, limit)
+        const two = redis.open(name, limit)
+        const ledgers = new Map<string, Ledger>()
+        now = 0
+        for (const exchange of exchanges) {
+          now = Math.max(now, exchange.advance(now, limit.window))
+          const node = NODES[exchange.node] as string
+          const ledger = (key: string) => {
+            const id = `${node}/${key}`
+            if (!ledgers.has(id)) ledgers.set(id, new Ledger())
+            return ledgers.get(id) as Ledger
+          }
+          const operations = exchange.steps.map((step) => operationOf(step, limit, ledger))
+          const since = exchange.since < 0 ? -1 : Math.floor(exchange.since * now)
+          const request = { node, sequence: 0, deadline: 0, since, presence: 0, operations }
+          const expected = await one.exchange(request)
+          const actual = await two.exchange(request)
+          expect(plain(limit, actual), JSON.stringify({ now, request })).toEqual(plain(limit, expected))
+          for (const result of [...expected.changed, ...expected.results])
+            if (result instanceof Snapshot) ledger(result.key).hear(result.generation)
+        }
+        await checkExpiry(name)
+      })
+      await fc.assert(property, { numRuns: 2 * (fc.readConfigureGlobal().numRuns as number) })
+    })
+
+    it('decides in Redis as the TypeScript half does', async () => {
+      const property = fc.asyncProperty(
+        limit,
+        history(fc.oneof({ weight: 3, arbitrary: take }, { weight: 1, arbitrary: refund })),
+        async (limit, exchanges) => {
+          const table = redis.open(`takes-${names++}`, limit)
+          const states = new Map(KEYS.map((key) => [key, limit.create()]))
+          now = 0
+          for (const exchange of exchanges) {
+            now = Math.max(now, exchange.advance(now, limit.window))
+            const expected: Decision[][] = []
+            const operations = exchange.steps.map((step): Operation => {
+              const key = KEYS[step.key] as string
+              const state = states.get(key)
+              if (step.kind === 'take') {
+                expected.push(step.costs.map((cost) => limit.take(state, now, cost, 'store', true)))
+                return ['take', key, ...step.costs]
+              }
+              limit.refund(state, now, 0, step.cost)
+              return ['refund', key, step.cost]
+            })
+            const node = NODES[exchange.node] as string
+            const request = { node, sequence: 0, deadline: 0, since: -1, presence: 0, operations }
+            const { results } = await table.exchange(request)
+            expect(results.filter((result) => !(result instanceof Snapshot))).toEqual(expected)
+          }
+        },
+      )
+      await fc.assert(property, { numRuns: fc.readConfigureGlobal().numRuns as number })
+    })
+  })
+}
