@@ -60,9 +60,11 @@ const advance: fc.Arbitrary<Advance> = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: 1, max: 5 }).map<Advance>((by) => (at) => at + by) },
   {
     weight: 3,
-    arbitrary: fc
-      .tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: -1, max: 1 }))
-      .map<Advance>(([by, off]) => (at, window) => at - (at % window) + by * window + off),
+    arbitrary: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: -1, max: 1 })).map<Advance>(
+      ([by, off]) =>
+        (at, window) =>
+          at - (at % window) + by * window + off,
+    ),
   },
   {
     weight: 3,
@@ -154,8 +156,8 @@ class Ledger {
   }
 
   tally(slice: number): Tally {
-    let tally = this.tallies.get(slice)
-    if (tally === undefined) this.tallies.set(slice, (tally = new Tally()))
+    const tally = this.tallies.get(slice) ?? new Tally()
+    this.tallies.set(slice, tally)
     return tally
   }
 }

@@ -255,7 +255,8 @@ class MemoryTable implements Table {
     this.limit.save(state, snapshot)
     if (snapshot.entries !== undefined) snapshot.entries = mergeEntries(snapshot.entries)
     snapshot.generation = row?.generation ?? 0
-    snapshot.blockedUntil = this.blocks.get(key) ?? 0
+    const blockedUntil = this.blocks.get(key) ?? 0
+    snapshot.blockedUntil = blockedUntil > now ? blockedUntil : 0
     snapshot.slice = slice
     const cell = row?.cells?.get(node)
     if (cell !== undefined) {
@@ -272,7 +273,7 @@ class MemoryTable implements Table {
     this.changes.delete(key)
     this.changes.set(key, now)
     for (const [oldest, time] of this.changes) {
-      if (this.changes.size <= MOST_CHANGES && time > now - CHANGES_KEPT) break
+      if (this.changes.size <= MOST_CHANGES && time >= now - CHANGES_KEPT) break
       this.changes.delete(oldest)
       this.counts.changesFrom = time + 1
     }
@@ -281,7 +282,7 @@ class MemoryTable implements Table {
   private changedSince(since: number, node: string, now: number, slice: number): Snapshot[] {
     const changed: Snapshot[] = []
     for (const [key, time] of this.changes)
-      if (time >= since) changed.push(this.snapshot(key, node, now, slice))
+      if (time >= Math.max(since, now - CHANGES_KEPT)) changed.push(this.snapshot(key, node, now, slice))
     return changed
   }
 

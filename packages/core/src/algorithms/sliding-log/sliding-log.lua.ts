@@ -29,6 +29,8 @@ local function usage(_, a)
 end
 
 local function enter(log, a, b, c, d, time, cost)
+  -- what is left there has expired
+  if a == 0 then redis.call('UNLINK', log) end
   redis.call('ZADD', log, time, string.format('%.0f:%.0f', d + 1, cost))
   if a == 0 then return cost, time, time, d + 1 end
   return a + cost, math.max(b, time), math.min(c, time), d + 1
@@ -37,12 +39,13 @@ end
 -- the cost is what is new of the entries: their last part
 local function add(key, a, b, c, d, now, _, cost, entries)
   local log = prefix .. ':l:' .. key
-  if entries == nil then a, b, c, d = enter(log, a, b, c, d, math.max(now, b), cost) end
+  local latest = math.max(now, b)
+  if entries == nil then a, b, c, d = enter(log, a, b, c, d, latest, cost) end
   local i = entries and #entries - 1 or 0
   while i >= 1 and cost > 0 do
     local part = math.min(cost, entries[i + 1])
     cost = cost - part
-    local time = math.min(now, entries[i])
+    local time = math.min(latest, entries[i])
     if time > now - window then a, b, c, d = enter(log, a, b, c, d, time, part) end
     i = i - 2
   end
@@ -59,11 +62,12 @@ local function remove(key, a, b, c, d, _, cost)
     local newest = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')
     if #newest == 0 then return 0, 0, 0, d end
     local had = costof(newest[1])
-    redis.call('ZREM', log, newest[1])
+    -- first in, then out: an emptied set would lose its expiry
     if had > left then
       d = d + 1
       redis.call('ZADD', log, newest[2], string.format('%.0f:%.0f', d, had - left))
     end
+    redis.call('ZREM', log, newest[1])
     left = left - math.min(left, had)
   end
   if a == 0 then return 0, 0, 0, d end

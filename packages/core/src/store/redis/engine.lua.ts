@@ -52,11 +52,14 @@ local META = prefix .. ':meta'
 local meta = redis.call('HMGET', META, 'signature', 'marker', 'changed', 'changesFrom', 'top', 'blocks')
 if meta[1] and meta[1] ~= request.s then return pack('>Bd', 3, exact) .. meta[1] end
 local marker = meta[2]
-local function keepmeta() redis.call('PEXPIRE', META, 3 * window + 3600000) end
+-- what tells of the others outlives them
+local function keepmeta(ms)
+  if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
+end
 if not marker then
   marker = request.m
   redis.call('HSET', META, 'signature', request.s, 'marker', marker)
-  keepmeta()
+  keepmeta(3 * window)
 end
 local changedlast = tonumber(meta[3] or 0)
 local changesfrom = tonumber(meta[4] or 0)
@@ -71,14 +74,18 @@ if request.presence > 0 then
   redis.call('ZREMRANGEBYSCORE', NODES, '-inf', now)
   redis.call('PEXPIRE', NODES, request.presence + 60000)
   nodes = redis.call('ZCARD', NODES)
+  keepmeta(math.max(3 * window, request.presence + 60000))
 end
 
 -- rows: state a, b, c, d, generation, slice of the last settlement, cells of nodes, the slice it is filed under
 local operations = request.o
 local changed = {}
 if request.since >= 0 and changedlast >= request.since then
-  changed = redis.call('ZRANGEBYSCORE', prefix .. ':changes', request.since, '+inf')
+  local since = math.max(request.since, now - ${CHANGES_KEPT})
+  changed = redis.call('ZRANGEBYSCORE', prefix .. ':changes', since, '+inf')
 end
+local listed = {}
+for i = 1, #changed do listed[changed[i]] = true end
 local rows, names = {}, {}
 local function want(key)
   if rows[key] == nil then
@@ -107,7 +114,7 @@ for filed = top, slice, -1 do
   end
   missing = still
 end
-for i = 1, #missing do rows[missing[i]] = {0, 0, 0, 0, 0, 0, '', 0} end
+for i = 1, #missing do rows[missing[i]] = {0, 0, 0, 0, 0, 0, '', -1} end
 for i = 1, #names do
   local key, row = names[i], rows[names[i]]
   row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], now)
@@ -118,22 +125,38 @@ if blockslast > now and #names > 0 then
   for first = 1, #names, 1000 do
     local last = math.min(first + 999, #names)
     local values = redis.call('HMGET', prefix .. ':blocks', unpack(names, first, last))
-    for i = 1, #values do blocks[names[first + i - 1]] = tonumber(values[i] or 0) end
+    for i = 1, #values do
+      local till = tonumber(values[i] or 0)
+      if till > now then blocks[names[first + i - 1]] = till end
+    end
   end
 end
 
 local function change(key)
   local CHANGES = prefix .. ':changes'
   redis.call('ZADD', CHANGES, now, key)
-  local from = redis.call('ZREMRANGEBYSCORE', CHANGES, '-inf', now - ${CHANGES_KEPT})
+  redis.call('ZREMRANGEBYSCORE', CHANGES, '-inf', '(' .. string.format('%.0f', now - ${CHANGES_KEPT}))
   local over = redis.call('ZCARD', CHANGES) - ${MOST_CHANGES}
   if over > 0 then
     changesfrom = tonumber(redis.call('ZRANGE', CHANGES, over - 1, over - 1, 'WITHSCORES')[2]) + 1
     redis.call('ZREMRANGEBYRANK', CHANGES, 0, over - 1)
     redis.call('HSET', META, 'changesFrom', changesfrom)
   end
-  redis.call('PEXPIRE', CHANGES, ${CHANGES_KEPT})
+  redis.call('PEXPIRE', CHANGES, ${CHANGES_KEPT + 1000})
   redis.call('HSET', META, 'changed', now)
+  keepmeta(${CHANGES_KEPT + 1000})
+  if request.since >= 0 and request.since <= now and not listed[key] then
+    listed[key] = true
+    changed[#changed + 1] = key
+  end
+end
+
+-- a row goes under the last slice in which it is worth anything, never under an earlier one than before
+local function file(key, row)
+  local filed = math.max(row[8], slice, math.floor((ends(row[1], row[2], row[3]) - 1) / window))
+  if row[6] > 0 or row[5] > 0 then filed = math.max(filed, row[6] + late) end
+  row[8] = math.min(filed, slice + ${FURTHEST_SLICE})
+  dirty[key] = true
 end
 
 -- a node's cell: its id, the slice, admitted, refunded; the place of its first byte, or nil
@@ -199,7 +222,7 @@ local function settle(key, row, op)
   end
   merge(key, row, op[4] - 1, op[7], op[8], op[10])
   merge(key, row, op[4], op[5], op[6], op[9])
-  dirty[key] = true
+  file(key, row)
 end
 
 -- a take is answered by the state before it; the node replays the decisions from that
@@ -233,7 +256,7 @@ local function take(key, row, op)
   local answer = state(key, before, need)
   if total > 0 then
     row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, total)
-    dirty[key] = true
+    file(key, row)
   end
   return answer
 end
@@ -254,10 +277,10 @@ local function carryout(op)
   end
   if name == 'settle' then
     settle(key, row, op)
-  elseif name == 'refund' then
+  elseif name == 'refund' and row[8] >= 0 then
     if usage(key, row[1], row[2], row[3], row[4], now) >= limit then change(key) end
     row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], 0, op[3])
-    dirty[key] = true
+    file(key, row)
   elseif name == 'block' then
     local BLOCKS = prefix .. ':blocks'
     blocks[key] = now + op[3]
@@ -268,10 +291,8 @@ local function carryout(op)
     end
     blockslast = math.max(blockslast, blocks[key])
     redis.call('HSET', META, 'blocks', blockslast)
-    redis.call('PEXPIRE', BLOCKS, blockslast - now)
-    if redis.call('PTTL', META) < blockslast - now + 3600000 then
-      redis.call('PEXPIRE', META, blockslast - now + 3600000)
-    end
+    redis.call('PEXPIRE', BLOCKS, blockslast - now + 1000)
+    keepmeta(blockslast - now + 1000)
     change(key)
   elseif name == 'reset' then
     if oldest then redis.call('UNLINK', prefix .. ':l:' .. key) end
@@ -282,7 +303,7 @@ local function carryout(op)
       redis.call('HDEL', prefix .. ':blocks', key)
       blocks[key] = nil
     end
-    dirty[key] = true
+    file(key, row)
     change(key)
   end
   return snapshot(key, row)
@@ -291,31 +312,28 @@ end
 local results = {}
 for i = 1, #operations do results[i] = carryout(operations[i]) end
 
--- a row goes under the last slice in which it is worth anything, never under an earlier one than before
 local files = {}
 for key in pairs(dirty) do
   local row = rows[key]
-  local filed = math.max(row[8], slice, math.floor((ends(row[1], row[2], row[3]) - 1) / window))
-  if row[6] > 0 or row[5] > 0 then filed = math.max(filed, row[6] + late) end
-  filed = math.min(filed, slice + ${FURTHEST_SLICE})
-  local file = files[filed]
-  if file == nil then
-    file = {}
-    files[filed] = file
+  local filed = row[8]
+  local rowsof = files[filed]
+  if rowsof == nil then
+    rowsof = {}
+    files[filed] = rowsof
   end
-  file[#file + 1] = key
-  file[#file + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6]) .. row[7]
+  rowsof[#rowsof + 1] = key
+  rowsof[#rowsof + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6]) .. row[7]
 end
-for filed, file in pairs(files) do
+for filed, rowsof in pairs(files) do
   local FILE = prefix .. ':' .. string.format('%.0f', filed)
   local added = 0
-  for first = 1, #file, 2000 do
-    added = added + redis.call('HSET', FILE, unpack(file, first, math.min(first + 1999, #file)))
+  for first = 1, #rowsof, 2000 do
+    added = added + redis.call('HSET', FILE, unpack(rowsof, first, math.min(first + 1999, #rowsof)))
   end
   if added > 0 and redis.call('HLEN', FILE) == added then
     redis.call('PEXPIRE', FILE, (filed + 1) * window - now + 1000)
     redis.call('UNLINK', prefix .. ':' .. string.format('%.0f', slice - 1))
-    if redis.call('PTTL', META) < 3 * window + 3600000 then keepmeta() end
+    keepmeta(math.max(3 * window, (filed + 1) * window - now + 1000))
   end
   if filed > top then
     top = filed

@@ -125,7 +125,7 @@ it('refuses another algorithm or window under the same name', async () => {
 })
 
 describe.each([
-  ['5', Redis5],
+  ['5', Redis5 as unknown as typeof Redis],
   ['6', Redis],
 ] as const)('an ioredis %s client', (_, Client) => {
   it('is left as it was, and works after the store is closed', async () => {
@@ -133,7 +133,7 @@ describe.each([
     const options = JSON.stringify(passed.options)
     const listeners = passed.eventNames()
     const prefix = `redis-store-test-${prefixes++}`
-    const store = redisStore(passed as never, { prefix })
+    const store = redisStore(passed, { prefix })
     const limit = limits[0] as Algorithm
     const { results } = await store.open('name', limit).exchange(request([['take', 'key', 4]]))
     expect(results).toMatchObject([[{ allowed: true, remaining: 6, source: 'store' }]])
@@ -145,4 +145,14 @@ describe.each([
     expect(passed.eventNames()).toEqual(listeners)
     passed.disconnect()
   })
+})
+
+it('keeps its marker while nodes are present', async () => {
+  const { store, prefix } = open()
+  const table = store.open('name', limits[0] as Algorithm)
+  const { marker } = await table.exchange(request([], { presence: 5000 }))
+  await client.pexpire(`${prefix}:1:{name}:meta`, 60_000)
+  const again = await table.exchange(request([], { presence: 5000 }))
+  expect(again).toMatchObject({ marker, nodes: 1 })
+  expect(await client.pttl(`${prefix}:1:{name}:meta`)).toBeGreaterThan(3 * 3_600_000)
 })
