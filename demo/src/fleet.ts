@@ -58,13 +58,8 @@ async function requireAnswer(store: Store, address: string): Promise<void> {
     await windowLeft(store)
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
-    throw new UsageError(`no usable Redis at ${address}: ${reason(error)}`)
+    throw new UsageError(`no usable Redis at ${address}: ${error.message}`)
   }
-}
-
-/** What a store's error says at its root, where the connection tells what happened. */
-function reason(error: Error): string {
-  return error.cause instanceof Error ? reason(error.cause) : error.message
 }
 
 function withoutCredentials(url: string): string {

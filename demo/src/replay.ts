@@ -5,8 +5,8 @@ import type { DueRequest } from './schedule.ts'
 
 export type Mode = 'hard' | 'soft'
 
-/** How often a soft node settles with the store. */
-export const softInterval = '100ms'
+/** How often a soft node settles with the store, in milliseconds. */
+export const softIntervalMs = 100
 /** Longer than any replay: a slow store shows as latency, and one that is gone stops the demo. */
 const timeout = '5s'
 
@@ -106,7 +106,7 @@ class Counter {
       store,
       timeout,
       onOutage: 'throw',
-      ...(mode === 'soft' && { sync: { interval: softInterval } }),
+      ...(mode === 'soft' && { sync: { interval: softIntervalMs } }),
     })
   }
 

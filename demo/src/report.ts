@@ -13,7 +13,7 @@ export function asJson(result: Result): string {
   return `${JSON.stringify(result, null, 2)}\n`
 }
 
-function describe({ trace, store, nodes, seed, window, softInterval, seconds, speed }: Result): string {
+function describe({ trace, store, nodes, seed, window, softIntervalMs, seconds, speed }: Result): string {
   const skipped = trace.skipped > 0 ? `; ${count(trace.skipped, 'line')} of it did not parse` : ''
   const cut = trace.cutShort ? '; the rest of it was left out' : ''
   const where =
@@ -25,7 +25,9 @@ function describe({ trace, store, nodes, seed, window, softInterval, seconds, sp
     `Replayed in ${seconds} s: silences over ${longestSilence} s cut, then ${number(speed)} times as fast.`,
     `${count(nodes, 'node')}, ${where}. Each request goes to a random node (seed ${seed})`,
     'and asks two limits, independent of each other: one per client and one for the whole site.',
-    `Both are fixed windows of ${window}; each replay fell inside one window. Soft nodes settle every ${softInterval}.`,
+    `Both are fixed windows of ${window}; each replay fell inside one window.`,
+    `Soft nodes settle every ${softIntervalMs} ms, in which ${number((speed * softIntervalMs) / 1000)} s of the log pass: one node does not see`,
+    'what the others admit meanwhile, and a burst in that time is what soft mode can overshoot by.',
   ].join('\n')
 }
 

@@ -24,7 +24,7 @@ export async function windowLeft(store: Store): Promise<number> {
   }
 }
 
-/** Runs a replay that takes up to `ms` inside one window, after waiting for a new one if need be. */
+/** Runs a replay that should take up to `ms` inside one window, after waiting for a new one if need be. */
 export async function insideOneWindow<T>(store: Store, ms: number, replay: () => Promise<T>): Promise<T> {
   let left = await windowLeft(store)
   if (left < ms) {

@@ -25,7 +25,7 @@ export async function expectTrueCounts(result: Result): Promise<void> {
     expect(row.storeEntriesPerCheck).toBeCloseTo(row.storeEntries / row.offered)
     expect(row.storeCallsPerCheck).toBeCloseTo(row.storeCalls / row.offered)
     expect(row.storeCalls).toBeGreaterThan(0)
-    expect(row.storeEntries).toBeGreaterThanOrEqual(row.storeCalls)
+    expect(row.storeEntries).toBeGreaterThan(0)
   }
   const [hardClient, hardSite, softClient, softSite] = result.rows
   expect([hardClient!.admitted, hardSite!.admitted]).toEqual(allowed)

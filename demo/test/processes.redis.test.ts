@@ -29,7 +29,7 @@ it('uses the Redis that it is given, and keeps its password to itself', async ()
 
 it('ends with an error when a node dies', async () => {
   const { code, stdout, stderr } = await runDemo(
-    ['--nodes', '3'],
+    ['--nodes', '2'],
     once(/hard: 25 %/, (stderr) => {
       process.kill(pidsIn(stderr)[1]!, 'SIGKILL')
     }),
@@ -42,7 +42,7 @@ it('ends with an error when a node dies', async () => {
 it('ends with an error when Redis goes away', async () => {
   await using redis = await startRedis()
   const { code, stdout, stderr } = await runDemo(
-    ['--redis', redis.url],
+    ['--redis', redis.url, '--nodes', '2'],
     once(/hard: 25 %/, () => redis.kill()),
   )
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
