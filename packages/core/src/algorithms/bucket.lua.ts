@@ -7,7 +7,7 @@ local function roll(_, a, b, c, d, now)
   local elapsed = now - a
   if elapsed <= 0 then return a, b, c, d end
   if b == 0 then return now, 0, c, d end
-  local whole, part = muldiv(rate, elapsed, per)
+  local whole, part = muldiv(elapsed, rate, per)
   part = part + c
   if part >= per then
     whole = whole + 1

@@ -44,8 +44,8 @@ export class Bucket implements Algorithm<BucketState> {
     if (elapsed <= 0) return
     state.at = now
     if (state.used === 0) return
-    const whole = mulDiv(this.rate, elapsed, this.per)
-    const part = mulMod(this.rate, elapsed, this.per) + state.drained
+    const whole = mulDiv(elapsed, this.rate, this.per)
+    const part = mulMod(elapsed, this.rate, this.per) + state.drained
     const carry = part >= this.per ? 1 : 0
     state.used -= whole + carry
     state.drained = part - carry * this.per
