@@ -7,7 +7,14 @@ import { AcquireError, ConfigError, StoreError, show } from './errors.ts'
 import { HardChecks } from './hard/hard-checks.ts'
 import { checkKey } from './key.ts'
 import { Link } from './link.ts'
-import { checkCost, type LimiterOptions, type Mode, type Settings, settings } from './options.ts'
+import {
+  checkCallOptions,
+  checkCost,
+  type LimiterOptions,
+  type Mode,
+  type Settings,
+  settings,
+} from './options.ts'
 import { SoftChecks } from './soft/soft-checks.ts'
 import type { Operation, Snapshot } from './store/store.ts'
 
@@ -76,7 +83,8 @@ class Limiter {
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
   async check(key: string, options: CheckOptions = {}): Promise<Decision> {
-    const cost = options.cost ?? 1
+    checkCallOptions(options)
+    const { cost = 1 } = options
     this.prepare(key, cost)
     return this.count(await this.checks.check(key, cost))
   }
@@ -94,8 +102,8 @@ class Limiter {
    * limit; the signal's reason on abort. Nothing stays taken then.
    */
   async acquire(key: string, options: AcquireOptions = {}): Promise<Decision> {
-    const { signal, maxWait } = options
-    const cost = options.cost ?? 1
+    checkCallOptions(options)
+    const { signal, maxWait, cost = 1 } = options
     this.prepare(key, cost)
     const { clock } = this.settings
     const last = maxWait === undefined ? Infinity : clock.monotonic() + durationMs(maxWait, 'maxWait')
@@ -104,7 +112,7 @@ class Limiter {
       const decision = await this.check(key, { cost })
       const wait = decision.allowed ? decision.delayMs : decision.retryAfterMs
       const late = clock.monotonic() + wait > last
-      if (decision.allowed && (late || signal?.aborted)) await this.refund(key, cost)
+      if (decision.allowed && (late || signal?.aborted)) await this.giveBack(key, cost)
       signal?.throwIfAborted()
       if (wait === Infinity) {
         throw new AcquireError(
@@ -116,12 +124,19 @@ class Limiter {
         throw new AcquireError('ERR_MAX_WAIT', `${show(key)} would have to wait ${wait} ms, past maxWait`)
       if (wait > 0) {
         await this.pause(wait, signal).catch(async (reason) => {
-          if (decision.allowed) await this.refund(key, cost)
+          if (decision.allowed) await this.giveBack(key, cost)
           throw reason
         })
       }
       if (decision.allowed) return decision
     }
+  }
+
+  /** What a given-up `acquire` took, also on a limiter closed meanwhile; with the store away it stays taken. */
+  private async giveBack(key: string, cost: number): Promise<void> {
+    await this.checks.refund(key, cost).catch((error: unknown) => {
+      if (!(error instanceof StoreError)) throw error
+    })
   }
 
   private pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -217,8 +232,9 @@ class SoftModeLimiter extends Limiter {
    *
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
-  checkSync(key: string, options?: CheckOptions): Decision {
-    const cost = options?.cost ?? 1
+  checkSync(key: string, options: CheckOptions = {}): Decision {
+    checkCallOptions(options)
+    const { cost = 1 } = options
     this.prepare(key, cost)
     return this.count((this.checks as SoftChecks).checkSync(key, cost))
   }

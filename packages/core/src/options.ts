@@ -100,6 +100,15 @@ export function settings(options: LimiterOptions): Settings {
     fail('maxKeys', maxKeys, 'give an integer from 1 to 16,777,216')
   }
   const clock = options.clock ?? systemClock
+  if (
+    ['wall', 'monotonic', 'setTimer', 'clearTimer'].some(
+      (part) => typeof clock[part as keyof Clock] !== 'function',
+    )
+  ) {
+    fail('clock', clock, 'give an object with wall, monotonic, setTimer and clearTimer, or leave it out')
+  }
+  const random = options.random ?? Math.random
+  if (typeof random !== 'function') fail('random', random, 'give a function such as Math.random')
   const store = options.store ?? memoryStore({ clock })
   if (typeof store?.open !== 'function') {
     fail('store', store, "give memoryStore() or redisStore('redis://127.0.0.1:6379')")
@@ -114,7 +123,7 @@ export function settings(options: LimiterOptions): Settings {
     timeout: durationMs(options.timeout ?? 100, 'timeout'),
     maxKeys,
     clock,
-    random: options.random ?? Math.random,
+    random,
   }
 }
 
@@ -122,4 +131,10 @@ export function settings(options: LimiterOptions): Settings {
 export function checkCost(cost: unknown): asserts cost is number {
   if (Number.isInteger(cost) && (cost as number) >= 1 && (cost as number) < 2 ** 31) return
   throw new ConfigError('ERR_COST', `the cost is ${show(cost)}: give an integer from 1 to ${2 ** 31 - 1}`)
+}
+
+/** @throws ConfigError `ERR_OPTION` where a check's options are not an object, such as a bare cost */
+export function checkCallOptions(options: unknown): void {
+  if (typeof options === 'object' && options !== null) return
+  fail('the second argument', options, 'give an object such as { cost: 5 }')
 }
