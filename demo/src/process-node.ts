@@ -15,7 +15,7 @@ export class ProcessNode implements Node {
   constructor(number: number, redis: string) {
     this.#redis = redis
     this.#child = fork(fileURLToPath(new URL('./node-main.ts', import.meta.url)), {
-      // Advanced, for the maps and typed numbers of a tally. Standard output belongs to the demo's result.
+      // Advanced, for the maps of a tally. Standard output belongs to the demo's result.
       serialization: 'advanced',
       stdio: ['ignore', 2, 2, 'ipc'],
     })
