@@ -41,7 +41,8 @@ class Limiter {
 
   constructor(protected readonly settings: Settings) {
     const { store, name, limit, clock, random } = settings
-    const changed = (away: boolean) => this.events.emit(away ? 'degraded' : 'recovered')
+    // In a microtask, so that a listener's error is not taken for the check's.
+    const changed = (away: boolean) => queueMicrotask(() => this.events.emit(away ? 'degraded' : 'recovered'))
     this.link = new Link(store.open(name, limit), clock, random, changed)
     this.checks =
       settings.mode === 'hard' ? new HardChecks(this.link, settings) : new SoftChecks(this.link, settings)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Algorithm } from './algorithms/algorithm.ts'
 import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
 import { StoreError } from './errors.ts'
@@ -220,4 +220,34 @@ it('settles after the outage what a soft limiter admitted during it', async () =
   const limit = fixedWindow({ limit: 2, window: '1h' })
   const other = createLimiter({ name: 'api', limit, store, clock })
   expect(await other.check('key')).toMatchObject({ allowed: false, reason: 'limit', source: 'store' })
+})
+
+it('does not take the error of a listener for that of a check', async () => {
+  const queued: (() => void)[] = []
+  const spy = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((callback) => {
+    queued.push(callback)
+  })
+  try {
+    const { store, limiter } = setUp('hard')
+    limiter.on('degraded', () => {
+      throw new Error('a mistake in the listener')
+    })
+    store.state = 'refusing'
+    expect(await limiter.check('key')).toMatchObject({ allowed: false, reason: 'outage' })
+    expect(queued).toHaveLength(1)
+    expect(queued[0]).toThrow('a mistake in the listener')
+  } finally {
+    spy.mockRestore()
+  }
+})
+
+it('stops telling a listener that was taken off', async () => {
+  const { store, limiter, events } = setUp('hard')
+  const told: string[] = []
+  const stop = limiter.on('degraded', () => told.push('degraded'))
+  stop()
+  store.state = 'refusing'
+  await limiter.check('key')
+  expect(events).toEqual(['degraded'])
+  expect(told).toEqual([])
 })
