@@ -112,8 +112,11 @@ export class LocalKey {
       this.slice += snapshot.slice - Math.floor(this.guessed / this.limit.window)
     if (snapshot.generation > this.generation) {
       this.generation = snapshot.generation
-      this.current = new Ledger()
-      this.late = new Ledger()
+      // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
+      if (this.known) {
+        this.current = new Ledger()
+        this.late = new Ledger()
+      }
     }
     const expired = this.roll(snapshot.slice)
     const ahead = this.slice - snapshot.slice

@@ -60,8 +60,9 @@ export class SoftChecks implements Checks {
     await new Promise<void>((resolve) => {
       cold.waiting ??= []
       cold.waiting.push(resolve)
+      sync.ask(cold)
     })
-    return cold
+    return sync.hold(cold)
   }
 
   private decide(local: LocalKey, cost: number, consume: boolean): Decision {

@@ -27,6 +27,7 @@ export class Sync {
   private cold: LocalKey[] = []
   private readonly flushes = pLimit(IN_FLIGHT)
   private readonly reads = pLimit(IN_FLIGHT)
+  private readonly underWay = new Set<Promise<void>>()
   private coldDeadline = 0
   private timer: Timer | undefined
   private marker: string | undefined
@@ -91,17 +92,34 @@ export class Sync {
 
   /** The key owes something, or is unknown. A cold key is settled at once, another at the next interval. */
   queue(key: LocalKey): void {
-    if (key.queued) return
+    // One that is in flight is queued again with its answer.
+    if (key.queued || key.inFlight) return
     key.queued = true
     if (key.settledOnce || this.link.away) {
       this.dirty.push(key)
-      if (this.full) void this.flushDirty()
+      if (this.full) void this.flushDirty().catch(() => {})
       return
     }
     this.cold.push(key)
     if (this.cold.length > 1) return
     this.coldDeadline = this.settings.clock.monotonic() + this.settings.timeout
     void this.reads(() => this.settleCold())
+  }
+
+  /** Asks about an unknown key now, also if an earlier question was not answered. */
+  ask(key: LocalKey): void {
+    if (key.queued && !this.cold.includes(key)) {
+      this.dirty = this.dirty.filter((other) => other !== key)
+      key.queued = false
+    }
+    this.queue(key)
+  }
+
+  /** The key, held again where it was evicted while its check waited; or what has taken its place. */
+  hold(key: LocalKey): LocalKey {
+    const held = this.find(key.key)
+    if (held === undefined) this.keys.set(key.key, key)
+    return held ?? key
   }
 
   private async settleCold(): Promise<void> {
@@ -158,10 +176,17 @@ export class Sync {
         throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
       await this.flushDirty()
       await this.reads(() => undefined)
+      await Promise.allSettled(this.underWay)
     }
   }
 
-  private async send(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
+  private send(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
+    const sent = this.exchange(keys, deadline, changes).finally(() => this.underWay.delete(sent))
+    this.underWay.add(sent)
+    return sent
+  }
+
+  private async exchange(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
     const operations = keys.map((key) => {
       key.queued = false
       key.inFlight = true
@@ -172,10 +197,12 @@ export class Sync {
       const extras = changes ? { since: this.since, presence: 3 * interval + 1000 } : {}
       const reply = await this.link.exchange(operations, deadline, extras)
       this.heardAt = this.settings.clock.monotonic()
-      if (changes) this.takeChanges(reply)
       for (let place = 0; place < keys.length; place++) {
         this.answered(keys[place] as LocalKey, reply.results[place] as Snapshot)
       }
+      if (changes) this.takeChanges(reply)
+      // The keys held are as of this first answer: changes are asked for from here on.
+      else if (this.since < 0) this.since = reply.now
       this.checkMarker(reply)
     } catch (error) {
       for (const key of keys) this.unanswered(key)
@@ -188,13 +215,24 @@ export class Sync {
     this.expired += key.reconcile(snapshot, this.link.table.now())
     this.wake(key)
     if (key.owes) this.queue(key)
-    else if (this.owing.get(key.key) === key) this.owing.delete(key.key)
+    else this.release(key)
   }
 
   private unanswered(key: LocalKey): void {
     key.inFlight = false
     this.wake(key)
-    if (key.queued || (key.known && !key.owes)) return
+    if (key.owes) this.again(key)
+    else this.release(key)
+  }
+
+  /** An evicted key that owes nothing any more may be forgotten. */
+  private release(key: LocalKey): void {
+    if (this.owing.get(key.key) === key) this.owing.delete(key.key)
+  }
+
+  /** To be sent at the next interval, though the key may owe nothing or be in flight. */
+  private again(key: LocalKey): void {
+    if (key.queued) return
     key.queued = true
     this.dirty.push(key)
   }
@@ -216,7 +254,10 @@ export class Sync {
   /** A snapshot that came unasked, or as the answer to a verb. */
   takeSnapshot(snapshot: Snapshot): void {
     const key = this.find(snapshot.key)
-    if (key?.known && !key.inFlight) this.answered(key, snapshot)
+    if (key === undefined) return
+    // An answer under way may be older than this, and is taken in later.
+    if (key.inFlight) this.again(key)
+    else if (key.known) this.answered(key, snapshot)
   }
 
   /** Another marker than before: the store lost its data, and is given again what this node still holds. */
@@ -226,11 +267,7 @@ export class Sync {
   }
 
   private readAgain(): void {
-    for (const key of this.all()) {
-      if (key.queued) continue
-      key.queued = true
-      this.dirty.push(key)
-    }
+    for (const key of this.all()) this.again(key)
   }
 
   async close(): Promise<void> {

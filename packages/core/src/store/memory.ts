@@ -196,13 +196,14 @@ class MemoryTable implements Table {
       row.cells.set(node, cell)
     }
     cell.roll(slice)
-    this.merge(row, cell, now, slice - theirs + 1, lateAdmitted, lateRefunded, lateEntries)
-    this.merge(row, cell, now, slice - theirs, admitted, refunded, entries)
+    this.merge(key, row, cell, now, slice - theirs + 1, lateAdmitted, lateRefunded, lateEntries)
+    this.merge(key, row, cell, now, slice - theirs, admitted, refunded, entries)
     this.file(key, row, slice)
   }
 
   /** Raises the counters of a cell, and moves the total by the difference. */
   private merge(
+    key: string,
     row: Row,
     cell: Cell,
     now: number,
@@ -222,6 +223,7 @@ class MemoryTable implements Table {
     if (back > 0) {
       if (behind === 0) cell.refunded = refunded
       else cell.lateRefunded = refunded
+      if (this.limit.usage(row.state, now) >= this.limit.limit) this.changed(key, now)
       this.limit.refund(row.state, now, behind, back)
     }
   }

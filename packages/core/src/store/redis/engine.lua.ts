@@ -196,6 +196,7 @@ local function merge(key, row, theirs, admitted, refunded, entries)
     row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, admitted - had, entries)
   end
   if refunded > gave then
+    if usage(key, row[1], row[2], row[3], row[4], now) >= limit then change(key) end
     row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, refunded - gave)
   end
   local cell = node .. pack(CELL, theirs, math.max(admitted, had), math.max(refunded, gave))
