@@ -72,6 +72,8 @@ class RedisStore implements Store {
   private readonly clock: Clock
   private readonly connection: Connection
   private ready: Promise<void> | undefined
+  /** Why the connection last failed: what a command is told is only that there is none. */
+  private trouble: Error | undefined
   private closed = false
 
   constructor(target: string | RedisClient, options: RedisStoreOptions) {
@@ -81,7 +83,9 @@ class RedisStore implements Store {
     this.offset = new StoreOffset(this.clock.wall() - this.clock.monotonic())
     this.connection = typeof target === 'string' ? connectionTo(target) : duplicate(target)
     // Without a listener, ioredis prints errors; they reach callers through their commands.
-    this.connection.on('error', () => {})
+    this.connection.on('error', (error: Error) => {
+      this.trouble = error
+    })
     this.connect()
   }
 
@@ -117,16 +121,28 @@ class RedisStore implements Store {
     try {
       reply = await this.connection.callBuffer('EVALSHA', [script.sha, 1, key, json])
     } catch (error) {
-      if (!isMissingScript(error)) throw storeError(error)
+      if (!isMissingScript(error)) throw this.storeError(error)
       reply = await this.connection
         .callBuffer('EVAL', [script.text, 1, key, json])
         .catch((second: unknown) => {
-          throw storeError(second)
+          throw this.storeError(second)
         })
     }
     const bytes = reply as Buffer
     if (this.testNow === undefined) this.offset.learn(bytes.readDoubleBE(1), sent, this.clock.monotonic())
     return bytes
+  }
+
+  /** An error of the client as ours: one that the server sent is certain, a lost connection is not. */
+  private storeError(error: unknown): StoreError {
+    if (error instanceof Error && error.name === 'ReplyError') {
+      return new StoreError('ERR_STORE_REPLY', `Redis refused the command: ${error.message}`, {
+        cause: error,
+      })
+    }
+    const cause = this.connection.status === 'ready' ? error : (this.trouble ?? error)
+    const message = cause instanceof Error ? cause.message : String(cause)
+    return new StoreError('ERR_STORE_AWAY', `Redis can't be reached: ${message}`, { cause, uncertain: true })
   }
 
   async close(): Promise<void> {
@@ -138,15 +154,6 @@ class RedisStore implements Store {
 
 function isMissingScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT')
-}
-
-/** An error of the client as ours: one that the server sent is certain, a lost connection is not. */
-function storeError(cause: unknown): StoreError {
-  const message = cause instanceof Error ? cause.message : String(cause)
-  if (cause instanceof Error && cause.name === 'ReplyError') {
-    return new StoreError('ERR_STORE_REPLY', `Redis refused the command: ${message}`, { cause })
-  }
-  return new StoreError('ERR_STORE_AWAY', `Redis can't be reached: ${message}`, { cause, uncertain: true })
 }
 
 function connectionTo(url: string): Connection {
