@@ -71,6 +71,7 @@ export class Link {
       node: this.node,
       sequence: extras.once ? ++this.sequence : 0,
       deadline: this.table.known ? this.table.now() + Math.ceil(budget) : 0,
+      until: deadline,
       since: extras.since ?? -1,
       presence: extras.presence ?? 0,
       operations,
@@ -105,7 +106,7 @@ export class Link {
 
   private failed(error: StoreError): void {
     this.failures++
-    if (error.code === 'ERR_STORE_TIMEOUT' && this.failures < FAILURES) return
+    if (error.code !== 'ERR_STORE_AWAY' && this.failures < FAILURES) return
     this.probeAt = this.clock.monotonic() + this.probeAfter * (0.5 + 0.5 * this.random())
     this.probeAfter = Math.min(2 * this.probeAfter, LONGEST_PROBE)
     if (this.isAway) return

@@ -13,21 +13,30 @@ export class OutageRule {
     this.states = new LRUCache({ max: settings.maxKeys })
   }
 
-  static denied(limit: Limit, retryAfterMs: number): Decision {
+  static denied(limit: Limit, cost: number, retryAfterMs: number): Decision {
+    if (cost > limit.limit) return new Decision(false, limit.limit, 0, Infinity, 0, 0, 'outage', 'cost')
     return new Decision(false, limit.limit, 0, retryAfterMs, 0, 0, 'outage', 'outage')
   }
 
   /** @throws the error, where the rule is to throw */
-  decide(key: string, cost: number, now: number, retryAfterMs: number, error: StoreError): Decision {
+  decide(
+    key: string,
+    cost: number,
+    now: number,
+    retryAfterMs: number,
+    error: StoreError,
+    consume: boolean,
+  ): Decision {
     const { limit, onOutage } = this.settings
     if (onOutage === 'throw') throw error
+    if (cost > limit.limit) return OutageRule.denied(limit, cost, retryAfterMs)
     if (onOutage === 'allow') return new Decision(true, limit.limit, limit.limit, 0, 0, 0, 'outage')
-    if (onOutage === 'deny') return OutageRule.denied(limit, retryAfterMs)
+    if (onOutage === 'deny') return OutageRule.denied(limit, cost, retryAfterMs)
     let state = this.states.get(key)
     if (state === undefined) {
       state = limit.create() as object
       this.states.set(key, state)
     }
-    return limit.take(state, now, cost, 'outage', true)
+    return limit.take(state, now, cost, 'outage', consume)
   }
 }

@@ -26,7 +26,7 @@ export class HardChecks implements Checks {
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       if (error.uncertain) this.uncertain++
-      return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error)
+      return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, true)
     }
   }
 
@@ -37,7 +37,7 @@ export class HardChecks implements Checks {
       return (results[0] as readonly Decision[])[0] as Decision
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
-      return this.outage.decide(key, 1, this.link.table.now(), this.link.retryAfterMs, error)
+      return this.outage.decide(key, 1, this.link.table.now(), this.link.retryAfterMs, error, false)
     }
   }
 

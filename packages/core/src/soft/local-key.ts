@@ -41,8 +41,10 @@ export class LocalKey {
   settledOnce = false
   queued = false
   inFlight = false
+  /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
+  stale = false
   /** Checks that wait for the first answer. */
-  waiting: (() => void)[] | undefined
+  waiting: ((error: unknown) => void)[] | undefined
   slice = 0
   current = new Ledger()
   late = new Ledger()
@@ -50,8 +52,8 @@ export class LocalKey {
   constructor(
     readonly key: string,
     readonly limit: Algorithm,
-    /** The store's time at its making, if only guessed then. */
-    readonly guessed: number | undefined,
+    /** Store time less monotonic time, if that was only a guess at its making. */
+    readonly guessedOffset: number | undefined,
   ) {
     this.state = limit.create()
   }
@@ -62,6 +64,11 @@ export class LocalKey {
 
   get owes(): boolean {
     return this.current.owes || this.late.owes
+  }
+
+  /** What is owed now, to be watched until it is settled or its window is over. */
+  debts(): Debt[] {
+    return [this.late, this.current].filter((ledger) => ledger.owes).map((ledger) => new Debt(this, ledger))
   }
 
   /** Notes a cost that was admitted at `now`; returns the cost that can no longer be settled. */
@@ -107,9 +114,9 @@ export class LocalKey {
   }
 
   /** Takes in the store's answer; what is pending stays so until the store itself says that it has it. */
-  reconcile(snapshot: Snapshot, now: number): number {
-    if (this.guessed !== undefined && !this.known)
-      this.slice += snapshot.slice - Math.floor(this.guessed / this.limit.window)
+  reconcile(snapshot: Snapshot, now: number, monotonic: number): number {
+    if (this.guessedOffset !== undefined && !this.known)
+      this.slice += snapshot.slice - Math.floor((this.guessedOffset + monotonic) / this.limit.window)
     if (snapshot.generation > this.generation) {
       this.generation = snapshot.generation
       // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
@@ -152,5 +159,24 @@ export class LocalKey {
       this.limit.settle(this.state, now, behind, ledger.pending, log ? ledger.entries : undefined)
     const back = ledger.refunded - ledger.settledRefunded
     if (back > 0) this.limit.refund(this.state, now, behind, back)
+  }
+}
+
+class Debt {
+  private readonly admitted: number
+  private readonly refunded: number
+
+  constructor(
+    readonly key: LocalKey,
+    private readonly ledger: Ledger,
+  ) {
+    this.admitted = ledger.admitted
+    this.refunded = ledger.refunded
+  }
+
+  get paid(): boolean {
+    const { key, ledger } = this
+    if (ledger !== key.current && ledger !== key.late) return true
+    return ledger.settledAdmitted >= this.admitted && ledger.settledRefunded >= this.refunded
   }
 }

@@ -57,11 +57,13 @@ export class SoftChecks implements Checks {
     }
     if (local.known || link.away) return local
     const cold = local
-    await new Promise<void>((resolve) => {
+    const error = await new Promise<unknown>((resolve) => {
       cold.waiting ??= []
       cold.waiting.push(resolve)
       sync.ask(cold)
     })
+    if (error !== undefined && !(error instanceof StoreError)) throw error
+    if (error !== undefined && this.settings.onOutage !== 'local') return undefined
     return sync.hold(cold)
   }
 
@@ -95,17 +97,20 @@ export class SoftChecks implements Checks {
   private outageDecision(key: string, cost: number): Decision {
     const error = new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
     if (this.settings.onOutage !== 'local') {
-      return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error)
+      return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, false)
     }
-    return OutageRule.denied(this.settings.limit, this.link.retryAfterMs)
+    return OutageRule.denied(this.settings.limit, cost, this.link.retryAfterMs)
   }
 
   async refund(key: string, cost: number): Promise<void> {
     const local = await this.warm(key)
-    if (local === undefined)
-      throw new StoreError('ERR_STORE_AWAY', 'the store is away: nothing was given back')
+    if (local === undefined) throw nothingGivenBack()
+    const had = local.current.refunded
     this.sync.expired += local.refund(this.link.table.now(), cost)
-    await this.sync.flush()
+    // What this node admitted itself it can give back without having heard of the others.
+    if (!local.known && local.current.refunded === had) throw nothingGivenBack()
+    this.sync.queue(local)
+    await this.sync.settle([local])
   }
 
   learn(snapshot: Snapshot): void {
@@ -133,4 +138,8 @@ export class SoftChecks implements Checks {
       estimatedOvershoot: pending * (sync.nodes - 1),
     }
   }
+}
+
+function nothingGivenBack(): StoreError {
+  return new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
 }

@@ -11,6 +11,8 @@ import { LocalKey } from './local-key.ts'
 const MOST_KEYS = 500
 /** Commands under way at once. */
 const IN_FLIGHT = 2
+/** After this many answers that do not acknowledge what was sent, a flush gives up. */
+const MOST_PASSES = 20
 
 /** The keys of a soft node, and their settlement with the store: each interval, and at once for cold ones. */
 export class Sync {
@@ -83,7 +85,11 @@ export class Sync {
   /** Takes a key into RAM, and asks the store about it at once. */
   add(name: string): LocalKey {
     const { table } = this.link
-    const key = new LocalKey(name, this.settings.limit, table.known ? undefined : table.now())
+    const key = new LocalKey(
+      name,
+      this.settings.limit,
+      table.known ? undefined : table.now() - this.settings.clock.monotonic(),
+    )
     this.keys.set(name, key)
     this.queue(key)
     this.arm()
@@ -166,18 +172,32 @@ export class Sync {
     if (failed !== undefined) throw failed.reason
   }
 
-  /** Settles everything that is owed. @throws StoreError where the store does not acknowledge it */
+  /** Settles all that is owed at the call. @throws StoreError where the store does not acknowledge it */
   async flush(): Promise<void> {
-    for (;;) {
-      for (const key of this.all()) if (key.owes && !key.queued) this.queue(key)
-      const owed = [...this.all()].some((key) => key.owes || key.inFlight)
-      if (!owed) return
-      if (this.link.barred)
-        throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
-      await this.flushDirty()
-      await this.reads(() => undefined)
-      await Promise.allSettled(this.underWay)
+    await this.settle([...this.all()])
+  }
+
+  /** Settles what these keys owe at the call; what they come to owe meanwhile may stay. */
+  async settle(keys: readonly LocalKey[]): Promise<void> {
+    const owing = keys.filter((key) => key.owes || key.inFlight)
+    if (owing.length === 0) return
+    // After this pass the counters of keys that were unknown are those of the store's ledger.
+    await this.pass(owing)
+    const debts = owing.flatMap((key) => key.debts())
+    for (let passes = 0; passes < MOST_PASSES; passes++) {
+      const unpaid = debts.filter((debt) => !debt.paid)
+      if (unpaid.length === 0) return
+      await this.pass(unpaid.map((debt) => debt.key))
     }
+    throw new StoreError('ERR_STORE_REPLY', 'the store answers but does not acknowledge what is pending')
+  }
+
+  private async pass(keys: readonly LocalKey[]): Promise<void> {
+    if (this.link.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
+    for (const key of keys) if (key.owes) this.queue(key)
+    await this.flushDirty()
+    await this.reads(() => undefined)
+    await Promise.allSettled(this.underWay)
   }
 
   private send(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
@@ -205,23 +225,27 @@ export class Sync {
       else if (this.since < 0) this.since = reply.now
       this.checkMarker(reply)
     } catch (error) {
-      for (const key of keys) this.unanswered(key)
+      for (const key of keys) this.unanswered(key, error)
       throw error
     }
   }
 
   private answered(key: LocalKey, snapshot: Snapshot): void {
     key.inFlight = false
-    this.expired += key.reconcile(snapshot, this.link.table.now())
+    const asked = key.known
+    this.expired += key.reconcile(snapshot, this.link.table.now(), this.settings.clock.monotonic())
+    key.stale = false
     this.wake(key)
-    if (key.owes) this.queue(key)
+    // A settlement of which nothing was acknowledged is not sent again at once.
+    if (key.owes && asked && !key.settledOnce) this.again(key)
+    else if (key.owes) this.queue(key)
     else this.release(key)
   }
 
-  private unanswered(key: LocalKey): void {
+  private unanswered(key: LocalKey, error: unknown): void {
     key.inFlight = false
-    this.wake(key)
-    if (key.owes) this.again(key)
+    this.wake(key, error)
+    if (key.owes || key.stale) this.again(key)
     else this.release(key)
   }
 
@@ -237,10 +261,15 @@ export class Sync {
     this.dirty.push(key)
   }
 
-  private wake(key: LocalKey): void {
+  private readLater(key: LocalKey): void {
+    key.stale = true
+    this.again(key)
+  }
+
+  private wake(key: LocalKey, error?: unknown): void {
     const { waiting } = key
     key.waiting = undefined
-    if (waiting !== undefined) for (const resume of waiting) resume()
+    if (waiting !== undefined) for (const resume of waiting) resume(error)
   }
 
   /** Keys that were reset, blocked or refunded elsewhere; all of them, where the list does not go back far enough. */
@@ -256,7 +285,7 @@ export class Sync {
     const key = this.find(snapshot.key)
     if (key === undefined) return
     // An answer under way may be older than this, and is taken in later.
-    if (key.inFlight) this.again(key)
+    if (key.inFlight) this.readLater(key)
     else if (key.known) this.answered(key, snapshot)
   }
 
@@ -267,7 +296,7 @@ export class Sync {
   }
 
   private readAgain(): void {
-    for (const key of this.all()) this.again(key)
+    for (const key of this.all()) this.readLater(key)
   }
 
   async close(): Promise<void> {

@@ -59,6 +59,8 @@ export interface Request {
   readonly sequence: number
   /** Store time past which nothing is to be done; 0 for none. */
   readonly deadline: number
+  /** The node's monotonic time past which the command need not leave; none: never. */
+  readonly until?: number
   /** Asks also for the keys that changed (reset, block, refund when full) from this store time on; -1: does not. */
   readonly since: number
   /** Milliseconds for which the node counts as present; 0: it is not to be counted. */

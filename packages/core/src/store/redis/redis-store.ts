@@ -54,7 +54,8 @@ class RedisTable implements Table {
 
   async exchange(request: Request): Promise<Reply> {
     const { store, limit } = this
-    const json = requestJson(limit, this.marker, request, store.testNow?.())
+    await store.prepared(this.script)
+    const json = requestJson(limit, this.marker, store.timed(request), store.testNow?.())
     const reader = new ReplyReader(await store.run(this.script, this.prefix, json))
     if (reader.status === Status.late) throw lateError()
     if (reader.status === Status.repeated) throw repeatedError()
@@ -74,6 +75,7 @@ class RedisStore implements Store {
   private ready: Promise<void> | undefined
   /** Why the connection last failed: what a command is told is only that there is none. */
   private trouble: Error | undefined
+  private readonly loads = new Map<string, Promise<void>>()
   private closed = false
 
   constructor(target: string | RedisClient, options: RedisStoreOptions) {
@@ -110,12 +112,50 @@ class RedisStore implements Store {
     return Math.floor(this.offset.at(this.clock.monotonic()))
   }
 
-  /** Runs a script by its hash, and once by its text where the server does not have it. */
-  async run(script: Script, key: string, json: string): Promise<Buffer> {
+  /**
+   * Connected, with the script loaded and the server's time known: so that commands sent one behind the other are
+   * carried out in their order, and the first has a deadline too.
+   */
+  async prepared(script: Script): Promise<void> {
     if (this.closed) {
       throw new ConfigError('ERR_CLOSED', 'the Redis store is closed: close limiters first, then their store')
     }
     if (this.ready !== undefined) await this.ready
+    if (this.connection.status !== 'ready') {
+      const cause = this.trouble
+      const message = `Redis can't be reached: ${cause?.message ?? `the connection is in state ${this.connection.status}`}`
+      throw new StoreError('ERR_STORE_AWAY', message, { cause })
+    }
+    let load = this.loads.get(script.sha)
+    if (load === undefined) {
+      load = this.load(script)
+      this.loads.set(script.sha, load)
+    }
+    await load
+  }
+
+  private async load(script: Script): Promise<void> {
+    try {
+      await this.connection.callBuffer('SCRIPT', ['LOAD', script.text])
+      const sent = this.clock.monotonic()
+      const [seconds, micros] = (await this.connection.callBuffer('TIME', [])) as [Buffer, Buffer]
+      this.offset.learn(Number(seconds) * 1000 + Number(micros) / 1000, sent, this.clock.monotonic())
+    } catch (error) {
+      this.loads.delete(script.sha)
+      throw this.storeError(error)
+    }
+  }
+
+  /** The request with its deadline in the server's time. @throws StoreError where it has passed while connecting */
+  timed(request: Request): Request {
+    if (request.until === undefined || this.testNow !== undefined) return request
+    const left = request.until - this.clock.monotonic()
+    if (left <= 0) throw lateError()
+    return { ...request, deadline: this.now() + Math.ceil(left) }
+  }
+
+  /** Runs a script by its hash, and once by its text where the server does not have it. */
+  async run(script: Script, key: string, json: string): Promise<Buffer> {
     const sent = this.clock.monotonic()
     let reply: unknown
     try {
