@@ -66,6 +66,11 @@ export class LocalKey {
     return this.current.owes || this.late.owes
   }
 
+  /** Whether a check would be denied now. */
+  denies(now: number): boolean {
+    return this.blockedUntil > now || this.limit.usage(this.state, now) >= this.limit.limit
+  }
+
   /** What is owed now, to be watched until it is settled or its window is over. */
   debts(): Debt[] {
     return [this.late, this.current].filter((ledger) => ledger.owes).map((ledger) => new Debt(this, ledger))

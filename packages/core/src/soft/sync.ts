@@ -11,6 +11,8 @@ import { LocalKey } from './local-key.ts'
 const MOST_KEYS = 500
 /** Commands under way at once. */
 const IN_FLIGHT = 2
+/** The part of `maxKeys` that is kept for keys over their limit or blocked. */
+const RESERVE = 1 / 8
 /** After this many answers that do not acknowledge what was sent, a flush gives up. */
 const MOST_PASSES = 20
 
@@ -23,6 +25,8 @@ export class Sync {
   /** Monotonic time of the last answer. */
   heardAt: number
   private readonly keys: LRUCache<string, LocalKey>
+  /** Evicted keys that are over their limit or blocked: they are forgotten last. */
+  private readonly denying: LRUCache<string, LocalKey>
   /** Keys that owe something but were evicted; none is forgotten before it is settled. */
   private readonly owing = new Map<string, LocalKey>()
   private dirty: LocalKey[] = []
@@ -41,18 +45,30 @@ export class Sync {
     private readonly settings: Settings,
   ) {
     this.heardAt = settings.clock.monotonic()
+    const reserve = Math.floor(settings.maxKeys * RESERVE)
     this.keys = new LRUCache({
-      max: settings.maxKeys,
+      max: settings.maxKeys - reserve,
       dispose: (key, name, reason) => {
         if (reason !== 'evict') return
-        this.evicted++
-        if (key.owes || key.inFlight || key.waiting !== undefined) this.owing.set(name, key)
+        if (key.owes || key.inFlight || key.stale || key.waiting !== undefined) this.owing.set(name, key)
+        else if (reserve > 0 && key.denies(link.table.now())) this.denying.set(name, key)
+        else this.countEviction(key)
+      },
+    })
+    this.denying = new LRUCache({
+      max: Math.max(1, reserve),
+      dispose: (key, _, reason) => {
+        if (reason === 'evict') this.countEviction(key)
       },
     })
   }
 
+  private countEviction(key: LocalKey): void {
+    if (this.settings.limit.endsAt(key.state) > this.link.table.now()) this.evicted++
+  }
+
   get size(): number {
-    return this.keys.size + this.owing.size
+    return this.keys.size + this.owing.size + this.denying.size
   }
 
   get pending(): number {
@@ -64,14 +80,16 @@ export class Sync {
   private *all(): Iterable<LocalKey> {
     yield* this.keys.values()
     yield* this.owing.values()
+    yield* this.denying.values()
   }
 
   find(name: string): LocalKey | undefined {
     const key = this.keys.get(name)
-    if (key !== undefined || this.owing.size === 0) return key
-    const owing = this.owing.get(name)
+    if (key !== undefined) return key
+    const owing = this.owing.get(name) ?? this.denying.get(name)
     if (owing !== undefined) {
       this.owing.delete(name)
+      this.denying.delete(name)
       this.keys.set(name, owing)
     }
     return owing

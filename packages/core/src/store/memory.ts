@@ -51,6 +51,11 @@ class Row {
   constructor(readonly state: unknown) {}
 }
 
+/** Milliseconds between two looks for what is over. */
+const SWEEP_EVERY = 1000
+/** Milliseconds for which a node's last sequence is remembered. */
+const SEQUENCES_KEPT = 60_000
+
 /** What all limiters of one name share. */
 class Counts {
   /** Rows by the slice they are filed under, so that a slice's rows expire together. */
@@ -58,27 +63,27 @@ class Counts {
   readonly blocks = new Map<string, number>()
   readonly changes = new Map<string, number>()
   changesFrom = 0
-  readonly sequences = new Map<string, number>()
+  /** The last sequence of each node, and until when it is remembered. */
+  readonly sequences = new Map<string, { last: number; until: number }>()
   readonly present = new Map<string, number>()
   last = 0
   swept = -1
+  sweepAt = 0
 
   constructor(
     readonly signature: string,
     readonly marker: string,
   ) {}
 
-  /** Once a slice: forgets what is over. */
+  /** Once a slice, and once a second: forgets what is over. */
   sweep(slice: number): void {
-    if (slice === this.swept) return
+    if (slice === this.swept && this.last < this.sweepAt) return
     this.swept = slice
+    this.sweepAt = this.last + SWEEP_EVERY
     for (const filed of this.files.keys()) if (filed < slice) this.files.delete(filed)
     for (const [key, until] of this.blocks) if (until <= this.last) this.blocks.delete(key)
-    for (const [node, until] of this.present) {
-      if (until > this.last) continue
-      this.present.delete(node)
-      this.sequences.delete(node)
-    }
+    for (const [node, until] of this.present) if (until <= this.last) this.present.delete(node)
+    for (const [node, { until }] of this.sequences) if (until <= this.last) this.sequences.delete(node)
   }
 }
 
@@ -115,9 +120,8 @@ class MemoryTable implements Table {
     const { node, presence, since, operations } = request
     if (request.deadline > 0 && now > request.deadline) throw lateError()
     if (request.sequence > 0) {
-      if (request.sequence <= (counts.sequences.get(node) ?? 0)) throw repeatedError()
-      counts.sequences.set(node, request.sequence)
-      counts.present.set(node, Math.max(counts.present.get(node) ?? 0, now))
+      if (request.sequence <= (counts.sequences.get(node)?.last ?? 0)) throw repeatedError()
+      counts.sequences.set(node, { last: request.sequence, until: now + SEQUENCES_KEPT })
     }
     if (presence > 0) counts.present.set(node, now + presence)
     const results = operations.map((operation) => this.carryOut(operation, node, now, slice))

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+import { createLimiter, fixedWindow, memoryStore, StoreError } from '../index.ts'
+import { ManualClock } from '../testing.ts'
+
+test('a key over its limit and a blocked one are forgotten last: other keys in plenty do not free them', async () => {
+  const clock = new ManualClock(1_000_000)
+  const store = memoryStore({ clock })
+  const limit = fixedWindow({ limit: 2, window: '1h' })
+  const limiter = createLimiter({
+    name: 'api',
+    limit,
+    mode: 'soft',
+    store,
+    clock,
+    random: () => 0.5,
+    maxKeys: 64,
+  })
+  for (let check = 0; check < 3; check++) limiter.checkSync('over')
+  await clock.advance(10)
+  await limiter.check('blocked')
+  await limiter.block('blocked', '1h')
+  for (let key = 0; key < 1000; key++) {
+    limiter.checkSync(`other-${key}`)
+    await clock.advance(2)
+  }
+  await clock.advance(2000)
+  expect(limiter.stats().keys).toBeLessThanOrEqual(64)
+  expect(limiter.checkSync('over')).toMatchObject({ allowed: false, reason: 'limit' })
+  expect(limiter.checkSync('blocked')).toMatchObject({ allowed: false, reason: 'blocked' })
+  await limiter.close()
+})
+
+test('a peek takes nothing while the store is away, and no outage rule admits a cost above the limit', async () => {
+  const clock = new ManualClock(1_000_000)
+  const inner = memoryStore({ clock })
+  const store = { ...inner, close: () => inner.close(), open: away }
+  const limit = fixedWindow({ limit: 2, window: '1h' })
+  for (const onOutage of ['local', 'allow', 'deny'] as const) {
+    const limiter = createLimiter({ name: 'api', limit, store, clock, onOutage })
+    for (let peek = 0; peek < 5; peek++)
+      expect((await limiter.peek('key')).remaining).toBe({ local: 1, allow: 2, deny: 0 }[onOutage])
+    expect(await limiter.check('key', { cost: 3 })).toMatchObject({
+      allowed: false,
+      reason: 'cost',
+      retryAfterMs: Infinity,
+    })
+  }
+})
+
+function away() {
+  const exchange = () => Promise.reject(new StoreError('ERR_STORE_AWAY', 'away'))
+  return { known: true, now: () => 1_000_000, exchange }
+}
