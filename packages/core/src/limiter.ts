@@ -215,7 +215,7 @@ class Limiter {
     }
   }
 
-  /** Flushes what it can within `timeout`, and stops timers. The store stays open. */
+  /** Flushes, unless the store does not answer, and stops timers. The store stays open. */
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
