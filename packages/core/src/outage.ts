@@ -7,11 +7,9 @@ import type { Settings } from './options.ts'
 /** Answers checks that the store did not, as `onOutage` says. */
 export class OutageRule {
   /** What was admitted here during outages, where the rule is to go on locally: each node by the whole limit. */
-  private readonly states: LRUCache<string, object>
+  private states: LRUCache<string, object> | undefined
 
-  constructor(private readonly settings: Settings) {
-    this.states = new LRUCache({ max: settings.maxKeys })
-  }
+  constructor(private readonly settings: Settings) {}
 
   static denied(limit: Limit, cost: number, retryAfterMs: number): Decision {
     if (cost > limit.limit) return new Decision(false, limit.limit, 0, Infinity, 0, 0, 'outage', 'cost')
@@ -29,9 +27,10 @@ export class OutageRule {
   ): Decision {
     const { limit, onOutage } = this.settings
     if (onOutage === 'throw') throw error
-    if (cost > limit.limit) return OutageRule.denied(limit, cost, retryAfterMs)
+    if (onOutage === 'deny' || cost > limit.limit) return OutageRule.denied(limit, cost, retryAfterMs)
     if (onOutage === 'allow') return new Decision(true, limit.limit, limit.limit, 0, 0, 0, 'outage')
-    if (onOutage === 'deny') return OutageRule.denied(limit, cost, retryAfterMs)
+    // Made at the first outage: it takes its whole room at once.
+    this.states ??= new LRUCache({ max: this.settings.maxKeys })
     let state = this.states.get(key)
     if (state === undefined) {
       state = limit.create() as object

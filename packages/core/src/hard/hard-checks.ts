@@ -24,10 +24,14 @@ export class HardChecks implements Checks {
     try {
       return await this.queue.take(key, cost)
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error
-      if (error.uncertain) this.uncertain++
-      return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, true)
+      if (error instanceof StoreError && error.uncertain) this.uncertain++
+      return this.unanswered(error, key, cost, true)
     }
+  }
+
+  private unanswered(error: unknown, key: string, cost: number, consume: boolean): Decision {
+    if (!(error instanceof StoreError)) throw error
+    return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
   }
 
   async peek(key: string): Promise<Decision> {
@@ -36,8 +40,7 @@ export class HardChecks implements Checks {
       const { results } = await this.link.exchange([['peek', key]], deadline)
       return (results[0] as readonly Decision[])[0] as Decision
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error
-      return this.outage.decide(key, 1, this.link.table.now(), this.link.retryAfterMs, error, false)
+      return this.unanswered(error, key, 1, false)
     }
   }
 

@@ -41,9 +41,13 @@ export class SoftChecks implements Checks {
     return this.decide(local, 1, false)
   }
 
+  /** With the store away, whether a key that is not in RAM is answered by the outage rule. */
+  private get refusesNew(): boolean {
+    return this.link.away && (this.sync.full || this.settings.onOutage !== 'local')
+  }
+
   private admitNew(key: string, cost: number): Decision {
-    if (this.link.away && (this.sync.full || this.settings.onOutage !== 'local'))
-      return this.outageDecision(key, cost)
+    if (this.refusesNew) return this.outageDecision(key, cost)
     return this.decide(this.sync.add(key), cost, true)
   }
 
@@ -52,7 +56,7 @@ export class SoftChecks implements Checks {
     const { link, sync } = this
     let local = sync.find(key)
     if (local === undefined) {
-      if (link.away && (sync.full || this.settings.onOutage !== 'local')) return undefined
+      if (this.refusesNew) return undefined
       local = sync.add(key)
     }
     if (local.known || link.away) return local

@@ -227,17 +227,20 @@ class MemoryTable implements Table {
     if (back > 0) {
       if (behind === 0) cell.refunded = refunded
       else cell.lateRefunded = refunded
-      if (this.limit.usage(row.state, now) >= this.limit.limit) this.changed(key, now)
-      this.limit.refund(row.state, now, behind, back)
+      this.giveBack(key, row, now, behind, back)
     }
+  }
+
+  /** A refund of a full key must reach every node: those that deny it do not ask. */
+  private giveBack(key: string, row: Row, now: number, behind: number, cost: number): void {
+    if (this.limit.usage(row.state, now) >= this.limit.limit) this.changed(key, now)
+    this.limit.refund(row.state, now, behind, cost)
   }
 
   private refund(key: string, cost: number, now: number, slice: number): void {
     const row = this.find(key, slice)
     if (row === undefined) return
-    const full = this.limit.usage(row.state, now) >= this.limit.limit
-    this.limit.refund(row.state, now, 0, cost)
-    if (full) this.changed(key, now)
+    this.giveBack(key, row, now, 0, cost)
     this.file(key, row, slice)
   }
 
