@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { Limit } from './algorithms/algorithm.ts'
 import type { Checks, Stats } from './checks.ts'
 import type { Timer } from './clock.ts'
 import type { Decision } from './decision.ts'
@@ -50,6 +51,10 @@ class Limiter {
 
   get name(): string {
     return this.settings.name
+  }
+
+  get limit(): Limit {
+    return this.settings.limit
   }
 
   /** Calls back when the store goes away (`'degraded'`) or is back (`'recovered'`); returns how to stop it. */
