@@ -12,6 +12,7 @@ export default defineConfig({
       'packages/*/{src,test}/**/*.test.ts',
       'demo/**/*.test.ts',
       'benchmarks/**/*.test.ts',
+      'accuracy/**/*.test.ts',
       'tools/**/*.test.ts',
       'test/**/*.test.ts',
     ],

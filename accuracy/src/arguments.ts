@@ -1,0 +1,91 @@
+import { parseArgs } from 'node:util'
+import { algorithmNames } from './algorithms.ts'
+import { beyond, grid } from './scenarios.ts'
+import { variantNames } from './variants.ts'
+
+/** What the caller asked for in a way that cannot be done: told in one line, exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+export interface Options {
+  /** Scenarios, algorithms and variants to run; none: all that belong to a full run. */
+  readonly rows: readonly string[]
+  readonly algorithms: readonly string[]
+  readonly variants: readonly string[]
+  readonly seeds: number
+  readonly windows: number
+  readonly jobs: number
+  /** Whether less than all was asked for: then nothing is written. */
+  readonly partial: boolean
+  readonly help: boolean
+}
+
+export const usage = `Usage: npm run accuracy -- [options]
+
+Runs the accuracy grid and the scenarios beyond it in the simulator, in every variant, and writes
+accuracy/results and the tables of docs/accuracy.md. With --row, --algorithm, --variant, --seeds,
+--windows or --quick it only prints. Exit codes: 0 done, 1 cells miss their target, 2 bad arguments.
+
+  --row ID         a row of the grid (1 to 8), or a scenario beyond it (${beyond[0]?.id}, …); may be given again
+  --algorithm A    ${algorithmNames.join(', ')}
+  --variant V      ${variantNames.join(', ')}
+  --seeds N        how many random courses of each, default 3
+  --windows N      how long each is, default 20
+  --jobs N         processes to use, default 2
+  --quick          one seed and 6 windows
+  --help           this text
+`
+
+/** Reads the command line. Throws `UsageError` for anything it does not understand. */
+export function readArguments(args: readonly string[]): Options {
+  const values = parse(args)
+  return {
+    rows: known(
+      '--row',
+      values.row,
+      [...grid, ...beyond].map(({ id }) => id),
+    ),
+    algorithms: known('--algorithm', values.algorithm, algorithmNames),
+    variants: known('--variant', values.variant, variantNames),
+    seeds: count('--seeds', values.seeds ?? (values.quick ? '1' : '3'), 1),
+    windows: count('--windows', values.windows ?? (values.quick ? '6' : '20'), 2),
+    jobs: count('--jobs', values.jobs ?? '2', 1),
+    partial: args.some((argument) => argument.startsWith('--') && !argument.startsWith('--jobs')),
+    help: values.help,
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        row: { type: 'string', multiple: true, default: [] },
+        algorithm: { type: 'string', multiple: true, default: [] },
+        variant: { type: 'string', multiple: true, default: [] },
+        seeds: { type: 'string' },
+        windows: { type: 'string' },
+        jobs: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values
+  } catch (error) {
+    // parseArgs adds advice on further lines and sentences; the first one says what is wrong.
+    const [complaint] = (error as Error).message.split(/\.?\n|\. /)
+    throw new UsageError(`${complaint} (--help lists the options)`)
+  }
+}
+
+function known(name: string, given: readonly string[], there: readonly string[]): readonly string[] {
+  const other = given.find((value) => !there.includes(value))
+  if (other === undefined) return given
+  throw new UsageError(`${name} takes ${there.join(', ')}, not '${other}'`)
+}
+
+function count(name: string, text: string, least: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value >= least && value <= 1000) return value
+  throw new UsageError(`${name} takes a whole number from ${least} to 1000, not '${text}'`)
+}

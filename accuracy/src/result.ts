@@ -1,0 +1,61 @@
+import type { Report } from '@spillway/core/testing'
+import type { AlgorithmName } from './algorithms.ts'
+import type { Measurement } from './measure.ts'
+import type { VariantName } from './variants.ts'
+
+/** A cell of the tables: a scenario with an algorithm in a variant, over all its seeds. */
+export interface Result {
+  readonly scenario: string
+  readonly algorithm: AlgorithmName
+  readonly variant: VariantName
+  readonly seeds: readonly number[]
+  /** Means over the seeds; of what is the most or the longest, the most of any. */
+  readonly report: Report
+}
+
+/** What was measured, by cell, in the order in which cells first appear. */
+export function results(measurements: readonly Measurement[]): Result[] {
+  const cells = new Map<string, Measurement[]>()
+  for (const measurement of measurements) {
+    const { scenario, algorithm, variant } = measurement.job
+    const cell = `${scenario} ${algorithm} ${variant}`
+    cells.set(cell, [...(cells.get(cell) ?? []), measurement])
+  }
+  return [...cells.values()].map((cell) => {
+    const { scenario, algorithm, variant } = (cell[0] as Measurement).job
+    return {
+      scenario,
+      algorithm,
+      variant,
+      seeds: cell.map(({ job }) => job.seed),
+      report: together(cell.map(({ report }) => report)),
+    }
+  })
+}
+
+function together(reports: readonly Report[]): Report {
+  const mean = (part: (report: Report) => number) =>
+    reports.reduce((sum, report) => sum + part(report), 0) / reports.length
+  const most = (part: (report: Report) => number) => Math.max(...reports.map(part))
+  return {
+    windows: (reports[0] as Report).windows,
+    overshoot: {
+      mean: mean(({ overshoot }) => overshoot.mean),
+      max: most(({ overshoot }) => overshoot.max),
+      first: most(({ overshoot }) => overshoot.first),
+      cost: most(({ overshoot }) => overshoot.cost),
+    },
+    share: mean(({ share }) => share),
+    shareOfPossible: mean(({ shareOfPossible }) => shareOfPossible),
+    falseDenials: mean(({ falseDenials }) => falseDenials),
+    checks: mean(({ checks }) => checks),
+    callsPerCheck: mean(({ callsPerCheck }) => callsPerCheck),
+    entriesPerCheck: mean(({ entriesPerCheck }) => entriesPerCheck),
+    waits: {
+      part: mean(({ waits }) => waits.part),
+      median: mean(({ waits }) => waits.median),
+      p99: most(({ waits }) => waits.p99),
+      longest: most(({ waits }) => waits.longest),
+    },
+  }
+}

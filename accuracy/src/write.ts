@@ -1,0 +1,33 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { scenarioOf } from './measure.ts'
+import type { Result } from './result.ts'
+import { grid } from './scenarios.ts'
+import { tables } from './tables.ts'
+
+const RESULTS = fileURLToPath(new URL('../results/', import.meta.url))
+const PAGE = fileURLToPath(new URL('../../docs/accuracy.md', import.meta.url))
+
+/** Writes the results as JSON, and their tables into the page. */
+export async function write(cells: readonly Result[]): Promise<void> {
+  await mkdir(RESULTS, { recursive: true })
+  const isGrid = (cell: Result) => grid.includes(scenarioOf(cell))
+  await writeFile(`${RESULTS}grid.json`, json(cells.filter(isGrid)))
+  await writeFile(`${RESULTS}beyond.json`, json(cells.filter((cell) => !isGrid(cell))))
+  await writeFile(PAGE, withTables(await readFile(PAGE, 'utf8'), tables(cells)))
+}
+
+function json(cells: readonly Result[]): string {
+  return `${JSON.stringify(cells, null, 2)}\n`
+}
+
+/** The page with each table between its markers. @throws where a marker is missing */
+export function withTables(page: string, generated: ReadonlyMap<string, string>): string {
+  for (const [name, table] of generated) {
+    const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
+    const [from, to] = [page.indexOf(begin), page.indexOf(end)]
+    if (from < 0 || to < from) throw new Error(`docs/accuracy.md lacks the markers ${begin} … ${end}`)
+    page = `${page.slice(0, from)}${begin}\n\n${table}\n\n${page.slice(to)}`
+  }
+  return page
+}

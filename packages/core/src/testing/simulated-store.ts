@@ -1,0 +1,73 @@
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import type { Clock } from '../clock.ts'
+import { StoreError } from '../errors.ts'
+import { StoreOffset } from '../store/redis/offset.ts'
+import type { Reply, Request, Store, Table } from '../store/store.ts'
+import type { Process } from './event-queue.ts'
+import { type NetworkConditions, travelling, Way } from './network.ts'
+import type { Observations } from './observations.ts'
+import type { World } from './simulated-clock.ts'
+import type { ServerTable, SimulatedServer } from './simulated-server.ts'
+
+/** A node's client of the server, behind the network; it learns the server's time from replies, as that of Redis does. */
+export class SimulatedStore implements Store {
+  /** @internal True time at which the server carried out what was answered last. */
+  answeredAt = 0
+  readonly offset: StoreOffset
+  private readonly there: Way
+  private readonly back: Way
+
+  constructor(
+    private readonly world: World,
+    private readonly server: SimulatedServer,
+    private readonly seen: Observations,
+    private readonly clock: Clock,
+    process: Process,
+    conditions: Readonly<NetworkConditions>,
+    random: () => number,
+  ) {
+    this.offset = new StoreOffset(clock.wall() - clock.monotonic())
+    const now = () => world.time
+    this.there = new Way(conditions, random, now, (at, arrive) => world.queue.plan(at, arrive))
+    this.back = new Way(conditions, random, now, (at, arrive) => world.queue.plan(at, arrive, process))
+  }
+
+  open(name: string, limit: Algorithm): Table {
+    const opened = this.server.open(name, limit)
+    const store = this
+    return {
+      get known() {
+        return store.offset.known
+      },
+      now: () => Math.floor(store.offset.at(store.clock.monotonic())),
+      exchange: (request) => store.exchange(opened, () => store.server.open(name, limit), request),
+    }
+  }
+
+  private exchange(opened: ServerTable, open: () => ServerTable, request: Request): Promise<Reply> {
+    const { world, server, clock } = this
+    this.seen.calls.note(world.epoch + world.time, request.operations.length)
+    if (server.away) return Promise.reject(new StoreError('ERR_STORE_AWAY', 'the simulated store is away'))
+    const sent = clock.monotonic()
+    const copy = travelling(request)
+    return new Promise((resolve, reject) => {
+      let answered = false
+      const answer = (reply: Promise<Reply>, at: number) => {
+        const deliver = (settle: () => void) => () => {
+          if (answered || server.away) return
+          answered = true
+          this.answeredAt = at
+          this.offset.learn(world.epoch + at, sent, clock.monotonic())
+          settle()
+        }
+        reply.then(
+          (value) => this.back.reply(deliver(() => resolve(value))),
+          (error) => this.back.reply(deliver(() => reject(error))),
+        )
+      }
+      this.there.request(() => server.arrived(opened, open, copy, answer))
+    })
+  }
+
+  async close(): Promise<void> {}
+}
