@@ -1,3 +1,4 @@
+export { type FaultyStore, type FaultyStoreOptions, faultyStore } from './testing/faulty-store.ts'
 export { ManualClock } from './testing/manual-clock.ts'
 export type { NetworkConditions } from './testing/network.ts'
 export type { Report } from './testing/report.ts'

@@ -16,7 +16,7 @@ export interface Report {
     readonly max: number
     /** The most in the first window. */
     readonly first: number
-    /** The most ever, as a cost. */
+    /** The most ever, as a cost and not as a part. */
     readonly cost: number
   }
   /** Cost admitted, in parts of the limit × windows, or of what a bucket refills; of a fixed window no more than its limit counts. */
@@ -90,6 +90,21 @@ class Replay {
   }
 }
 
+/** The most by which any key's usage passed the limit, as a cost; 0: never. */
+export function mostAbove(seen: Observations, limit: Limit): number {
+  let most = 0
+  for (const checks of seen.keys.values()) {
+    const usage = usageOf(limit)
+    checks.each((at, cost, allowed) => {
+      if (!allowed) return
+      const now = Math.floor(at)
+      usage.admit(now, cost)
+      most = Math.max(most, usage.over(now))
+    })
+  }
+  return most
+}
+
 /** Draws up what was recorded from `start` to `end`, in store time. */
 export function report(seen: Observations, limit: Limit, start: number, end: number): Report {
   const first = Math.floor(start / limit.window)
@@ -127,7 +142,7 @@ export function report(seen: Observations, limit: Limit, start: number, end: num
     windows: windows - 1,
     overshoot: {
       mean: sum(({ over }) => over.subarray(1).reduce((all, cost) => all + cost, 0)) / spans / limit.limit,
-      max: most(({ over }) => Math.max(...over.subarray(1))) / limit.limit,
+      max: most(({ over }) => over.subarray(1).reduce((one, other) => Math.max(one, other), 0)) / limit.limit,
       first: most(({ over }) => over[0] as number) / limit.limit,
       cost: most((replay) => replay.most),
     },

@@ -2,30 +2,26 @@ import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Clock } from '../clock.ts'
 import { memoryStore } from '../store/memory.ts'
 import type { Reply, Request, Store, Table } from '../store/store.ts'
+import { Availability } from './availability.ts'
 import type { World } from './simulated-clock.ts'
-
-/** A limiter's table on the server, opened again after data loss. */
-export interface ServerTable {
-  table: Table
-  life: number
-}
 
 /** The store's server: one real `memoryStore`, by a clock that is the truth. */
 export class SimulatedServer {
   private store: Store
   private life = 0
-  private stalledUntil = 0
-  private awayUntil = 0
+  private readonly availability: Availability
   private readonly clock: Clock
 
   /** @internal */
   constructor(private readonly world: World) {
+    this.availability = new Availability(
+      () => world.time,
+      (at, act) => world.queue.plan(at, act),
+    )
     this.clock = {
       wall: () => world.epoch + world.time,
       monotonic: () => world.time,
-      setTimer: () => {
-        throw new Error('the memory store sets no timers')
-      },
+      setTimer: (act, ms) => world.queue.plan(world.time + ms, act),
       clearTimer: () => {},
     }
     this.store = memoryStore({ clock: this.clock })
@@ -33,12 +29,12 @@ export class SimulatedServer {
 
   /** The server does nothing for `ms` milliseconds; what arrives meanwhile is carried out then. */
   stall(ms: number): void {
-    this.stalledUntil = Math.max(this.stalledUntil, this.world.time + ms)
+    this.availability.stall(ms)
   }
 
   /** For `ms` milliseconds connections are refused, and what is under way is lost. */
   goAway(ms: number): void {
-    this.awayUntil = Math.max(this.awayUntil, this.world.time + ms)
+    this.availability.goAway(ms)
   }
 
   /** All data is lost, as by an empty restart. */
@@ -49,28 +45,22 @@ export class SimulatedServer {
 
   /** @internal */
   get away(): boolean {
-    return this.world.time < this.awayUntil
+    return this.availability.away
   }
 
-  /** @internal */
-  open(name: string, limit: Algorithm): ServerTable {
-    return { table: this.store.open(name, limit), life: this.life }
-  }
-
-  /** @internal Carries a request out when it can, and answers with when that was. */
-  arrived(
-    opened: ServerTable,
-    open: () => ServerTable,
-    request: Request,
-    answer: (reply: Promise<Reply>, at: number) => void,
-  ): void {
-    const { world } = this
-    if (this.away) return
-    if (world.time < this.stalledUntil) {
-      world.queue.plan(this.stalledUntil, () => this.arrived(opened, open, request, answer))
-      return
+  /** @internal A limiter's table as its requests find it: an empty one after data loss. */
+  open(name: string, limit: Algorithm): () => Table {
+    let table = this.store.open(name, limit)
+    let { life } = this
+    return () => {
+      if (life !== this.life) table = this.store.open(name, limit)
+      life = this.life
+      return table
     }
-    if (opened.life !== this.life) Object.assign(opened, open())
-    answer(opened.table.exchange(request), world.time)
+  }
+
+  /** @internal A request arrives; its answer, if it is carried out, with the true time of that. */
+  arrive(table: () => Table, request: Request, answer: (reply: Promise<Reply>, at: number) => void): void {
+    this.availability.arrive(() => answer(table().exchange(request), this.world.time))
   }
 }

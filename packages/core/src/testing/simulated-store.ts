@@ -7,7 +7,7 @@ import type { Process } from './event-queue.ts'
 import { type NetworkConditions, travelling, Way } from './network.ts'
 import type { Observations } from './observations.ts'
 import type { World } from './simulated-clock.ts'
-import type { ServerTable, SimulatedServer } from './simulated-server.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** A node's client of the server, behind the network; it learns the server's time from replies, as that of Redis does. */
 export class SimulatedStore implements Store {
@@ -33,18 +33,18 @@ export class SimulatedStore implements Store {
   }
 
   open(name: string, limit: Algorithm): Table {
-    const opened = this.server.open(name, limit)
+    const table = this.server.open(name, limit)
     const store = this
     return {
       get known() {
         return store.offset.known
       },
       now: () => Math.floor(store.offset.at(store.clock.monotonic())),
-      exchange: (request) => store.exchange(opened, () => store.server.open(name, limit), request),
+      exchange: (request) => store.exchange(table, request),
     }
   }
 
-  private exchange(opened: ServerTable, open: () => ServerTable, request: Request): Promise<Reply> {
+  private exchange(table: () => Table, request: Request): Promise<Reply> {
     const { world, server, clock } = this
     this.seen.calls.note(world.epoch + world.time, request.operations.length)
     if (server.away) return Promise.reject(new StoreError('ERR_STORE_AWAY', 'the simulated store is away'))
@@ -65,7 +65,7 @@ export class SimulatedStore implements Store {
           (error) => this.back.reply(deliver(() => reject(error))),
         )
       }
-      this.there.request(() => server.arrived(opened, open, copy, answer))
+      this.there.request(() => server.arrive(table, copy, answer))
     })
   }
 

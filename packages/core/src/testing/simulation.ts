@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts'
 import { type Event, EventQueue, type Process } from './event-queue.ts'
 import { CALM, type NetworkConditions } from './network.ts'
 import { Observations } from './observations.ts'
-import { type Report, report } from './report.ts'
+import { mostAbove, type Report, report } from './report.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SimulatedClock, type Skew, type World } from './simulated-clock.ts'
 import { SimulatedServer } from './simulated-server.ts'
@@ -37,7 +37,8 @@ export interface NodeOptions {
 /** A node's process, from its start to its crash. */
 class Life implements Process {
   alive = true
-  paused = false
+  pausedUntil = -Infinity
+  suspendedFor = 0
   readonly clock: SimulatedClock
   readonly store: SimulatedStore
   readonly limiter: HardLimiter | SoftLimiter
@@ -56,8 +57,15 @@ class Life implements Process {
     this.deferred.push(event)
   }
 
+  get paused(): boolean {
+    return this.pausedUntil > -Infinity
+  }
+
+  /** Goes on; what happened meanwhile is now to happen. */
   resume(): Event[] {
-    this.paused = false
+    this.pausedUntil = -Infinity
+    this.clock.stoodStill(this.suspendedFor)
+    this.suspendedFor = 0
     return this.deferred.splice(0)
   }
 }
@@ -67,7 +75,6 @@ const ONE = { cost: 1 }
 /** A node of a simulation: a real limiter in surroundings that are not. */
 export class SimulatedNode {
   private life: Life
-  private pauses = 0
 
   /** @internal */
   constructor(
@@ -147,18 +154,18 @@ export class SimulatedNode {
    */
   pause(ms: number, options: { suspended?: boolean } = {}): void {
     const { life, world } = this
-    life.paused = true
-    const pause = ++this.pauses
-    world.queue.plan(world.time + ms, () => {
-      if (options.suspended) life.clock.stoodStill(ms)
-      // A longer pause that began meanwhile goes on.
-      if (pause === this.pauses) this.goOn(life)
+    const until = world.time + ms
+    if (until <= life.pausedUntil) return
+    if (options.suspended) life.suspendedFor += until - Math.max(world.time, life.pausedUntil)
+    life.pausedUntil = until
+    world.queue.plan(until, () => {
+      if (life.pausedUntil === until) this.goOn(life)
     })
   }
 
   private goOn(life: Life): void {
     const { queue, time } = this.world
-    for (const event of life.resume()) if (!event.cancelled) queue.plan(time, event.run, life)
+    for (const event of life.resume()) queue.plan(time, () => event.cancelled || event.run(), life)
     for (const check of life.backlog.splice(0)) queue.plan(time, check, life)
   }
 }
@@ -291,6 +298,11 @@ export class Simulation {
     }
     event.run()
     return true
+  }
+
+  /** The most by which usage of any key has passed this limit at any moment, as a cost; 0: never. */
+  overshoot(limit: Limit): number {
+    return mostAbove(this.seen, limit)
   }
 
   /** What was seen so far, by this limit. @throws RangeError before two windows are over */
