@@ -13,6 +13,7 @@ export default defineConfig({
       'demo/**/*.test.ts',
       'benchmarks/**/*.test.ts',
       'accuracy/**/*.test.ts',
+      'chaos/**/*.test.ts',
       'tools/**/*.test.ts',
       'test/**/*.test.ts',
     ],

@@ -1,2 +1,8 @@
+export { type Certificate, makeCertificate } from './certificate.ts'
+export { type RedisCluster, startCluster } from './cluster.ts'
 export { findRedisServer } from './find.ts'
+export { freePort } from './free-port.ts'
+export { type Sentinels, startSentinels } from './sentinel.ts'
 export { type RedisExit, type RedisOptions, type RedisServer, startRedis } from './start.ts'
+export { valkeyServer } from './valkey.ts'
+export { watchOver } from './watchdog.ts'

@@ -20,6 +20,8 @@ export interface RedisOptions {
   readonly dir?: string
   /** The program. Default: the first `redis-server` or `valkey-server` on the PATH. */
   readonly binary?: string
+  /** Runs it as a sentinel, by this configuration file. */
+  readonly sentinel?: string
 }
 
 /** How a server ended. */
@@ -132,8 +134,10 @@ async function startOn(
 }
 
 function serverArguments(port: number, dir: string, options: RedisOptions): string[] {
+  const listen = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir]
+  if (options.sentinel !== undefined) return [options.sentinel, '--sentinel', ...listen]
   return [
-    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', dir],
+    ...listen,
     ...['--save', '', '--appendonly', 'no'],
     ...(options.password ? ['--requirepass', options.password] : []),
     ...(options.args ?? []),

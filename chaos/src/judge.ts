@@ -1,0 +1,351 @@
+import type { KeyTally, PhaseTally, Track, TrackTally } from './node/job.ts'
+import { limiterName } from './node/job.ts'
+import type { Evidence, NodeRecord } from './run-fault.ts'
+import { strictBound } from './tracks.ts'
+
+/** Milliseconds a check may take beyond its timeout and its event loop's lateness. */
+const GRACE = 50
+/** What a process may hold more after a fault than before it: megabytes, timers. */
+const GROWTH_MB = 16
+const GROWTH_TIMERS = 5
+/** Commands that a node may send to a store that is away, until it has noticed and with its probes, in some 5 s. */
+const MOST_PROBES = 30
+
+/** Windows below this, in ms, end while a case lasts. */
+const SHORT = 60_000
+
+/** Something that must hold, and whether it did. */
+export interface Claim {
+  readonly says: string
+  readonly holds: boolean
+  readonly detail: string
+}
+
+/** What came of a track in a fault, over all nodes; in cost, but for checks. */
+export interface Outcome {
+  readonly track: string
+  readonly offered: number
+  readonly admitted: number
+  readonly admittedInOutage: number
+  /** In the store, by a limiter that was not there before; where windows are short, what it has acknowledged. */
+  readonly counted: number
+  /** Counted less admitted. */
+  readonly difference: number
+  readonly owed: number
+  readonly expired: number
+  readonly uncertain: number
+  /** Milliseconds. */
+  readonly longestCheck: number
+  readonly longestExcess: number
+  /** The most that a key was admitted above its limit. */
+  readonly overshoot: number
+  readonly commandsDuring: number
+  readonly during: Pick<PhaseTally, 'checks' | 'admitted' | 'admittedInOutage' | 'denied' | 'thrown'>
+  readonly claims: readonly Claim[]
+}
+
+export interface Verdict {
+  readonly fault: string
+  readonly title: string
+  readonly keeps: boolean
+  readonly nodes: number
+  readonly recoveredAfterMs: number | undefined
+  readonly longestEventLoopDelay: number
+  readonly claims: readonly Claim[]
+  readonly outcomes: readonly Outcome[]
+  readonly holds: boolean
+}
+
+function claim(says: string, holds: boolean, detail: string): Claim {
+  return { says, holds, detail }
+}
+
+export function judge(evidence: Evidence): Verdict {
+  const { fault, nodes, tracks, recoveredAfter } = evidence
+  const claims = processClaims(nodes)
+  claims.push(claim('every node is back with the store', recoveredAfter !== undefined, show(recoveredAfter)))
+  const outcomes = tracks.map((track) => judgeTrack(track, evidence))
+  return {
+    fault: fault.name,
+    title: fault.title,
+    keeps: fault.keeps,
+    nodes: nodes.length,
+    recoveredAfterMs: recoveredAfter === undefined ? undefined : Math.round(recoveredAfter),
+    longestEventLoopDelay: Math.round(Math.max(...nodes.map(({ journal }) => journal.longestDelay))),
+    claims,
+    outcomes,
+    holds: [...claims, ...outcomes.flatMap((outcome) => outcome.claims)].every(({ holds }) => holds),
+  }
+}
+
+function show(ms: number | undefined): string {
+  return ms === undefined ? 'never' : `${Math.round(ms)} ms`
+}
+
+function processClaims(nodes: readonly NodeRecord[]): Claim[] {
+  const accidents = nodes.flatMap(({ journal }) => journal.accidents)
+  const crashes = nodes.filter(({ killed, exitCode }) => !killed && exitCode !== null && exitCode !== 0)
+  const quiet = nodes.flatMap(({ quiet }) => quiet ?? [])
+  const growth = quiet.map(({ before, after }) => after.heapMb - before.heapMb)
+  const timers = quiet.map(({ before, after }) => after.timers - before.timers)
+  const sockets = quiet.map(({ before, after }) => after.sockets - before.sockets)
+  return [
+    claim('no unhandled rejection, exception or warning', accidents.length === 0, accidents.join('\n')),
+    claim('no crash', crashes.length === 0, `${crashes.length} crashed`),
+    claim(
+      'memory is back where it was',
+      growth.every((mb) => mb <= GROWTH_MB),
+      `${round(Math.max(...growth))} MB more`,
+    ),
+    claim(
+      'timers and sockets are back where they were',
+      [...timers, ...sockets].every((more) => more <= GROWTH_TIMERS),
+      `${Math.max(...timers)} timers and ${Math.max(...sockets)} sockets more`,
+    ),
+  ]
+}
+
+interface NodeTrack {
+  readonly tally: TrackTally
+  readonly killed: boolean
+  readonly changed: boolean
+}
+
+function judgeTrack(track: Track, evidence: Evidence): Outcome {
+  const { fault, run, counts } = evidence
+  const parts = evidence.nodes.map(({ journal, killed, quiet }): NodeTrack => {
+    const tally = journal.tracks.find(({ label }) => label === track.label) as TrackTally
+    return { tally, killed, changed: quiet === undefined }
+  })
+  const tallies = parts.map(({ tally }) => tally)
+  const inStore = counts[limiterName(run, track.label)] ?? {}
+  const keys = Object.keys(inStore)
+  const of = (key: string, what: keyof KeyTally) => sum(tallies.map((tally) => tally.keys[key]?.[what] ?? 0))
+  const total = (what: keyof KeyTally) => sum(keys.map((key) => of(key, what)))
+  const short = track.window < SHORT
+  const counted = short ? sum(tallies.map(({ acknowledged }) => acknowledged)) : sum(Object.values(inStore))
+  const phases = tallies.map(({ phases }) => phases.during)
+  const during = {
+    checks: sum(phases.map(({ checks }) => checks)),
+    admitted: sum(phases.map(({ admitted }) => admitted)),
+    admittedInOutage: sum(phases.map(({ admittedInOutage }) => admittedInOutage)),
+    denied: addUp(phases.map(({ denied }) => denied)),
+    thrown: addUp(phases.map(({ thrown }) => thrown)),
+  }
+  const longestExcess = Math.max(...tallies.map((tally) => tally.longestExcess))
+  const overshoot = short ? 0 : Math.max(0, ...keys.map((key) => of(key, 'counted') - track.limit))
+  const open = sum(parts.filter(({ killed }) => !killed).map(({ tally }) => tally.open))
+  const admitted = total('counted')
+  const uncertain = sum(tallies.map((tally) => tally.uncertain))
+  const claims = [
+    claim('no check outlasts its timeout', longestExcess <= GRACE, `${round(longestExcess)} ms beyond`),
+    claim('every check is answered', open === 0, `${open} are not`),
+    ...outageClaims(track, evidence, parts, during),
+  ]
+  if (short) claims.push(...windowClaims(parts))
+  else if (track.mode === 'hard') {
+    const differences = keys.map((key) => (inStore[key] as number) - of(key, 'counted'))
+    claims.push(...hardClaims(evidence, parts, differences, uncertain))
+  } else claims.push(...settledClaims(fault.keeps, track, evidence, parts, inStore))
+  const bound = strictBound(track)
+  if (bound !== undefined && fault.keeps) {
+    const most = Math.max(...keys.map((key) => of(key, 'counted')))
+    claims.push(claim(`never above ${bound}`, most <= bound, `at most ${most}`))
+  }
+  return {
+    track: track.label,
+    offered: total('offered'),
+    admitted,
+    admittedInOutage: total('outage'),
+    counted,
+    difference: counted - admitted,
+    owed: sum(tallies.map((tally) => tally.pending)),
+    expired: sum(tallies.map((tally) => tally.expired)),
+    uncertain,
+    longestCheck: round(Math.max(...tallies.map((tally) => tally.longest))),
+    longestExcess: round(longestExcess),
+    overshoot,
+    commandsDuring: sum(phases.map(({ storeCalls }) => storeCalls)),
+    during,
+    claims,
+  }
+}
+
+function outageClaims(
+  { mode, onOutage, label }: Track,
+  { fault }: Evidence,
+  parts: readonly NodeTrack[],
+  during: Outcome['during'],
+): Claim[] {
+  const lasting = parts.filter(({ changed, killed }) => !changed && !killed).map(({ tally }) => tally)
+  const told = lasting.map(({ degraded, recovered }) => `${degraded} and ${recovered}`).join(', ')
+  if (fault.outage === 'none') {
+    return [
+      claim(
+        'no outage is told',
+        lasting.every(({ degraded }) => degraded === 0),
+        told,
+      ),
+    ]
+  }
+  const paired = claim(
+    'each outage is told once, and its end once',
+    lasting.every(({ degraded, recovered }) => degraded === recovered),
+    told,
+  )
+  if (fault.outage === 'flaky') return [paired]
+  const commands = lasting.map(({ phases }) => phases.during.storeCalls)
+  const thrown = sum(Object.values(during.thrown))
+  const denied = during.denied.outage ?? 0
+  const does = {
+    deny: denied > 0 && during.admittedInOutage === 0 && thrown === 0,
+    throw: thrown > 0 && during.admittedInOutage === 0 && denied === 0,
+    allow: during.admittedInOutage > 0 && denied === 0 && thrown === 0,
+    local:
+      (mode === 'hard' ? during.admittedInOutage > 0 : during.admitted > 0) && denied === 0 && thrown === 0,
+  }[onOutage]
+  return [
+    paired,
+    claim(
+      'the outage is told',
+      lasting.every(({ degraded }) => degraded >= 1),
+      told,
+    ),
+    claim(
+      `onOutage '${onOutage}' does what it says`,
+      does,
+      `${label}: denied ${denied}, thrown ${thrown}, let through ${during.admittedInOutage}, admitted ${during.admitted}`,
+    ),
+    claim(
+      'a dead store is probed, not hammered',
+      commands.every((calls) => calls <= MOST_PROBES),
+      `${commands.join(', ')} commands`,
+    ),
+  ]
+}
+
+/** The store's count lies between what was answered as counted, and that with all that may have been. */
+function hardClaims(
+  { fault, load }: Evidence,
+  parts: readonly NodeTrack[],
+  differences: readonly number[],
+  uncertain: number,
+): Claim[] {
+  const unanswered = sum(parts.filter(({ killed }) => killed).map(({ tally }) => tally.open * load.hotCost))
+  const more = sum(differences.map((difference) => Math.max(0, difference)))
+  const less = sum(differences.map((difference) => Math.max(0, -difference)))
+  const atMost = uncertain * load.hotCost + unanswered + announced(parts)
+  const claims = [
+    claim(
+      'what was counted though the check was answered by the outage rule is uncertain',
+      more <= atMost,
+      `${more} counted beyond what was admitted; ${uncertain} checks uncertain`,
+    ),
+  ]
+  if (fault.keeps) claims.push(claim('nothing that was admitted is lost', less === 0, `${less} lost`))
+  return claims
+}
+
+/** What a killed node was just about to offer: it is in its journal before it is done. */
+function announced(parts: readonly NodeTrack[]): number {
+  return sum(
+    parts
+      .filter(({ killed }) => killed)
+      .map(({ tally }) => {
+        const { offered, answered } = Object.values(tally.keys).reduce(
+          (all, key) => ({
+            offered: all.offered + key.offered,
+            answered: all.answered + key.counted + key.outage,
+          }),
+          { offered: 0, answered: 0 },
+        )
+        return Math.min(offered - answered, 50 * 25)
+      }),
+  )
+}
+
+/** Soft: each key's count is what the nodes admitted, to the last unit; a killed node's pending excepted. */
+function settledClaims(
+  keeps: boolean,
+  track: Track,
+  evidence: Evidence,
+  parts: readonly NodeTrack[],
+  inStore: Record<string, number>,
+): Claim[] {
+  const killed = parts.filter((part) => part.killed)
+  const lost = sum(killed.map(({ tally }) => tally.pending))
+  const differences = Object.entries(inStore).map(
+    ([key, count]) => count - sum(parts.map(({ tally }) => tally.keys[key]?.counted ?? 0)),
+  )
+  const less = sum(differences.map((difference) => Math.max(0, -difference)))
+  const more = sum(differences.map((difference) => Math.max(0, difference)))
+  const owed = sum(parts.filter((part) => !part.killed).map(({ tally }) => tally.pending))
+  const claims = [
+    claim('nothing is owed in the end', owed === 0, `${owed} owed`),
+    claim('nothing is counted twice', more <= announced(parts), `${more} too many`),
+    claim(
+      keeps ? 'what was admitted is settled' : 'what living nodes hold is restored',
+      less <= lost,
+      `${less} missing${killed.length > 0 ? `, of ${lost} that killed nodes owed` : ''}`,
+    ),
+  ]
+  if (track.maxOvershoot === undefined && keeps && evidence.fault.outage === 'none')
+    claims.push(softBound(track, parts, inStore))
+  return claims
+}
+
+/** U ≤ L + Σ over all nodes but the one with the smallest term of min(a, L). */
+function softBound(track: Track, parts: readonly NodeTrack[], inStore: Record<string, number>): Claim {
+  let tightest = Infinity
+  let worst = ''
+  for (const key of Object.keys(inStore)) {
+    const tallies = parts.flatMap(({ tally }) => tally.keys[key] ?? [])
+    const terms = tallies
+      .map(({ most, offered }) => Math.min(most || offered, track.limit))
+      .sort((a, b) => a - b)
+    const bound = track.limit + sum(terms.slice(1))
+    const used = sum(tallies.map(({ counted }) => counted))
+    if (bound - used >= tightest) continue
+    tightest = bound - used
+    worst = `${used} of at most ${bound}`
+  }
+  return claim('soft mode keeps its bound', tightest >= 0, worst)
+}
+
+/** Over windows that end: what was admitted is in the store, or counted as expired. */
+function windowClaims(parts: readonly NodeTrack[]): Claim[] {
+  const living = parts.filter(({ killed }) => !killed).map(({ tally }) => tally)
+  const admitted = living.map(({ keys }) => sum(Object.values(keys).map(({ counted }) => counted)))
+  const missing = living.map(
+    ({ acknowledged, expired, pending }, place) =>
+      (admitted[place] as number) - acknowledged - expired - pending,
+  )
+  const twice = living.map(({ acknowledged }, place) => acknowledged - (admitted[place] as number))
+  return [
+    claim(
+      'what was admitted is settled in its window, or counted as expired',
+      missing.every((cost) => cost <= 0),
+      `${Math.max(0, ...missing)} missing`,
+    ),
+    claim(
+      'nothing is counted twice',
+      twice.every((cost) => cost <= 0),
+      `${Math.max(0, ...twice)} too many`,
+    ),
+  ]
+}
+
+function addUp<R extends Partial<Record<string, number>>>(records: readonly R[]): R {
+  const total: Partial<Record<string, number>> = {}
+  for (const record of records)
+    for (const [name, count] of Object.entries(record)) total[name] = (total[name] ?? 0) + (count ?? 0)
+  return total as R
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10
+}

@@ -1,0 +1,150 @@
+import type { OnOutage } from '@spillway/core'
+
+/** How a node reaches Redis: which client, made how. */
+export interface Target {
+  /** `url`: core makes its own client; the others are passed in. */
+  readonly how: 'url' | 'redis' | 'cluster' | 'sentinel'
+  readonly client: 'ioredis' | 'ioredis5' | 'iovalkey'
+  /** For `url`. */
+  readonly url?: string
+  /** For `redis`: one; for `cluster` its start nodes; for `sentinel` the sentinels. */
+  readonly addresses?: readonly { readonly host: string; readonly port: number }[]
+  readonly username?: string
+  readonly password?: string
+  /** The certificate authority, PEM: the connection is encrypted. */
+  readonly ca?: string
+}
+
+/** A limiter that every node runs: all tracks of a case meet the same fault. */
+export interface Track {
+  readonly label: string
+  readonly mode: 'hard' | 'soft' | 'leased'
+  readonly maxOvershoot?: number
+  readonly onOutage: OnOutage
+  readonly limit: number
+  /** Milliseconds. */
+  readonly window: number
+}
+
+/** What a node does in a case. */
+export interface Job {
+  /** Sets the limiters' names apart from those of other cases. */
+  readonly run: string
+  readonly target: Target
+  readonly tracks: readonly Track[]
+  readonly timeout: number
+  readonly interval: number
+  /** Where the node keeps its journal: written before what it says is done, so that a SIGKILL loses nothing. */
+  readonly journal: string
+  readonly load: Load
+}
+
+export interface Load {
+  /** Checks a second of cost 1, on keys that stay below the limit. */
+  readonly steadyRate: number
+  readonly steadyKeys: number
+  /** Checks a second of `hotCost` on a key that changes every `hotFor` ms and passes its limit. */
+  readonly hotRate: number
+  readonly hotCost: number
+  readonly hotFor: number
+}
+
+export type Phase = 'before' | 'during' | 'after'
+
+/** What was seen of one key. In cost, not in checks. */
+export interface KeyTally {
+  offered: number
+  /** Admitted and counted, or to be counted, in the store. */
+  counted: number
+  /** Let through by the rule for outages. */
+  outage: number
+  /** The most that was offered within the track's staleness; known at the end only. */
+  most: number
+}
+
+export interface PhaseTally {
+  checks: number
+  admitted: number
+  admittedInOutage: number
+  denied: Partial<Record<'limit' | 'blocked' | 'cost' | 'sync' | 'outage', number>>
+  thrown: Record<string, number>
+  storeCalls: number
+  /** Milliseconds. */
+  longest: number
+}
+
+/** What one limiter of one node has done; counts are exact at any moment. */
+export interface TrackTally {
+  label: string
+  keys: Record<string, KeyTally>
+  phases: Record<Phase, PhaseTally>
+  /** The longest check, and the longest beyond its timeout and what the event loop was late meanwhile; ms. */
+  longest: number
+  longestExcess: number
+  open: number
+  mostOpen: number
+  degraded: number
+  recovered: number
+  /** Of `stats()`. */
+  pending: number
+  expired: number
+  uncertain: number
+  isDegraded: boolean
+  held: number
+  storeCalls: number
+  storeEntries: number
+  /** Cost that the store has said it has of this node's, over all windows. */
+  acknowledged: number
+  /** Milliseconds from one settlement being sent to the next one's reply, at most. */
+  staleness: number
+}
+
+export interface Journal {
+  pid: number
+  tracks: TrackTally[]
+  /** Unhandled rejections, uncaught exceptions and warnings. */
+  accidents: string[]
+  /** The longest the event loop was late, ms. */
+  longestDelay: number
+  closed: boolean
+}
+
+/** What a process holds while no check is under way. */
+export interface Resources {
+  readonly heapMb: number
+  readonly timers: number
+  readonly sockets: number
+}
+
+export type Order =
+  | { readonly do: 'begin'; readonly job: Job }
+  | { readonly do: 'load'; readonly on: boolean }
+  | { readonly do: 'phase'; readonly phase: Phase }
+  | { readonly do: 'jump'; readonly ms: number }
+  | { readonly do: 'block'; readonly ms: number }
+  | { readonly do: 'resources' }
+  | { readonly do: 'flush' }
+  | { readonly do: 'report' }
+  | { readonly do: 'audit'; readonly audit: Audit }
+  | { readonly do: 'end' }
+
+/** Reads what the store has counted, with limiters that were not there before. */
+export interface Audit {
+  readonly target: Target
+  readonly limiters: readonly {
+    readonly name: string
+    readonly window: number
+    readonly keys: readonly string[]
+  }[]
+}
+/** By limiter, then by key: cost. */
+export type Counts = Record<string, Record<string, number>>
+
+/** The name in the store of a track's limiter. */
+export function limiterName(run: string, label: string): string {
+  return `${run}:${label.replaceAll(' ', '-')}`
+}
+
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: string }

@@ -1,0 +1,50 @@
+import type { Load } from './job.ts'
+
+const TICK = 5
+/** After the event loop was blocked, at most this much of the missed load is made up for; ms. */
+const MOST_MISSED = 200
+
+export interface Offer {
+  readonly key: string
+  readonly cost: number
+}
+
+/** Offers checks at a steady rate, whatever becomes of them. */
+export class LoadGenerator {
+  private timer: NodeJS.Timeout | undefined
+  private last = 0
+  private steadyDue = 0
+  private hotDue = 0
+  private turn = 0
+
+  constructor(
+    private readonly load: Load,
+    private readonly offer: (offers: readonly Offer[]) => void,
+  ) {}
+
+  start(): void {
+    this.last = performance.now()
+    this.timer ??= setInterval(() => this.tick(), TICK)
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+    this.timer = undefined
+  }
+
+  private tick(): void {
+    const { steadyRate, steadyKeys, hotRate, hotCost, hotFor } = this.load
+    const now = performance.now()
+    const elapsed = Math.min(now - this.last, MOST_MISSED)
+    this.last = now
+    this.steadyDue += (elapsed * steadyRate) / 1000
+    this.hotDue += (elapsed * hotRate) / 1000
+    const offers: Offer[] = []
+    for (; this.steadyDue >= 1; this.steadyDue--)
+      offers.push({ key: `steady-${this.turn++ % steadyKeys}`, cost: 1 })
+    // By the machine's clock, so that all nodes offer the same key.
+    const hot = `hot-${Math.floor(Date.now() / hotFor)}`
+    for (; this.hotDue >= 1; this.hotDue--) offers.push({ key: hot, cost: hotCost })
+    this.offer(offers)
+  }
+}

@@ -1,0 +1,203 @@
+import type { Store } from '@spillway/core'
+import { type Clock, createLimiter, type Decision, fixedWindow, type LimiterOptions } from '@spillway/core'
+import type { EventLoop } from './event-loop.ts'
+import {
+  type Job,
+  type KeyTally,
+  limiterName,
+  type Phase,
+  type PhaseTally,
+  type Track,
+  type TrackTally,
+} from './job.ts'
+
+interface Synchronous {
+  checkSync(key: string, options: { cost: number }): Decision
+}
+
+function emptyPhase(): PhaseTally {
+  return { checks: 0, admitted: 0, admittedInOutage: 0, denied: {}, thrown: {}, storeCalls: 0, longest: 0 }
+}
+
+/** One limiter of a node, and the record of all it answered. */
+export class TrackRunner {
+  readonly tally: TrackTally
+  private readonly limiter: ReturnType<typeof createLimiter>
+  private readonly offers = new Map<string, number[]>()
+  private readonly costs = new Map<string, number>()
+  /** By key and window. */
+  private readonly acknowledged = new Map<string, number>()
+  private phase: Phase = 'before'
+  private callsAtPhase = 0
+  private turn = 0
+  private sentBefore: number | undefined
+
+  constructor(
+    track: Track,
+    private readonly job: Job,
+    private readonly store: Store,
+    private readonly loop: EventLoop,
+    clock: Clock,
+  ) {
+    this.tally = {
+      ...{ label: track.label, keys: {}, longest: 0, longestExcess: -Infinity, open: 0, mostOpen: 0 },
+      ...{ degraded: 0, recovered: 0, pending: 0, expired: 0, uncertain: 0, isDegraded: false, held: 0 },
+      ...{ storeCalls: 0, storeEntries: 0, staleness: 0, acknowledged: 0 },
+      phases: { before: emptyPhase(), during: emptyPhase(), after: emptyPhase() },
+    }
+    const { mode, maxOvershoot, onOutage, limit, window } = track
+    this.limiter = createLimiter({
+      ...{ name: limiterName(job.run, track.label), mode, onOutage, clock, store: this.watched() },
+      limit: fixedWindow({ limit, window }),
+      timeout: job.timeout,
+      ...(mode === 'hard' ? {} : { sync: { interval: job.interval, ...(maxOvershoot && { maxOvershoot }) } }),
+    } as LimiterOptions)
+    this.limiter.on('degraded', () => this.tally.degraded++)
+    this.limiter.on('recovered', () => this.tally.recovered++)
+  }
+
+  /** The store, and how long it leaves a settlement unknown: from one being sent to the next one's reply. */
+  private watched(): Store {
+    return {
+      open: (...call) => {
+        const table = this.store.open(...call)
+        return {
+          get known() {
+            return table.known
+          },
+          now: () => table.now(),
+          exchange: async (request) => {
+            const sent = performance.now()
+            const reply = await table.exchange(request)
+            if (request.presence > 0) {
+              const stretch = performance.now() - (this.sentBefore ?? sent)
+              this.tally.staleness = Math.max(this.tally.staleness, stretch)
+              this.sentBefore = sent
+            }
+            for (const result of [...reply.results, ...reply.changed]) this.acknowledge(result)
+            return reply
+          },
+        }
+      },
+      close: () => this.store.close(),
+    }
+  }
+
+  private acknowledge(result: object): void {
+    if (!('slice' in result)) return
+    const { key, slice, admitted } = result as { key: string; slice: number; admitted: number }
+    const place = `${key} ${slice}`
+    const had = this.acknowledged.get(place) ?? 0
+    if (admitted <= had) return
+    this.acknowledged.set(place, admitted)
+    this.tally.acknowledged += admitted - had
+  }
+
+  private key(key: string): KeyTally {
+    this.tally.keys[key] ??= { offered: 0, counted: 0, outage: 0, most: 0 }
+    return this.tally.keys[key]
+  }
+
+  /** Notes what is about to be offered: the journal says so before it is done. */
+  announce(key: string, cost: number): void {
+    this.key(key).offered += cost
+  }
+
+  offer(key: string, cost: number): void {
+    const { loop, tally } = this
+    const started = performance.now()
+    const late = loop.lateness()
+    let offers = this.offers.get(key)
+    if (offers === undefined) {
+      offers = []
+      this.offers.set(key, offers)
+      this.costs.set(key, cost)
+    }
+    offers.push(started)
+    tally.phases[this.phase].checks++
+    tally.open++
+    tally.mostOpen = Math.max(tally.mostOpen, tally.open)
+    const ended = () => {
+      const took = performance.now() - started
+      tally.open--
+      tally.longest = Math.max(tally.longest, took)
+      tally.phases[this.phase].longest = Math.max(tally.phases[this.phase].longest, took)
+      tally.longestExcess = Math.max(tally.longestExcess, took - this.job.timeout - (loop.lateness() - late))
+    }
+    const failed = (error: unknown) => {
+      ended()
+      const { thrown } = tally.phases[this.phase]
+      const code = String((error as { code?: string }).code ?? error)
+      thrown[code] = (thrown[code] ?? 0) + 1
+    }
+    const decided = (decision: Decision) => {
+      ended()
+      this.decided(this.key(key), cost, decision)
+    }
+    // Every fourth check of those that can be asked without waiting is.
+    if ('checkSync' in this.limiter && this.turn++ % 4 === 0) {
+      try {
+        decided((this.limiter as unknown as Synchronous).checkSync(key, { cost }))
+      } catch (error) {
+        failed(error)
+      }
+      return
+    }
+    this.limiter.check(key, { cost }).then(decided, failed)
+  }
+
+  private decided(key: KeyTally, cost: number, decision: Decision): void {
+    const phase = this.tally.phases[this.phase]
+    if (!decision.allowed) {
+      const reason = decision.reason as 'limit'
+      phase.denied[reason] = (phase.denied[reason] ?? 0) + 1
+    } else if (decision.source === 'outage') {
+      phase.admittedInOutage++
+      key.outage += cost
+    } else {
+      phase.admitted++
+      key.counted += cost
+    }
+  }
+
+  enter(phase: Phase): void {
+    this.refresh()
+    this.phase = phase
+    this.callsAtPhase = this.tally.storeCalls
+  }
+
+  /** Brings the record up to date with `stats()`. */
+  refresh(): void {
+    const { tally } = this
+    const stats = this.limiter.stats()
+    tally.pending = stats.pending
+    tally.expired = stats.expired
+    tally.uncertain = stats.uncertain
+    tally.isDegraded = stats.degraded
+    tally.held = stats.keys
+    tally.storeCalls = stats.storeCalls
+    tally.storeEntries = stats.storeEntries
+    tally.phases[this.phase].storeCalls = stats.storeCalls - this.callsAtPhase
+  }
+
+  flush(): Promise<void> {
+    return this.limiter.flush()
+  }
+
+  async close(): Promise<void> {
+    await this.limiter.close()
+    this.refresh()
+  }
+
+  /** For each key the most cost offered within the staleness: a term of soft mode's bound. */
+  measureOffers(): void {
+    for (const [key, times] of this.offers) {
+      let most = 0
+      for (let first = 0, last = 0; last < times.length; last++) {
+        while ((times[last] as number) - (times[first] as number) > this.tally.staleness) first++
+        most = Math.max(most, last - first + 1)
+      }
+      this.key(key).most = most * (this.costs.get(key) as number)
+    }
+  }
+}

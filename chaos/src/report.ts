@@ -1,0 +1,34 @@
+import Table from 'cli-table3'
+import type { Verdict } from './judge.ts'
+
+const COLUMNS = [
+  ...['track', 'offered', 'admitted', 'let through', 'counted', 'difference', 'owed', 'expired', 'uncertain'],
+  ...['overshoot', 'commands', 'longest ms'],
+]
+
+/** What came of a fault, and every claim that did not hold. */
+export function printVerdict(verdict: Verdict): void {
+  const table = new Table({ head: COLUMNS, style: { head: [], border: [], compact: true } })
+  for (const outcome of verdict.outcomes) {
+    table.push([
+      outcome.track,
+      outcome.offered,
+      outcome.admitted,
+      outcome.admittedInOutage,
+      outcome.counted,
+      outcome.difference,
+      outcome.owed,
+      outcome.expired,
+      outcome.uncertain,
+      outcome.overshoot,
+      outcome.commandsDuring,
+      outcome.longestCheck,
+    ])
+  }
+  const sign = verdict.holds ? '✓' : '✗'
+  const recovered = verdict.recoveredAfterMs === undefined ? 'never' : `after ${verdict.recoveredAfterMs} ms`
+  console.log(`\n${sign} ${verdict.fault}: ${verdict.title} (back ${recovered})\n${table.toString()}`)
+  for (const { says, holds, detail } of verdict.claims) if (!holds) console.log(`  ✗ ${says}: ${detail}`)
+  for (const { track, claims } of verdict.outcomes)
+    for (const { says, holds, detail } of claims) if (!holds) console.log(`  ✗ ${track}: ${says}: ${detail}`)
+}

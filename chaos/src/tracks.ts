@@ -1,0 +1,27 @@
+import type { Track } from './node/job.ts'
+
+/** Longer than any run: what is admitted in a case is in one window, and can be compared to the last unit. */
+const ONE_WINDOW = 365 * 24 * 3_600_000
+/** So that windows end while a fault lasts. */
+const SHORT_WINDOW = 2000
+export const LIMIT = 1000
+
+/** What every fault meets: a limiter of each on every node. */
+export const tracks: readonly Track[] = [
+  ...(['deny', 'throw', 'allow', 'local'] as const).flatMap((onOutage): Track[] => [
+    { label: `hard ${onOutage}`, mode: 'hard', onOutage, limit: LIMIT, window: ONE_WINDOW },
+    { label: `soft ${onOutage}`, mode: 'soft', onOutage, limit: LIMIT, window: ONE_WINDOW },
+  ]),
+  { label: 'soft short', mode: 'soft', onOutage: 'local', limit: LIMIT, window: SHORT_WINDOW },
+  // Each of these is to be enabled once core has it:
+  // { label: 'capped deny', mode: 'soft', maxOvershoot: 0.05, onOutage: 'deny', limit: LIMIT, window: ONE_WINDOW },
+  // { label: 'leased deny', mode: 'leased', onOutage: 'deny', limit: LIMIT, window: ONE_WINDOW },
+]
+
+/** Never above this, in any fault in which Redis keeps its writes; none for plain soft mode. */
+export function strictBound({ mode, maxOvershoot, limit, onOutage }: Track): number | undefined {
+  if (onOutage !== 'deny' && onOutage !== 'throw') return undefined
+  if (mode === 'soft')
+    return maxOvershoot === undefined ? undefined : limit + Math.floor(maxOvershoot * limit)
+  return limit
+}
