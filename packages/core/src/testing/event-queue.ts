@@ -8,6 +8,8 @@ export class Event {
     readonly run: () => void,
     /** The process to which it happens; none: to the world. */
     readonly process: Process | undefined,
+    /** Of the events that a process finds when it goes on, timers come first. */
+    readonly isTimer: boolean,
   ) {}
 }
 
@@ -24,8 +26,8 @@ export class EventQueue {
   private readonly heap: Event[] = []
   private planned = 0
 
-  plan(at: number, run: () => void, process?: Process): Event {
-    const event = new Event(at, this.planned++, run, process)
+  plan(at: number, run: () => void, process?: Process, isTimer = false): Event {
+    const event = new Event(at, this.planned++, run, process, isTimer)
     this.rise(event)
     return event
   }

@@ -72,7 +72,7 @@ export class SimulatedClock implements Clock {
 
   private plan(timer: SimulatedTimer): void {
     const at = this.world.time + (timer.due - this.monotonic()) / this.speed
-    timer.event = this.world.queue.plan(at, () => this.fire(timer), this.process)
+    timer.event = this.world.queue.plan(at, () => this.fire(timer), this.process, true)
   }
 
   private fire(timer: SimulatedTimer): void {

@@ -61,12 +61,13 @@ class Life implements Process {
     return this.pausedUntil > -Infinity
   }
 
-  /** Goes on; what happened meanwhile is now to happen. */
+  /** Goes on; what was to happen meanwhile happens now, timers first, as in Node's event loop. */
   resume(): Event[] {
     this.pausedUntil = -Infinity
     this.clock.stoodStill(this.suspendedFor)
     this.suspendedFor = 0
-    return this.deferred.splice(0)
+    const events = this.deferred.splice(0)
+    return [...events.filter(({ isTimer }) => isTimer), ...events.filter(({ isTimer }) => !isTimer)]
   }
 }
 
