@@ -1,15 +1,18 @@
 import { type Clock, systemClock } from '@spillway/core'
 
-/** The machine's clock, whose wall time can be made to jump. */
+/** The machine's clock, whose wall time can be made to jump, and which can be moved on. */
 export class ShiftedClock implements Clock {
+  /** Milliseconds that the wall clock is off. */
   shift = 0
+  /** Milliseconds by which it is later than it really is. */
+  later = 0
 
   wall(): number {
-    return systemClock.wall() + this.shift
+    return systemClock.wall() + this.shift + this.later
   }
 
   monotonic(): number {
-    return systemClock.monotonic()
+    return systemClock.monotonic() + this.later
   }
 
   setTimer(callback: () => void, ms: number): unknown {

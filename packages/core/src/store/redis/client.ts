@@ -5,6 +5,8 @@ export interface RedisClient {
   readonly status: string
   duplicate(...args: never[]): unknown
   disconnect(): void
+  /** What it was made with; of a cluster, `redisOptions` are those of its connections. */
+  readonly options?: object
 }
 
 /** A connection that is ours. */
@@ -12,7 +14,7 @@ export interface Connection {
   readonly status: string
   callBuffer(command: string, args: (string | Buffer | number)[]): Promise<unknown>
   connect(): Promise<void>
-  disconnect(): void
+  disconnect(reconnect?: boolean): void
   quit(): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
 }
@@ -29,6 +31,8 @@ export const connectionOptions = {
   enableReadyCheck: true,
   lazyConnect: true,
   connectTimeout: 2000,
+  // The other side may not answer a goodbye.
+  disconnectTimeout: 100,
   keyPrefix: '',
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000),
 } as const
@@ -45,7 +49,10 @@ export function isClient(value: unknown): value is RedisClient {
 /** A connection of our own, to where the client is connected. */
 export function duplicate(client: RedisClient): Connection {
   if ('nodes' in client) {
-    const { retryStrategy, lazyConnect, enableOfflineQueue, ...redisOptions } = connectionOptions
+    const { retryStrategy, lazyConnect, enableOfflineQueue, ...ours } = connectionOptions
+    // Merged here: not every client's `duplicate` does, and credentials and TLS are among them.
+    const theirs = (client.options as { redisOptions?: object } | undefined)?.redisOptions
+    const redisOptions = { ...theirs, ...ours }
     const options = { redisOptions, lazyConnect, enableOfflineQueue, clusterRetryStrategy: retryStrategy }
     return (client.duplicate as (nodes: never[], options: unknown) => Connection)([], options)
   }

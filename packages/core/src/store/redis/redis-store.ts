@@ -20,6 +20,11 @@ import { requestJson, type Script, scripts } from './script.ts'
 
 /** The version of what is kept in Redis; another one keeps its keys apart. */
 const FORMAT = 1
+/**
+ * Milliseconds without any answer to a limiter's commands, after which its connection counts as dead, though nothing
+ * closed it: the server's side may have vanished without a word.
+ */
+const SILENCE = 3000
 
 export interface RedisStoreOptions {
   /** Time of this process. */
@@ -33,7 +38,9 @@ export interface RedisStoreOptions {
 class RedisTable implements Table {
   private readonly script: Script
   private readonly prefix: string
-  private readonly marker = randomUUID()
+  private unanswered = 0
+  /** Monotonic time since which commands have waited while none was answered. */
+  private silentSince = Infinity
 
   constructor(
     private readonly store: RedisStore,
@@ -53,10 +60,8 @@ class RedisTable implements Table {
   }
 
   async exchange(request: Request): Promise<Reply> {
-    const { store, limit } = this
-    await store.prepared(this.script)
-    const json = requestJson(limit, this.marker, store.timed(request), store.testNow?.())
-    const reader = new ReplyReader(await store.run(this.script, this.prefix, json))
+    const { limit } = this
+    const reader = new ReplyReader(await this.answer(request))
     if (reader.status === Status.late) throw lateError()
     if (reader.status === Status.repeated) throw repeatedError()
     if (reader.status === Status.mismatch) {
@@ -64,13 +69,30 @@ class RedisTable implements Table {
     }
     return reader.reply(limit, request.operations)
   }
+
+  private async answer(request: Request): Promise<Buffer> {
+    const { store, limit, script, prefix } = this
+    const { clock } = store
+    if (clock.monotonic() - this.silentSince > SILENCE) store.reconnect()
+    this.unanswered++
+    this.silentSince = Math.min(this.silentSince, clock.monotonic())
+    try {
+      await store.prepared(script)
+      // A marker of its own each time: the node that began what is lost may be the one that begins it again.
+      const json = requestJson(limit, randomUUID(), store.timed(request), store.testNow?.())
+      return await store.run(script, prefix, json)
+    } finally {
+      this.unanswered--
+      this.silentSince = this.unanswered > 0 ? clock.monotonic() : Infinity
+    }
+  }
 }
 
 class RedisStore implements Store {
   readonly prefix: string
   readonly offset: StoreOffset
   readonly testNow: (() => number) | undefined
-  private readonly clock: Clock
+  readonly clock: Clock
   private readonly connection: Connection
   private ready: Promise<void> | undefined
   /** Why the connection last failed: what a command is told is only that there is none. */
@@ -101,6 +123,11 @@ class RedisStore implements Store {
         this.ready = undefined
       },
     )
+  }
+
+  /** Gives the connection up, with what is under way, and makes another one. */
+  reconnect(): void {
+    this.connection.disconnect(true)
   }
 
   open(name: string, limit: Algorithm): Table {

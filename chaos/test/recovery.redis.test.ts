@@ -1,0 +1,69 @@
+import { createLimiter, fixedWindow } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
+import { startCluster, startRedis } from '@spillway/redis-server'
+import { Redis } from 'ioredis'
+import { expect, onTestFinished, test } from 'vitest'
+import { Network } from '../src/network.ts'
+import { connect } from '../src/node/connect.ts'
+import { ShiftedClock } from '../src/node/shifted-clock.ts'
+
+/** A limit no test reaches, in a window that does not end while it runs. */
+const limit = fixedWindow({ limit: 1000, window: '365d' })
+
+test('a connection whose other side has vanished is given up, and another one made', async () => {
+  await using redis = await startRedis()
+  const network = await Network.start(redis.port)
+  onTestFinished(() => network.close())
+  const clock = new ShiftedClock()
+  const store = redisStore(`redis://127.0.0.1:${network.port}`, { clock })
+  onTestFinished(() => store.close())
+  const limiter = createLimiter({ name: 'api', limit, store, clock, timeout: '10s' })
+  expect((await limiter.check('key')).source).toBe('store')
+
+  await network.break({ kind: 'half-open' })
+  await network.mend()
+  const unanswered = limiter.check('key')
+  // Once the connection has been silent for long enough, the next check finds it dead.
+  await expect
+    .poll(
+      async () => {
+        clock.later += 6000
+        return (await limiter.check('key')).source
+      },
+      { timeout: 20_000, interval: 20 },
+    )
+    .toBe('store')
+  expect((await unanswered).source).toBe('outage')
+})
+
+test('a store that lost its data is noticed, also where the node that began it before begins it again', async () => {
+  await using redis = await startRedis()
+  const admin = new Redis(redis.url)
+  onTestFinished(() => admin.disconnect())
+  const store = redisStore(redis.url)
+  onTestFinished(() => store.close())
+  const limiter = createLimiter({ name: 'api', limit, mode: 'soft', store, timeout: '10s' })
+  await limiter.check('held', { cost: 7 })
+  await limiter.flush()
+  await admin.flushall()
+  await limiter.check('other')
+  await limiter.flush()
+  // What the flush's answer has told is sent by the next one.
+  await limiter.check('other')
+  await limiter.flush()
+  const auditor = createLimiter({ name: 'api', limit, store, timeout: '10s' })
+  expect((await auditor.peek('held')).remaining).toBe(992)
+  await limiter.close()
+})
+
+test('a cluster that asks for a password, through each client', async () => {
+  await using cluster = await startCluster({ password: 'hush' })
+  for (const client of ['ioredis', 'ioredis5', 'iovalkey'] as const) {
+    const target = await connect({ how: 'cluster', client, addresses: cluster.addresses, password: 'hush' })
+    if (typeof target !== 'string') onTestFinished(() => target.disconnect())
+    const store = redisStore(target)
+    onTestFinished(() => store.close())
+    const limiter = createLimiter({ name: client, limit, store, timeout: '10s', onOutage: 'throw' })
+    expect((await limiter.check('key')).source).toBe('store')
+  }
+})
