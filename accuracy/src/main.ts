@@ -2,9 +2,8 @@
 import { type Options, readArguments, UsageError, usage } from './arguments.ts'
 import { jobsFor, size, variantsFor } from './jobs.ts'
 import { line } from './line.ts'
-import { type Job, scenarioOf } from './measure.ts'
+import { type Job, roundTrip, scenarioOf } from './measure.ts'
 import { type Result, results } from './result.ts'
-import { ROUND_TRIP } from './scenarios.ts'
 import { misses } from './targets.ts'
 import { missing, type VariantName } from './variants.ts'
 import { measureAll } from './workers.ts'
@@ -20,7 +19,7 @@ async function main(options: Options): Promise<boolean> {
   })
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   const cells = results(measured)
-  for (const cell of cells) console.log(line(name(cell), cell.report, roundTrip(cell)))
+  for (const cell of cells) console.log(line(name(cell), cell.report, roundTrip(scenarioOf(cell))))
   const busy = measured.reduce((sum, { seconds }) => sum + seconds, 0)
   console.log(
     `${jobs.length} runs in ${((performance.now() - began) / 1000).toFixed(1)} s, ${busy.toFixed(1)} s of computing`,
@@ -42,11 +41,6 @@ function absentVariants(options: Options): Map<VariantName, string> {
 
 function name({ scenario, algorithm, variant }: Pick<Job, 'scenario' | 'algorithm' | 'variant'>): string {
   return `${scenario} ${algorithm} ${variant}`
-}
-
-function roundTrip(cell: Result): number {
-  const { network } = scenarioOf(cell)
-  return typeof network?.latency === 'number' ? 2 * network.latency : ROUND_TRIP
 }
 
 function tellMisses(cells: readonly Result[], absent: ReadonlyMap<VariantName, string>): boolean {

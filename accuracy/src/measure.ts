@@ -34,6 +34,11 @@ export function scenarioOf(job: Pick<Job, 'scenario'>): Scenario {
   return scenarios.get(job.scenario) as Scenario
 }
 
+/** The mean time of a message's way to the store and back, in milliseconds; of a distribution, that of the others. */
+export function roundTrip({ network }: Scenario): number {
+  return typeof network?.latency === 'number' ? 2 * network.latency : ROUND_TRIP
+}
+
 export async function measure(job: Job): Promise<Measurement> {
   const began = performance.now()
   const scenario = scenarioOf(job)

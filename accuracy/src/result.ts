@@ -8,7 +8,7 @@ export interface Result {
   readonly scenario: string
   readonly algorithm: AlgorithmName
   readonly variant: VariantName
-  readonly seeds: readonly number[]
+  readonly seeds: number
   /** Means over the seeds; of what is the most or the longest, the most of any. */
   readonly report: Report
 }
@@ -27,7 +27,7 @@ export function results(measurements: readonly Measurement[]): Result[] {
       scenario,
       algorithm,
       variant,
-      seeds: cell.map(({ job }) => job.seed),
+      seeds: cell.length,
       report: together(cell.map(({ report }) => report)),
     }
   })

@@ -1,115 +1,114 @@
 import { markdownTable } from 'markdown-table'
 import { percent } from './line.ts'
-import { scenarioOf } from './measure.ts'
+import { roundTrip, scenarioOf } from './measure.ts'
 import type { Result } from './result.ts'
-import { beyond, grid, type Scenario } from './scenarios.ts'
+import { grid, type Scenario } from './scenarios.ts'
+import { misses } from './targets.ts'
 import { type VariantName, variantNames, variants } from './variants.ts'
 
 /** The tables of the page, by their markers. */
 export function tables(cells: readonly Result[]): Map<string, string> {
-  const there = variantNames.filter((name) => cells.some(({ variant }) => variant === name))
   const onGrid = cells.filter((cell) => grid.includes(scenarioOf(cell)))
+  const beyond = cells.filter((cell) => !grid.includes(scenarioOf(cell)))
   return new Map([
-    ['grid', overshootTable(onGrid.filter(isFixedWindow), there)],
+    ['grid', overshootTable(onGrid.filter(isFixedWindow), meanAndMax)],
     [
       'algorithms',
       overshootTable(
         onGrid.filter((cell) => !isFixedWindow(cell)),
-        there,
+        meanAndMax,
       ),
     ],
-    ['cost', costTable(onGrid, there)],
-    ['first', firstTable(onGrid, there)],
-    [
-      'beyond',
-      beyondTable(
-        cells.filter((cell) => beyond.includes(scenarioOf(cell))),
-        there,
-      ),
-    ],
+    ['first', overshootTable(onGrid, ({ report }) => percent(report.overshoot.first))],
+    ['cost', costTables(onGrid)],
+    ['beyond', overshootTable(beyond, meanAndMax)],
+    ['beyond-cost', costTables(beyond)],
+    ['missed', missedList(cells)],
   ])
+}
+
+function meanAndMax({ report: { overshoot } }: Result): string {
+  return `${percent(overshoot.mean)} / ${percent(overshoot.max)}`
 }
 
 function isFixedWindow({ algorithm }: Result): boolean {
   return algorithm === 'fixed-window'
 }
 
-function table(head: readonly string[], rows: readonly string[][]): string {
-  return markdownTable([[...head], ...rows], { align: head.map((_, place) => (place === 0 ? 'l' : 'r')) })
+function variantsIn(cells: readonly Result[]): VariantName[] {
+  return variantNames.filter((name) => cells.some(({ variant }) => variant === name))
 }
 
-/** A line for each scenario and algorithm, with cells of each variant. */
-function byVariant(
-  cells: readonly Result[],
-  there: readonly VariantName[],
-  head: (title: string) => string[],
-  part: (result: Result) => string[],
-): string {
+function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  const align = head.map((_, place) => (place === 0 ? 'l' : 'r'))
+  return markdownTable(
+    [head, ...lines].map((line) => [...line]),
+    { align },
+  )
+}
+
+/** A line for each scenario and algorithm, a column for each variant. */
+function overshootTable(cells: readonly Result[], text: (cell: Result) => string): string {
+  const there = variantsIn(cells)
   const lines = new Map<string, string[]>()
   for (const cell of cells) {
-    const title = `${titleOf(cell)}${isFixedWindow(cell) ? '' : `, ${cell.algorithm.replace('-', ' ')}`}`
-    lines.set(title, [...(lines.get(title) ?? [title]), ...part(cell)])
+    const line = lines.get(titleOf(cell)) ?? there.map(() => '')
+    line[there.indexOf(cell.variant)] = text(cell)
+    lines.set(titleOf(cell), line)
   }
-  return table(['', ...there.flatMap((name) => head(variants[name].title))], [...lines.values()])
+  return table(
+    ['', ...there.map((name) => variants[name].title)],
+    [...lines].map(([title, line]) => [title, ...line]),
+  )
+}
+
+/** A table for each variant, a line for each scenario and algorithm. */
+function costTables(cells: readonly Result[]): string {
+  const head = [
+    '',
+    'used',
+    'of possible',
+    'false denials',
+    'calls',
+    'entries',
+    'waited',
+    'wait p99',
+    'longest',
+  ]
+  return variantsIn(cells)
+    .map((name) => {
+      const lines = cells.filter(({ variant }) => variant === name).map(costLine)
+      return `### ${variants[name].title}\n\n${table(head, lines)}`
+    })
+    .join('\n\n')
+}
+
+function costLine(cell: Result): string[] {
+  const { report } = cell
+  const trips = (ms: number) => (ms / roundTrip(scenarioOf(cell))).toFixed(1)
+  const parts = [report.share, report.shareOfPossible, report.falseDenials, report.callsPerCheck]
+  return [
+    titleOf(cell),
+    ...[...parts, report.entriesPerCheck, report.waits.part].map(percent),
+    ...[report.waits.p99, report.waits.longest].map(trips),
+  ]
 }
 
 function titleOf(cell: Result): string {
   const scenario = scenarioOf(cell)
-  return grid.includes(scenario) ? `${scenario.id}: ${numbers(scenario)}` : scenario.title
+  const title = grid.includes(scenario) ? `${scenario.id}: ${numbers(scenario)}` : scenario.title
+  return isFixedWindow(cell) ? title : `${scenario.id}: ${cell.algorithm.replace('-', ' ')}`
 }
 
 function numbers({ nodes, interval, window, limit, load, weights }: Scenario): string {
-  const ms = (time: number) => (time < 1000 ? `${time} ms` : `${time / 1000} s`)
-  const shares = weights === undefined ? '' : ', Zipf'
-  return `${nodes} nodes${shares}, each ${ms(interval)}, ${limit.toLocaleString('en')} per ${ms(window)}, load ${load}`
+  const time = (ms: number) => (ms < 1000 ? `${ms} ms` : `${ms / 1000} s`)
+  const shares = weights === undefined ? '' : ' with Zipf shares'
+  return `${nodes} nodes${shares}, interval ${time(interval)}, ${limit.toLocaleString('en')} per ${time(window)}, load ${load}×`
 }
 
-function overshootTable(cells: readonly Result[], there: readonly VariantName[]): string {
-  return byVariant(
-    cells,
-    there,
-    (title) => [`${title}: mean`, 'max'],
-    ({ report: { overshoot } }) => [percent(overshoot.mean), percent(overshoot.max)],
+function missedList(cells: readonly Result[]): string {
+  const missed = cells.flatMap((cell) =>
+    misses(cell).map((miss) => `- ${variants[cell.variant].title}, ${titleOf(cell)}: ${miss}`),
   )
-}
-
-function costTable(cells: readonly Result[], there: readonly VariantName[]): string {
-  return byVariant(
-    cells,
-    there,
-    (title) => [`${title}: used`, 'calls', 'entries', 'false denials', 'waited', 'p99 wait'],
-    ({ report }) => [
-      percent(report.share),
-      percent(report.callsPerCheck),
-      percent(report.entriesPerCheck),
-      percent(report.falseDenials),
-      percent(report.waits.part),
-      `${report.waits.p99.toFixed(1)} ms`,
-    ],
-  )
-}
-
-function firstTable(cells: readonly Result[], there: readonly VariantName[]): string {
-  return byVariant(
-    cells,
-    there,
-    (title) => [title],
-    ({ report }) => [percent(report.overshoot.first)],
-  )
-}
-
-function beyondTable(cells: readonly Result[], there: readonly VariantName[]): string {
-  return byVariant(
-    cells,
-    there,
-    (title) => [`${title}: mean`, 'max', 'of possible', 'false denials', 'entries', 'waited'],
-    ({ report }) => [
-      percent(report.overshoot.mean),
-      percent(report.overshoot.max),
-      percent(report.shareOfPossible),
-      percent(report.falseDenials),
-      percent(report.entriesPerCheck),
-      percent(report.waits.part),
-    ],
-  )
+  return missed.length === 0 ? 'None.' : missed.join('\n')
 }

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Job, Measurement } from './measure.ts'
 
+/** From the sources, whichever way this process was started. */
+const EXEC = ['--conditions', '@spillway/source', '--import', 'tsx']
 const WORKER = fileURLToPath(new URL('worker-main.ts', import.meta.url))
 
 /** Measures the jobs in so many processes, the largest first; tells each measurement as it comes. */
@@ -15,7 +17,7 @@ export async function measureAll(
   const waiting = [...jobs.entries()].sort(([, one], [, other]) => size(other) - size(one))
   const measurements: Measurement[] = []
   const work = async () => {
-    const worker = fork(WORKER)
+    const worker = fork(WORKER, { execArgv: EXEC })
     try {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const [place, job] = next

@@ -5,8 +5,8 @@ import type { Result } from './result.ts'
 import { grid } from './scenarios.ts'
 import { tables } from './tables.ts'
 
-const RESULTS = fileURLToPath(new URL('../results/', import.meta.url))
-const PAGE = fileURLToPath(new URL('../../docs/accuracy.md', import.meta.url))
+export const RESULTS = fileURLToPath(new URL('../results/', import.meta.url))
+export const PAGE = fileURLToPath(new URL('../../docs/accuracy.md', import.meta.url))
 
 /** Writes the results as JSON, and their tables into the page. */
 export async function write(cells: readonly Result[]): Promise<void> {
