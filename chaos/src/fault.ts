@@ -2,20 +2,17 @@ import type { Network } from './network.ts'
 import type { NodeProcess } from './node-process.ts'
 import type { Server } from './server.ts'
 
-/** What a fault may break. */
-export interface Stage {
-  readonly server: Server
-  readonly network: Network
+/** Who is there while something breaks. */
+export interface Cast {
   readonly nodes: NodeProcess[]
   /** Starts another node on the same limiters. */
   addNode(): Promise<NodeProcess>
-  wait(ms: number): Promise<void>
-  /** Names of the tracks' limiters in the store. */
+  /** Names of the limiters in the store. */
   readonly limiters: readonly string[]
 }
 
 /** Something that breaks under load, and what is to hold then. */
-export interface Fault {
+export interface Scene {
   readonly name: string
   /** For a reader of the docs. */
   readonly title: string
@@ -26,11 +23,23 @@ export interface Fault {
    * that fail now and then; `none`, no outage.
    */
   readonly outage: 'away' | 'flaky' | 'none'
-  /** Nodes are ended or begun by the fault itself; what the ended ones had pending is lost. */
-  readonly nodesChange?: boolean
   /** How many nodes there are at first; default 3. */
   readonly nodes?: number
-  readonly serverArgs?: readonly string[]
+  /** The share of the usual load that each node offers; default 1. */
+  readonly share?: number
   /** Breaks, waits and mends. */
+  run(cast: Cast): Promise<void>
+}
+
+/** What a fault of a single Redis may break. */
+export interface Stage extends Cast {
+  readonly server: Server
+  readonly network: Network
+  wait(ms: number): Promise<void>
+}
+
+/** A fault of a single Redis, the network or the nodes. */
+export interface Fault extends Omit<Scene, 'run'> {
+  readonly serverArgs?: readonly string[]
   run(stage: Stage): Promise<void>
 }

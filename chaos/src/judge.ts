@@ -1,7 +1,7 @@
 import type { KeyTally, PhaseTally, Track, TrackTally } from './node/job.ts'
 import { limiterName } from './node/job.ts'
-import type { Evidence, NodeRecord } from './run-fault.ts'
 import { strictBound } from './tracks.ts'
+import type { Evidence, NodeRecord } from './under-load.ts'
 
 /** Milliseconds a check may take beyond its timeout and its event loop's lateness. */
 const GRACE = 50
@@ -61,14 +61,14 @@ function claim(says: string, holds: boolean, detail: string): Claim {
 }
 
 export function judge(evidence: Evidence): Verdict {
-  const { fault, nodes, tracks, recoveredAfter } = evidence
+  const { scene, nodes, tracks, recoveredAfter } = evidence
   const claims = processClaims(nodes)
   claims.push(claim('every node is back with the store', recoveredAfter !== undefined, show(recoveredAfter)))
   const outcomes = tracks.map((track) => judgeTrack(track, evidence))
   return {
-    fault: fault.name,
-    title: fault.title,
-    keeps: fault.keeps,
+    fault: scene.name,
+    title: scene.title,
+    keeps: scene.keeps,
     nodes: nodes.length,
     recoveredAfterMs: recoveredAfter === undefined ? undefined : Math.round(recoveredAfter),
     longestEventLoopDelay: Math.round(Math.max(...nodes.map(({ journal }) => journal.longestDelay))),
@@ -112,7 +112,7 @@ interface NodeTrack {
 }
 
 function judgeTrack(track: Track, evidence: Evidence): Outcome {
-  const { fault, run, counts } = evidence
+  const { scene, run, counts } = evidence
   const parts = evidence.nodes.map(({ journal, killed, quiet }): NodeTrack => {
     const tally = journal.tracks.find(({ label }) => label === track.label) as TrackTally
     return { tally, killed, changed: quiet === undefined }
@@ -146,9 +146,9 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
   else if (track.mode === 'hard') {
     const differences = keys.map((key) => (inStore[key] as number) - of(key, 'counted'))
     claims.push(...hardClaims(evidence, parts, differences, uncertain))
-  } else claims.push(...settledClaims(fault.keeps, track, evidence, parts, inStore))
+  } else claims.push(...settledClaims(scene.keeps, track, evidence, parts, inStore))
   const bound = strictBound(track)
-  if (bound !== undefined && fault.keeps) {
+  if (bound !== undefined && scene.keeps) {
     const most = Math.max(...keys.map((key) => of(key, 'counted')))
     claims.push(claim(`never above ${bound}`, most <= bound, `at most ${most}`))
   }
@@ -173,13 +173,13 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
 
 function outageClaims(
   { mode, onOutage, label }: Track,
-  { fault }: Evidence,
+  { scene }: Evidence,
   parts: readonly NodeTrack[],
   during: Outcome['during'],
 ): Claim[] {
   const lasting = parts.filter(({ changed, killed }) => !changed && !killed).map(({ tally }) => tally)
   const told = lasting.map(({ degraded, recovered }) => `${degraded} and ${recovered}`).join(', ')
-  if (fault.outage === 'none') {
+  if (scene.outage === 'none') {
     return [
       claim(
         'no outage is told',
@@ -190,10 +190,10 @@ function outageClaims(
   }
   const paired = claim(
     'each outage is told once, and its end once',
-    lasting.every(({ degraded, recovered }) => degraded === recovered),
+    lasting.every((tally) => tally.degraded - tally.recovered === (tally.isDegraded ? 1 : 0)),
     told,
   )
-  if (fault.outage === 'flaky') return [paired]
+  if (scene.outage === 'flaky') return [paired]
   const commands = lasting.map(({ phases }) => phases.during.storeCalls)
   const thrown = sum(Object.values(during.thrown))
   const denied = during.denied.outage ?? 0
@@ -207,8 +207,8 @@ function outageClaims(
   return [
     paired,
     claim(
-      'the outage is told',
-      lasting.every(({ degraded }) => degraded >= 1),
+      'the outage is told once',
+      lasting.every(({ degraded }) => degraded === 1),
       told,
     ),
     claim(
@@ -226,7 +226,7 @@ function outageClaims(
 
 /** The store's count lies between what was answered as counted, and that with all that may have been. */
 function hardClaims(
-  { fault, load }: Evidence,
+  { scene, load }: Evidence,
   parts: readonly NodeTrack[],
   differences: readonly number[],
   uncertain: number,
@@ -242,7 +242,7 @@ function hardClaims(
       `${more} counted beyond what was admitted; ${uncertain} checks uncertain`,
     ),
   ]
-  if (fault.keeps) claims.push(claim('nothing that was admitted is lost', less === 0, `${less} lost`))
+  if (scene.keeps) claims.push(claim('nothing that was admitted is lost', less === 0, `${less} lost`))
   return claims
 }
 
@@ -289,7 +289,7 @@ function settledClaims(
       `${less} missing${killed.length > 0 ? `, of ${lost} that killed nodes owed` : ''}`,
     ),
   ]
-  if (track.maxOvershoot === undefined && keeps && evidence.fault.outage === 'none')
+  if (track.maxOvershoot === undefined && keeps && evidence.scene.outage === 'none')
     claims.push(softBound(track, parts, inStore))
   return claims
 }

@@ -106,12 +106,17 @@ export class NodeProcess {
     await this.order({ do: 'flush' })
   }
 
-  async end(): Promise<void> {
-    await this.order({ do: 'end' })
+  async end(staleness: readonly number[]): Promise<void> {
+    await this.order({ do: 'end', staleness })
   }
 
   async resources(): Promise<Resources> {
     return (await this.order({ do: 'resources' })) as Resources
+  }
+
+  /** Of Node. */
+  async version(): Promise<string> {
+    return (await this.order({ do: 'version' })) as string
   }
 
   async audit(audit: Audit): Promise<Counts> {

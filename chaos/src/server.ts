@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type RedisServer, startRedis } from '@spillway/redis-server'
+import { type RedisOptions, type RedisServer, startRedis } from '@spillway/redis-server'
 import { Redis } from 'ioredis'
 
-/** Acknowledged writes are on disk, so that they survive a kill. */
-const KEEPING = ['--appendonly', 'yes', '--appendfsync', 'always']
+/** Writes are with the system before they are acknowledged, so that they survive a kill, if not a power cut. */
+const KEEPING = ['--appendonly', 'yes', '--appendfsync', 'no']
 
 /** A Redis to be broken, always on the same port. */
 export class Server {
@@ -14,17 +14,16 @@ export class Server {
     /** A connection to rule it by, that no fault of the network touches. */
     readonly admin: Redis,
     private readonly dir: string,
-    private readonly binary: string | undefined,
-    private readonly args: readonly string[],
+    private readonly options: RedisOptions,
   ) {}
 
-  static async start(args: readonly string[] = [], binary?: string): Promise<Server> {
+  static async start(options: RedisOptions = {}): Promise<Server> {
     const dir = await mkdtemp(join(tmpdir(), 'spillway-chaos-'))
-    const all = [...KEEPING, ...args]
-    const redis = await startRedis({ dir, args: all, ...(binary && { binary }) })
+    const all = { ...options, dir, args: [...KEEPING, ...(options.args ?? [])] }
+    const redis = await startRedis(all)
     const admin = new Redis(redis.url, { retryStrategy: () => 50, maxRetriesPerRequest: 0 })
     admin.on('error', () => {})
-    return new Server(redis, admin, dir, binary, all)
+    return new Server(redis, admin, dir, all)
   }
 
   get port(): number {
@@ -38,9 +37,9 @@ export class Server {
 
   /** Starts again what was killed. */
   async restart(data: 'kept' | 'lost'): Promise<void> {
-    const { dir, args, binary, port } = this
+    const { dir, options, port } = this
     if (data === 'lost') await rm(join(dir, 'appendonlydir'), { recursive: true, force: true })
-    this.redis = await startRedis({ dir, args, port, ...(binary && { binary }) })
+    this.redis = await startRedis({ ...options, port })
     await this.adminReady()
   }
 

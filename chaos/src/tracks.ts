@@ -18,6 +18,11 @@ export const tracks: readonly Track[] = [
   // { label: 'leased deny', mode: 'leased', onOutage: 'deny', limit: LIMIT, window: ONE_WINDOW },
 ]
 
+/** What the smoke list runs: the default of each mode. */
+export const smokeTracks = tracks.filter(({ label }) =>
+  ['hard deny', 'soft local', 'capped deny', 'leased deny'].includes(label),
+)
+
 /** Never above this, in any fault in which Redis keeps its writes; none for plain soft mode. */
 export function strictBound({ mode, maxOvershoot, limit, onOutage }: Track): number | undefined {
   if (onOutage !== 'deny' && onOutage !== 'throw') return undefined

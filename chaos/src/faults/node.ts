@@ -5,7 +5,7 @@ export const nodeFaults: readonly Fault[] = [
   {
     name: 'node-killed',
     title: 'A node is killed (SIGKILL)',
-    ...{ keeps: true, outage: 'none', nodesChange: true },
+    ...{ keeps: true, outage: 'none' },
     async run({ nodes, wait }) {
       await (nodes[0] as NodeProcess).kill()
       await wait(1500)
@@ -14,7 +14,7 @@ export const nodeFaults: readonly Fault[] = [
   {
     name: 'node-terminated',
     title: 'A node closes its limiters on SIGTERM',
-    ...{ keeps: true, outage: 'none', nodesChange: true },
+    ...{ keeps: true, outage: 'none' },
     async run({ nodes, wait }) {
       await (nodes[0] as NodeProcess).terminate()
       await wait(1000)
@@ -23,7 +23,7 @@ export const nodeFaults: readonly Fault[] = [
   {
     name: 'node-blocked',
     title: "A node's event loop is blocked for 3 s",
-    ...{ keeps: true, outage: 'flaky' },
+    ...{ keeps: true, outage: 'none' },
     async run({ nodes, wait }) {
       await (nodes[0] as NodeProcess).block(3000)
       await wait(500)
@@ -62,7 +62,7 @@ export const nodeFaults: readonly Fault[] = [
   {
     name: 'ten-at-once',
     title: 'Ten nodes start at once',
-    ...{ keeps: true, outage: 'flaky', nodesChange: true, nodes: 1 },
+    ...{ keeps: true, outage: 'flaky', nodes: 1, share: 0.3 },
     async run({ addNode, wait }) {
       await Promise.all(Array.from({ length: 10 }, () => addNode()))
       await wait(1500)
@@ -71,7 +71,7 @@ export const nodeFaults: readonly Fault[] = [
   {
     name: 'rolling-restart',
     title: 'A rolling restart: every node closes in turn, and another takes its place',
-    ...{ keeps: true, outage: 'none', nodesChange: true },
+    ...{ keeps: true, outage: 'none' },
     async run({ nodes, addNode, wait }) {
       for (const node of [...nodes]) {
         await addNode()

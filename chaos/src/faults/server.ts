@@ -77,7 +77,7 @@ export const serverFaults: readonly Fault[] = [
   {
     name: 'memory-evicts',
     title: '`maxmemory` reached, and all keys are evicted',
-    ...{ keeps: false, outage: 'none' },
+    ...{ keeps: false, outage: 'flaky' },
     serverArgs: ['--maxmemory-policy', 'allkeys-random'],
     async run({ server, wait }) {
       // Below what the server itself needs, every command evicts what it can.

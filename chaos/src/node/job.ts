@@ -58,7 +58,7 @@ export interface KeyTally {
   counted: number
   /** Let through by the rule for outages. */
   outage: number
-  /** The most that was offered within the track's staleness; known at the end only. */
+  /** The most that was offered within the staleness of all nodes; 0 where the node ended before it was known. */
   most: number
 }
 
@@ -123,10 +123,12 @@ export type Order =
   | { readonly do: 'jump'; readonly ms: number }
   | { readonly do: 'block'; readonly ms: number }
   | { readonly do: 'resources' }
+  | { readonly do: 'version' }
   | { readonly do: 'flush' }
   | { readonly do: 'report' }
   | { readonly do: 'audit'; readonly audit: Audit }
-  | { readonly do: 'end' }
+  /** With the longest staleness of any node, by track. */
+  | { readonly do: 'end'; readonly staleness: readonly number[] }
 
 /** Reads what the store has counted, with limiters that were not there before. */
 export interface Audit {

@@ -1,6 +1,6 @@
 import type { Load } from './job.ts'
 
-const TICK = 5
+const TICK = 10
 /** After the event loop was blocked, at most this much of the missed load is made up for; ms. */
 const MOST_MISSED = 200
 
@@ -45,6 +45,6 @@ export class LoadGenerator {
     // By the machine's clock, so that all nodes offer the same key.
     const hot = `hot-${Math.floor(Date.now() / hotFor)}`
     for (; this.hotDue >= 1; this.hotDue--) offers.push({ key: hot, cost: hotCost })
-    this.offer(offers)
+    if (offers.length > 0) this.offer(offers)
   }
 }

@@ -10,6 +10,9 @@ import { TrackRunner } from './track-runner.ts'
 
 // A node of the suite: a process that runs each track's limiter under load, as its parent orders.
 
+/** Milliseconds for checks that are under way at the end. */
+const ANSWERED_WITHIN = 2000
+
 const loop = new EventLoop()
 const clock = new ShiftedClock()
 const accidents: string[] = []
@@ -70,10 +73,14 @@ class Running {
     this.journal.write(journal)
   }
 
-  async end(): Promise<void> {
+  async end(staleness: readonly number[] = []): Promise<void> {
     this.load.stop()
     await Promise.all(this.tracks.map((track) => track.close()))
-    for (const track of this.tracks) track.measureOffers()
+    // Whoever closes a limiter while checks are under way still gets their answers.
+    const deadline = performance.now() + ANSWERED_WITHIN
+    while (this.tracks.some(({ tally }) => tally.open > 0) && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    for (const [place, stretch] of staleness.entries()) this.tracks[place]?.measureOffers(stretch)
     this.write(true)
     this.journal.close()
     await Promise.all(this.stores.map((store) => store.close()))
@@ -118,6 +125,8 @@ async function obey(order: Order): Promise<unknown> {
       return
     case 'resources':
       return resources()
+    case 'version':
+      return process.version
     case 'flush':
       await Promise.all((running?.tracks ?? []).map((track) => track.flush()))
       return
@@ -127,7 +136,7 @@ async function obey(order: Order): Promise<unknown> {
       running?.write(false)
       return
     case 'end':
-      await running?.end()
+      await running?.end(order.staleness)
       running = undefined
       return
   }

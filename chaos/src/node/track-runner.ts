@@ -189,12 +189,12 @@ export class TrackRunner {
     this.refresh()
   }
 
-  /** For each key the most cost offered within the staleness: a term of soft mode's bound. */
-  measureOffers(): void {
+  /** For each key the most cost offered within a stretch of ms: a term of soft mode's bound. */
+  measureOffers(stretch: number): void {
     for (const [key, times] of this.offers) {
       let most = 0
       for (let first = 0, last = 0; last < times.length; last++) {
-        while ((times[last] as number) - (times[first] as number) > this.tally.staleness) first++
+        while ((times[last] as number) - (times[first] as number) > stretch) first++
         most = Math.max(most, last - first + 1)
       }
       this.key(key).most = most * (this.costs.get(key) as number)

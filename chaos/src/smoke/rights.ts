@@ -1,0 +1,22 @@
+/**
+ * The least that a Redis user for Spillway needs, in Redis's ACL language; in a cluster, `+cluster|slots` and
+ * `+cluster|shards` too. As in SECURITY.md.
+ */
+export const LEAST_RIGHTS = [
+  '~spillway:*',
+  ...[
+    '+eval',
+    '+evalsha',
+    '+script|load',
+    '+time',
+    '+info',
+    '+get',
+    '+set',
+    '+pexpire',
+    '+pttl',
+    '+unlink',
+    '+del',
+  ],
+  ...['+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
+  ...['+zadd', '+zcard', '+zrange', '+zrangebyscore', '+zremrangebyscore', '+zremrangebyrank'],
+]

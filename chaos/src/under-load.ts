@@ -1,0 +1,163 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Scene } from './fault.ts'
+import {
+  type Counts,
+  type Journal,
+  type Load,
+  limiterName,
+  type Resources,
+  type Target,
+  type Track,
+} from './node/job.ts'
+import { NodeProcess } from './node-process.ts'
+import type { Program } from './program.ts'
+
+const TIMEOUT = 200
+const INTERVAL = 200
+/** Milliseconds of load before the fault, and after everyone has noticed its end. */
+const LEAD = 1500
+/** The longest until every node has noticed that the store is back: the longest wait for a probe, and some. */
+const RECOVERY = 15_000
+const STEADY_RATE = 30
+const HOT_RATE = 80
+const NODES = 3
+
+/** What one node has done, and what it held in the quiet before the fault and after it. */
+export interface NodeRecord {
+  readonly journal: Journal
+  readonly killed: boolean
+  readonly exitCode: number | null
+  readonly quiet?: { readonly before: Resources; readonly after: Resources }
+}
+
+export interface Evidence {
+  readonly scene: Scene
+  readonly tracks: readonly Track[]
+  readonly run: string
+  readonly nodes: readonly NodeRecord[]
+  readonly counts: Counts
+  /** Milliseconds from the fault's end until every node had noticed, or undefined where one did not. */
+  readonly recoveredAfter: number | undefined
+  readonly load: Load
+  readonly timeout: number
+}
+
+/** Where the nodes are to be, and how they and the auditor reach Redis. */
+export interface Place {
+  readonly program: Program
+  /** As the nodes reach it, through what may break. */
+  readonly target: Target
+  /** Past all that may break. */
+  readonly direct: Target
+  /** What the limiters' names begin with; default the scene's name. */
+  readonly run?: string
+  /** Milliseconds of load before and after the fault. */
+  readonly lead?: number
+  /** Nodes that run already, to be used again; they stay. */
+  readonly pool?: { readonly nodes: readonly NodeProcess[]; readonly auditor: NodeProcess }
+}
+
+/** Lets something break under load, and gathers what everyone says of it. */
+export async function underLoad(scene: Scene, tracks: readonly Track[], place: Place): Promise<Evidence> {
+  const { program, target, direct, run = scene.name, lead = LEAD, pool } = place
+  const folder = await mkdtemp(join(tmpdir(), 'spillway-journals-'))
+  const share = scene.share ?? 1
+  const rates = { steadyRate: share * STEADY_RATE, hotRate: share * HOT_RATE }
+  const load: Load = { ...rates, steadyKeys: 3, hotCost: 25, hotFor: 500 }
+  const nodes: NodeProcess[] = []
+  const own: NodeProcess[] = []
+  const quietBefore = new Map<NodeProcess, Resources>()
+  const start = async () => {
+    const node = await NodeProcess.start(program)
+    own.push(node)
+    return node
+  }
+  const prepare = async (node: NodeProcess) => {
+    nodes.push(node)
+    const journal = join(folder, `${nodes.length}.json`)
+    await node.begin({ run, tracks, load, target, timeout: TIMEOUT, interval: INTERVAL, journal })
+  }
+  const addNode = async () => {
+    const node = await start()
+    await prepare(node)
+    await node.load(true)
+    return node
+  }
+  try {
+    const first = pool ? [...pool.nodes] : await allOf(Array.from({ length: scene.nodes ?? NODES }, start))
+    await allOf(first.map(prepare))
+    await Promise.all(first.map((node) => node.load(true)))
+    await delay(lead)
+    await Promise.all(first.map((node) => node.load(false)))
+    await delay(TIMEOUT + INTERVAL)
+    for (const node of first) quietBefore.set(node, await node.resources())
+    await Promise.all(first.map((node) => node.load(true)))
+    await delay(200)
+    await Promise.all(first.map((node) => node.enter('during')))
+    const limiters = tracks.map(({ label }) => limiterName(run, label))
+    await scene.run({ nodes, addNode, limiters })
+    const mended = performance.now()
+    const living = nodes.filter((node) => node.alive)
+    await Promise.all(living.map((node) => node.enter('after')))
+    const recovered = await untilRecovered(living)
+    const recoveredAfter = recovered ? performance.now() - mended : undefined
+    await delay(lead)
+    await Promise.all(living.map((node) => node.load(false)))
+    await delay(TIMEOUT + INTERVAL)
+    await Promise.all(living.map((node) => node.flush().catch(() => {})))
+    const quietAfter = new Map<NodeProcess, Resources>()
+    for (const node of living) quietAfter.set(node, await node.resources())
+    const journals = await Promise.all(living.map((node) => node.report()))
+    const staleness = tracks.map((_, place) =>
+      Math.max(...journals.map((journal) => journal.tracks[place]?.staleness ?? 0)),
+    )
+    await Promise.all(living.map((node) => node.end(staleness)))
+
+    const records = nodes.map((node): NodeRecord => {
+      const before = quietBefore.get(node)
+      const after = quietAfter.get(node)
+      const quiet = before && after ? { before, after } : undefined
+      const { killed, exitCode } = node
+      return { journal: node.read(), killed, exitCode, ...(quiet && { quiet }) }
+    })
+    const auditor = pool?.auditor ?? (await start())
+    const counts = await auditor.audit({
+      target: direct,
+      limiters: tracks.map(({ label, window }) => ({
+        name: limiterName(run, label),
+        window,
+        keys: keysOf(records, label),
+      })),
+    })
+    return { scene, tracks, run, nodes: records, counts, recoveredAfter, load, timeout: TIMEOUT }
+  } finally {
+    await Promise.all(own.map((node) => node.stop()))
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Also where one fails, the others have ended: what they started is known. */
+async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises)
+}
+
+async function untilRecovered(nodes: readonly NodeProcess[]): Promise<boolean> {
+  const deadline = performance.now() + RECOVERY
+  while (performance.now() < deadline) {
+    const journals = await Promise.all(nodes.map((node) => node.report()))
+    if (journals.every(({ tracks }) => tracks.every(({ isDegraded }) => !isDegraded))) return true
+    await delay(50)
+  }
+  return false
+}
+
+function keysOf(records: readonly NodeRecord[], label: string): string[] {
+  const keys = records.flatMap(({ journal }) =>
+    Object.keys(journal.tracks.find((track) => track.label === label)?.keys ?? {}),
+  )
+  return [...new Set(keys)]
+}
