@@ -1,0 +1,122 @@
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { settle } from '../awaitable.ts'
+import { endWhereItIs, nodeSource } from '../node-response.ts'
+import { optionError } from '../option-error.ts'
+import type { RateLimitOptions } from '../options.ts'
+import { RateLimit, type Verdict } from '../rate-limit.ts'
+import { written } from '../refusal.ts'
+import type { RequestSource } from '../request-facts.ts'
+
+const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
+
+export type FastifyRouteRateLimit = Partial<RateLimitOptions<FastifyRequest>>
+
+export interface FastifyRateLimitOptions extends FastifyRouteRateLimit {
+  /** When to decide; default `'onRequest'`, the earliest. Later where `key` needs what comes later, such as the body. */
+  hook?: (typeof HOOKS)[number] | undefined
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route's own rate limit: options that differ from the plugin's, or false for none. */
+    rateLimit?: FastifyRouteRateLimit | false
+  }
+}
+
+const fastifySource: RequestSource<FastifyRequest, FastifyReply> = {
+  peer: ({ raw }) => nodeSource.peer(raw),
+  header: ({ raw }, name) => nodeSource.header(raw, name),
+  method: ({ method }) => method,
+  route: ({ routeOptions }) => routeOptions.url ?? 'unmatched',
+  onHangUp: ({ raw }, reply, listener) => nodeSource.onHangUp(raw, reply.raw, listener),
+}
+
+type FastifyRateLimit = RateLimit<FastifyRequest, FastifyReply>
+
+const plugin: FastifyPluginCallback<FastifyRateLimitOptions> = (
+  fastify,
+  { hook = 'onRequest', ...shared },
+  done,
+) => {
+  if (!HOOKS.includes(hook)) throw optionError('hook', hook, `give one of ${HOOKS.join(', ')}`)
+  const general = shared.limiter === undefined ? undefined : compile(shared)
+  const own = new Map<FastifyRouteRateLimit, FastifyRateLimit>()
+  let someRoutesDiffer = false
+
+  fastify.addHook('onRoute', ({ config }) => {
+    const differing = config?.rateLimit
+    if (differing === undefined) return
+    someRoutesDiffer = true
+    if (differing !== false) own.set(differing, compile({ ...shared, ...differing }))
+  })
+
+  const limitOf = (request: FastifyRequest): FastifyRateLimit | undefined => {
+    const differing = someRoutesDiffer ? request.routeOptions.config?.rateLimit : undefined
+    if (differing === undefined) return general
+    return differing === false ? undefined : own.get(differing)
+  }
+  const decide = (request: FastifyRequest, reply: FastifyReply, goOn: (error?: Error) => void) => {
+    const limit = limitOf(request)
+    if (limit === undefined) goOn()
+    else {
+      settle(
+        () => limit.admit(request, reply),
+        (verdict) => {
+          if (carryOut(limit, verdict, reply)) goOn()
+        },
+        (error) => goOn(error as Error),
+      )
+    }
+  }
+  if (hook === 'preParsing') fastify.addHook(hook, (request, reply, _, goOn) => decide(request, reply, goOn))
+  else fastify.addHook(hook as 'onRequest', decide as onRequestHookHandler)
+  done()
+}
+
+function compile(options: FastifyRouteRateLimit): FastifyRateLimit {
+  return new RateLimit(options as RateLimitOptions<FastifyRequest>, fastifySource)
+}
+
+/** Whether the handler is to run. */
+function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: FastifyReply): boolean {
+  if (verdict === undefined) return true
+  if (verdict.gone) {
+    reply.hijack()
+    return false
+  }
+  limit.writeHeaders(verdict, {
+    get: (name) => reply.getHeader(name)?.toString(),
+    set: (name, value) => reply.header(name, value),
+  })
+  if (verdict.answer === undefined) return true
+  if (reply.raw.headersSent) {
+    reply.hijack()
+    endWhereItIs(reply.raw)
+    return false
+  }
+  const { headers, body } = written(verdict.answer)
+  reply.code(verdict.answer.status).headers(headers).send(body)
+  return false
+}
+
+/**
+ * A plugin that limits the requests of the Fastify instance it is registered with, 404s included. A route's
+ * `config.rateLimit` holds options of its own, or `false`; without a `limiter` here, only such routes are limited.
+ * What goes wrong, such as a `key` that throws, goes to the error handler.
+ *
+ * @throws ConfigError `ERR_OPTION` where an option is wrong, as the plugin or the route is registered
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import { createLimiter, slidingWindow } from '@spillway/core'
+ * import { rateLimit } from '@spillway/http/fastify'
+ *
+ * const limiter = createLimiter({ name: 'api', limit: slidingWindow({ limit: 100, window: '1m' }) })
+ * const app = Fastify()
+ * await app.register(rateLimit, { limiter })
+ * app.get('/report', { config: { rateLimit: { cost: 10 } } }, () => 'a costly answer')
+ * app.get('/health', { config: { rateLimit: false } }, () => 'up')
+ * ```
+ */
+export const rateLimit = fastifyPlugin(plugin, { name: '@spillway/http', fastify: '5.x' })

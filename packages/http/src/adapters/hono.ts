@@ -1,0 +1,97 @@
+import { ConfigError } from '@spillway/core'
+import type { Context, Env, MiddlewareHandler } from 'hono'
+import { routePath } from 'hono/route'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { andThen } from '../awaitable.ts'
+import { optionError } from '../option-error.ts'
+import type { RateLimitOptions } from '../options.ts'
+import { RateLimit, type Verdict } from '../rate-limit.ts'
+import { written } from '../refusal.ts'
+import type { RequestSource } from '../request-facts.ts'
+import { onAbort, unreadResponse, withHeaders } from '../web-response.ts'
+
+export interface HonoRateLimitOptions<E extends Env = Env> extends RateLimitOptions<Context<E>> {
+  /**
+   * The address at the other end of the connection. Default: as `@hono/node-server` tells it; elsewhere give
+   * `(context) => getConnInfo(context).remote.address` with your platform's `getConnInfo`.
+   */
+  peer?: ((context: Context<E>) => string | undefined) | undefined
+}
+
+/**
+ * Limits requests of Hono. What goes wrong, such as a `key` that throws, goes to `app.onError`.
+ *
+ * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { createLimiter, slidingWindow } from '@spillway/core'
+ * import { byApiKey } from '@spillway/http'
+ * import { rateLimit } from '@spillway/http/hono'
+ *
+ * const limiter = createLimiter({ name: 'api', limit: slidingWindow({ limit: 100, window: '1m' }) })
+ * const app = new Hono()
+ * app.use(rateLimit({ limiter, key: byApiKey() }))
+ * app.get('/', (context) => context.text('hello'))
+ * const response = await app.request('/', { headers: { 'x-api-key': 'k1' } })
+ * console.log(response.headers.get('ratelimit')) // "api";r=99;t=60
+ * ```
+ */
+export function rateLimit<E extends Env = Env>(options: HonoRateLimitOptions<E>): MiddlewareHandler<E> {
+  const limit = new RateLimit<Context<E>, undefined>(options, sourceOf(options), ['peer'])
+  // Hono's type asks for a promise; its dispatch takes a plain value as well.
+  return ((context, next) =>
+    andThen(limit.admit(context, undefined), (verdict) => {
+      if (verdict === undefined) return next()
+      if (verdict.gone) return unreadResponse()
+      if (verdict.answer !== undefined) return refuse(limit, verdict, context)
+      // After the handler: a Response that it made itself takes no headers set before.
+      return next().then(() => {
+        const response = withHeaders(context.res, (headers) => limit.writeHeaders(verdict, headers))
+        if (response === context.res) return
+        context.res = undefined
+        context.res = response
+      })
+    })) as MiddlewareHandler<E>
+}
+
+function refuse<E extends Env>(
+  limit: RateLimit<Context<E>, undefined>,
+  verdict: Verdict,
+  context: Context<E>,
+): Response {
+  const { status } = verdict.answer!
+  const { headers, body } = written(verdict.answer!)
+  const content = context.req.method === 'HEAD' ? null : body
+  const response = context.body(content as string, status as ContentfulStatusCode, headers)
+  return withHeaders(response, (headers) => limit.writeHeaders(verdict, headers))
+}
+
+function sourceOf<E extends Env>({
+  peer,
+  trustProxy,
+}: HonoRateLimitOptions<E>): RequestSource<Context<E>, undefined> {
+  if (peer !== undefined && typeof peer !== 'function') throw optionError('peer', peer, 'give a function')
+  const isTrusting = (trustProxy ?? false) !== false
+  return {
+    peer: (context) => (peer ? peer(context) : nodePeer(context, isTrusting)),
+    header: (context, name) => context.req.header(name),
+    method: (context) => context.req.method,
+    route: (context) => routePath(context, -1),
+    onHangUp: (context, _, listener) => onAbort(context.req.raw.signal, listener),
+  }
+}
+
+/** What `@hono/node-server` hands on. */
+interface NodeBindings {
+  incoming?: { socket?: { remoteAddress?: string | undefined } }
+}
+
+function nodePeer(context: { env: unknown }, isTrusting: boolean): string | undefined {
+  const { incoming } = (context.env ?? {}) as NodeBindings
+  if (incoming !== undefined || isTrusting) return incoming?.socket?.remoteAddress
+  throw new ConfigError(
+    'ERR_OPTION',
+    "the client's address is not known here: give `peer: (context) => getConnInfo(context).remote.address` with your platform's getConnInfo, or trustProxy, or another key",
+  )
+}

@@ -1,0 +1,63 @@
+import type { Context, Middleware } from 'koa'
+import { andThen } from '../awaitable.ts'
+import { endWhereItIs, nodeSource } from '../node-response.ts'
+import type { RateLimitOptions } from '../options.ts'
+import { RateLimit, type Verdict } from '../rate-limit.ts'
+import { written } from '../refusal.ts'
+import type { RequestSource } from '../request-facts.ts'
+
+const koaSource: RequestSource<Context, Context> = {
+  peer: ({ req }) => nodeSource.peer(req),
+  header: ({ req }, name) => nodeSource.header(req, name),
+  method: ({ method }) => method,
+  // Where @koa/router leaves the pattern.
+  route: ({ _matchedRoute }) => (_matchedRoute === undefined ? undefined : String(_matchedRoute)),
+  onHangUp: ({ req, res }, _, listener) => nodeSource.onHangUp(req, res, listener),
+}
+
+/**
+ * Limits requests of Koa. What goes wrong, such as a `key` that throws, rejects as an error of any middleware does.
+ *
+ * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @example
+ * ```ts
+ * import Koa from 'koa'
+ * import { createLimiter, slidingWindow } from '@spillway/core'
+ * import { rateLimit } from '@spillway/http/koa'
+ *
+ * const limiter = createLimiter({ name: 'api', limit: slidingWindow({ limit: 100, window: '1m' }) })
+ * const app = new Koa()
+ * app.use(rateLimit({ limiter }))
+ * ```
+ */
+export function rateLimit(options: RateLimitOptions<Context>): Middleware {
+  const limit = new RateLimit(options, koaSource)
+  return (context, next) =>
+    andThen(limit.admit(context, context), (verdict) =>
+      carryOut(limit, verdict, context) ? next() : undefined,
+    )
+}
+
+function carryOut(
+  limit: RateLimit<Context, Context>,
+  verdict: Verdict | undefined,
+  context: Context,
+): boolean {
+  if (verdict === undefined) return true
+  if (verdict.gone) return false
+  limit.writeHeaders(verdict, {
+    get: (name) => context.response.get(name) || undefined,
+    set: (name, value) => context.set(name, value),
+  })
+  if (verdict.answer === undefined) return true
+  if (context.headerSent) {
+    context.respond = false
+    endWhereItIs(context.res)
+    return false
+  }
+  const { headers, body } = written(verdict.answer)
+  context.status = verdict.answer.status
+  context.body = body
+  context.set(headers)
+  return false
+}

@@ -1,0 +1,230 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  type ArgumentsHost,
+  type CanActivate,
+  Catch,
+  ConfigurableModuleBuilder,
+  type CustomDecorator,
+  type ExceptionFilter,
+  type ExecutionContext,
+  HttpException,
+  Inject,
+  Injectable,
+  Module,
+  SetMetadata,
+} from '@nestjs/common'
+import { APP_FILTER, Reflector } from '@nestjs/core'
+import { andThen, isPromise } from '../awaitable.ts'
+import type { ResponseHeaders } from '../headers.ts'
+import { endWhereItIs, nodeHeaders, nodeSource } from '../node-response.ts'
+import type { RateLimitOptions } from '../options.ts'
+import { RateLimit as Limit, type Verdict } from '../rate-limit.ts'
+import { type Answer, type Refusal, written } from '../refusal.ts'
+import type { RequestSource } from '../request-facts.ts'
+
+/** Functions of the options get Nest's context: `context.switchToHttp().getRequest()`. */
+export type NestRateLimitOptions = RateLimitOptions<ExecutionContext>
+
+/** The request of either platform, as far as both agree, and what each knows of its route. */
+interface PlatformRequest extends IncomingMessage {
+  baseUrl?: string
+  route?: { path: string }
+  routeOptions?: { url?: string }
+}
+
+/** Express's response is Node's own; Fastify's holds it. Both send by the same names. */
+type PlatformResponse = (ServerResponse | FastifyResponse) & {
+  status(code: number): unknown
+  send(body: string): unknown
+}
+
+interface FastifyResponse {
+  readonly raw: ServerResponse
+  getHeader(name: string): { toString(): string } | undefined
+  header(name: string, value: string): unknown
+  hijack(): unknown
+}
+
+const requestOf = (context: ExecutionContext) => context.switchToHttp().getRequest<PlatformRequest>()
+const responseOf = (context: ExecutionContext) => context.switchToHttp().getResponse<PlatformResponse>()
+
+const rawOf = (response: PlatformResponse) => ('raw' in response ? response.raw : response)
+
+const nestSource: RequestSource<ExecutionContext, PlatformResponse> = {
+  peer: (context) => nodeSource.peer(requestOf(context)),
+  header: (context, name) => nodeSource.header(requestOf(context), name),
+  method: (context) => nodeSource.method(requestOf(context)),
+  route(context) {
+    const { baseUrl = '', route, routeOptions } = requestOf(context)
+    return route === undefined ? routeOptions?.url : `${baseUrl}${route.path}`
+  },
+  onHangUp(context, response, listener) {
+    return nodeSource.onHangUp(requestOf(context), rawOf(response), listener)
+  },
+}
+
+/** A refused request; {@link RateLimitFilter} answers it. Catch it in a filter of your own to answer otherwise. */
+export class RateLimitException extends HttpException {
+  constructor(
+    readonly refusal: Refusal,
+    readonly answer: Answer,
+  ) {
+    super(answer.body as Record<string, unknown>, answer.status)
+  }
+}
+
+/**
+ * Answers refused requests. `RateLimitModule` brings it along; it is there because Nest itself would answer problem
+ * details as plain `application/json`.
+ */
+export class RateLimitFilter implements ExceptionFilter<RateLimitException> {
+  catch({ answer }: RateLimitException, host: ArgumentsHost): void {
+    const response = host.switchToHttp().getResponse<PlatformResponse>()
+    const raw = rawOf(response)
+    if (raw.headersSent) {
+      if ('raw' in response) response.hijack()
+      endWhereItIs(raw)
+      return
+    }
+    const { headers, body } = written(answer)
+    const target = headersOf(response)
+    for (const [name, value] of Object.entries(headers)) target.set(name, value)
+    response.status(answer.status)
+    response.send(body)
+  }
+}
+Catch(RateLimitException)(RateLimitFilter)
+
+const ROUTE_OPTIONS = Symbol('@spillway/http: the rate limit of a route')
+
+/**
+ * Options of its own for a controller or a route, beside those of the module or guard; false: no rate limit.
+ *
+ * @example
+ * ```ts
+ * import { Controller, Get } from '@nestjs/common'
+ * import { RateLimit } from '@spillway/http/nest'
+ *
+ * @Controller()
+ * class Reports {
+ *   @Get('report')
+ *   @RateLimit({ cost: 10 })
+ *   report() {
+ *     return 'a costly answer'
+ *   }
+ *
+ *   @Get('health')
+ *   @RateLimit(false)
+ *   health() {
+ *     return 'up'
+ *   }
+ * }
+ * ```
+ */
+export function RateLimit(options: Partial<NestRateLimitOptions> | false): CustomDecorator<symbol> {
+  return SetMetadata(ROUTE_OPTIONS, options)
+}
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<NestRateLimitOptions>()
+    .setClassMethodName('forRoot')
+    .setExtras({}, (definition) => ({ ...definition, global: true }))
+    .build()
+
+/**
+ * Limits requests over HTTP, with the options of `RateLimitModule` and those of `@RateLimit` on the route. Other
+ * transports pass. A refusal is thrown as a {@link RateLimitException}.
+ */
+export class RateLimitGuard implements CanActivate {
+  private readonly reflector = new Reflector()
+  private readonly general: Limit<ExecutionContext, PlatformResponse>
+  private readonly own = new WeakMap<object, Limit<ExecutionContext, PlatformResponse>>()
+
+  /** @throws ConfigError `ERR_OPTION` where an option is wrong */
+  constructor(private readonly options: NestRateLimitOptions) {
+    this.general = new Limit(options, nestSource)
+  }
+
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    if (context.getType() !== 'http') return true
+    const limit = this.limitOf(context)
+    if (limit === undefined) return true
+    const response = responseOf(context)
+    const active = andThen(limit.admit(context, response), (verdict) => carryOut(limit, verdict, response))
+    return isPromise(active) ? Promise.resolve(active) : active
+  }
+
+  private limitOf(context: ExecutionContext): Limit<ExecutionContext, PlatformResponse> | undefined {
+    const differing = this.reflector.getAllAndOverride<Partial<NestRateLimitOptions> | false | undefined>(
+      ROUTE_OPTIONS,
+      [context.getHandler(), context.getClass()],
+    )
+    if (differing === false) return undefined
+    if (differing === undefined) return this.general
+    const known = this.own.get(differing)
+    if (known !== undefined) return known
+    const limit = new Limit({ ...this.options, ...differing }, nestSource)
+    this.own.set(differing, limit)
+    return limit
+  }
+}
+Injectable()(RateLimitGuard)
+Inject(MODULE_OPTIONS_TOKEN)(RateLimitGuard, undefined, 0)
+
+function carryOut(
+  limit: Limit<ExecutionContext, PlatformResponse>,
+  verdict: Verdict | undefined,
+  response: PlatformResponse,
+): boolean {
+  if (verdict === undefined) return true
+  if (verdict.gone) return false
+  limit.writeHeaders(verdict, headersOf(response))
+  if (verdict.answer !== undefined) throw new RateLimitException(verdict.refusal!, verdict.answer)
+  return true
+}
+
+function headersOf(response: PlatformResponse): ResponseHeaders {
+  if (!('raw' in response)) return nodeHeaders(response)
+  return {
+    get: (name) => response.getHeader(name)?.toString(),
+    set: (name, value) => response.header(name, value),
+  }
+}
+
+/**
+ * Holds the options of {@link RateLimitGuard}: `forRoot(options)`, or `forRootAsync({ imports, inject, useFactory })`
+ * where the limiter comes from another provider. The guard is then `{ provide: APP_GUARD, useClass: RateLimitGuard }`
+ * for all routes, or `@UseGuards(RateLimitGuard)` for some. A global filter of your own that catches everything comes
+ * first: let it pass a {@link RateLimitException} on to `new RateLimitFilter().catch(exception, host)`.
+ *
+ * @example
+ * ```ts
+ * import { Module } from '@nestjs/common'
+ * import { APP_GUARD } from '@nestjs/core'
+ * import { createLimiter, slidingWindow } from '@spillway/core'
+ * import { RateLimitGuard, RateLimitModule } from '@spillway/http/nest'
+ *
+ * const limiter = createLimiter({ name: 'api', limit: slidingWindow({ limit: 100, window: '1m' }) })
+ *
+ * @Module({
+ *   imports: [RateLimitModule.forRoot({ limiter })],
+ *   providers: [{ provide: APP_GUARD, useClass: RateLimitGuard }],
+ * })
+ * class App {}
+ * ```
+ */
+export class RateLimitModule extends ConfigurableModuleClass {}
+Module({
+  providers: [RateLimitGuard, { provide: APP_FILTER, useClass: RateLimitFilter }],
+  exports: [RateLimitGuard, MODULE_OPTIONS_TOKEN],
+})(RateLimitModule)
+
+/**
+ * A guard without the module, for `@UseGuards(rateLimit({ limiter }))` or `app.useGlobalGuards(rateLimit({ limiter }))`;
+ * without the module also add `app.useGlobalFilters(new RateLimitFilter())`.
+ *
+ * @throws ConfigError `ERR_OPTION` where an option is wrong
+ */
+export function rateLimit(options: NestRateLimitOptions): RateLimitGuard {
+  return new RateLimitGuard(options)
+}

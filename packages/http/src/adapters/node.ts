@@ -1,0 +1,53 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { settle } from '../awaitable.ts'
+import { carryOut, nodeSource } from '../node-response.ts'
+import { optionError } from '../option-error.ts'
+import type { RateLimitOptions } from '../options.ts'
+import { RateLimit } from '../rate-limit.ts'
+
+export type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
+
+export interface NodeRateLimitOptions extends RateLimitOptions<IncomingMessage> {
+  /**
+   * Answers a request that could not be decided, because a function of the options threw, the limiter is closed, or
+   * the store is away and `onOutage` says to throw. Default: prints the error and answers 500.
+   */
+  onError?: ((error: unknown, request: IncomingMessage, response: ServerResponse) => void) | undefined
+}
+
+/**
+ * Limits a handler of `node:http`.
+ *
+ * @returns takes the handler and gives one that runs it for requests that are allowed
+ * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { createLimiter, slidingWindow } from '@spillway/core'
+ * import { rateLimit } from '@spillway/http/node'
+ *
+ * const limiter = createLimiter({ name: 'api', limit: slidingWindow({ limit: 100, window: '1m' }) })
+ * const limited = rateLimit({ limiter })
+ * const server = createServer(limited((request, response) => response.end(`hello ${request.url}`)))
+ * ```
+ */
+export function rateLimit(options: NodeRateLimitOptions): (handler: NodeHandler) => NodeHandler {
+  const limit = new RateLimit(options, nodeSource, ['onError'])
+  const { onError = answer500 } = options
+  if (typeof onError !== 'function') throw optionError('onError', onError, 'give a function')
+  return (handler) => (request, response) => {
+    settle(
+      () => limit.admit(request, response),
+      (verdict) => {
+        if (carryOut(limit, verdict, response)) handler(request, response)
+      },
+      (error) => onError(error, request, response),
+    )
+  }
+}
+
+function answer500(error: unknown, _: IncomingMessage, response: ServerResponse): void {
+  console.error(error)
+  if (!response.headersSent) response.statusCode = 500
+  response.end()
+}

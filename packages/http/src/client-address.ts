@@ -1,0 +1,122 @@
+import type { IncomingMessage } from 'node:http'
+import proxyAddr from '@fastify/proxy-addr'
+import { ConfigError } from '@spillway/core'
+import ipaddr from 'ipaddr.js'
+import { LRUCache } from 'lru-cache'
+import { optionError } from './option-error.ts'
+
+/**
+ * Which proxies' `X-Forwarded-For` is believed: how many stand before this server; or their addresses and
+ * subnets (also `'loopback'`, `'linklocal'`, `'uniquelocal'`); or a function of an address and of how many hops
+ * away it is (0: the other end of the connection). `false`: none.
+ */
+export type TrustProxy =
+  | false
+  | number
+  | string
+  | readonly string[]
+  | ((address: string, hop: number) => boolean)
+
+export const UNKNOWN_ADDRESS = 'unknown'
+
+/** `1.2.3.4`, `1.2.3.4:80`, `[2001:db8::1]`, `[2001:db8::1]:80` or a bare IPv6 address, with a zone or without. */
+const WITH_PORT = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+)(?::\d+)?)$/
+
+/** Names of clients that were worked out before: clients come again, and parsing is most of the cost. */
+const NAMES_KEPT = 10_000
+
+/** The longest text of an address, with brackets, zone and port; what is longer is garbage and not worth keeping. */
+const LONGEST_ADDRESS = 100
+
+/** Tells clients apart by their addresses. */
+export class ClientAddresses {
+  private readonly trust: ((address: string, hop: number) => boolean) | undefined
+  private readonly names = new LRUCache<string, string>({ max: NAMES_KEPT })
+
+  /** @throws ConfigError `ERR_OPTION` */
+  constructor(
+    trustProxy: TrustProxy = false,
+    private readonly ipv6Prefix = 64,
+  ) {
+    this.trust = trustOf(trustProxy)
+    if (!Number.isInteger(ipv6Prefix) || ipv6Prefix < 1 || ipv6Prefix > 128) {
+      throw optionError('ipv6Prefix', ipv6Prefix, 'give an integer from 1 to 128')
+    }
+  }
+
+  /** Whether anything but the connection itself is looked at. */
+  get trusting(): boolean {
+    return this.trust !== undefined
+  }
+
+  /**
+   * The client's name: of the addresses from the connection outwards, up to the first whose word is not trusted,
+   * the last that is an address.
+   */
+  client(peer: string | undefined, forwardedFor: string | undefined): string {
+    if (this.trust === undefined || forwardedFor === undefined) return this.name(peer) ?? UNKNOWN_ADDRESS
+    const chain = proxyAddr.all(
+      {
+        headers: { 'x-forwarded-for': forwardedFor },
+        socket: { remoteAddress: peer ?? UNKNOWN_ADDRESS },
+      } as unknown as IncomingMessage,
+      (address, hop) => this.trust!(bare(address), hop),
+    )
+    for (const address of chain.reverse()) {
+      const name = this.name(address)
+      if (name !== undefined) return name
+    }
+    return UNKNOWN_ADDRESS
+  }
+
+  private name(address: string | undefined): string | undefined {
+    if (address === undefined || address.length > LONGEST_ADDRESS) return undefined
+    const known = this.names.get(address)
+    if (known !== undefined) return known
+    const name = this.parse(bare(address))
+    if (name !== undefined) this.names.set(address, name)
+    return name
+  }
+
+  private parse(address: string): string | undefined {
+    if (ipaddr.IPv4.isValidFourPartDecimal(address)) return address
+    if (!ipaddr.IPv6.isValid(address)) return undefined
+    const ipv6 = ipaddr.IPv6.parse(address)
+    if (ipv6.isIPv4MappedAddress()) return ipv6.toIPv4Address().toString()
+    const withoutZone = new ipaddr.IPv6(ipv6.parts)
+    const network = ipaddr.IPv6.networkAddressFromCIDR(`${withoutZone}/${this.ipv6Prefix}`)
+    return `${network}/${this.ipv6Prefix}`
+  }
+}
+
+/** The address without its port and brackets; what is no address stays as it is. */
+function bare(address: string): string {
+  const [, ipv6, ipv4] = WITH_PORT.exec(address) ?? []
+  return ipv6 ?? ipv4 ?? address
+}
+
+function trustOf(trustProxy: TrustProxy): ((address: string, hop: number) => boolean) | undefined {
+  if (trustProxy === false) return undefined
+  if (typeof trustProxy === 'function') return trustProxy
+  if (typeof trustProxy === 'number' && Number.isInteger(trustProxy) && trustProxy >= 0) {
+    return trustProxy === 0 ? undefined : (_, hop) => hop < trustProxy
+  }
+  if (typeof trustProxy === 'string' || Array.isArray(trustProxy)) return subnets([trustProxy].flat())
+  throw optionError(
+    'trustProxy',
+    trustProxy,
+    "give how many proxies stand before this server, their subnets such as ['10.0.0.0/8'], or a function of an address",
+  )
+}
+
+function subnets(trusted: string[]): (address: string, hop: number) => boolean {
+  try {
+    return proxyAddr.compile(trusted)
+  } catch (cause) {
+    throw new ConfigError(
+      'ERR_OPTION',
+      `trustProxy: ${(cause as Error).message}: give addresses or subnets such as '10.0.0.0/8', or 'loopback', 'linklocal', 'uniquelocal'`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,7 @@
+export type { TrustProxy } from './client-address.ts'
+export type { HeaderStyle } from './headers.ts'
+export { byAddress, byApiKey, byRoute, byUser, combine, firstOf, globally, type KeyOf } from './keys.ts'
+export type { Limiters, RateLimitOptions } from './options.ts'
+export type { Answer, Problem, Refusal } from './refusal.ts'
+export type { RequestFacts } from './request-facts.ts'
+export type { RequestLimiter } from './request-limiter.ts'

@@ -1,0 +1,149 @@
+import { ConfigError } from '@spillway/core'
+import { type Awaitable, andThen } from './awaitable.ts'
+import { optionError } from './option-error.ts'
+import type { RequestFacts } from './request-facts.ts'
+import { sha256 } from './sha256.ts'
+
+/** Whose quota a request spends: one key, one quota. `undefined`: the request is not limited. */
+export type KeyOf<Req = unknown> = (request: Req, facts: RequestFacts) => Awaitable<string | undefined>
+
+/**
+ * One quota for each client address: the default. IPv6 clients share that of their prefix.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { createLimiter, fixedWindow } from '@spillway/core'
+ * import { byAddress } from '@spillway/http'
+ * import { rateLimit } from '@spillway/http/node'
+ *
+ * const limiter = createLimiter({ name: 'api', limit: fixedWindow({ limit: 100, window: '1m' }) })
+ * const limited = rateLimit({ limiter, key: byAddress(), trustProxy: 1 })
+ * createServer(limited((request, response) => response.end('hello')))
+ * ```
+ */
+export function byAddress(): (request: unknown, facts: RequestFacts) => string {
+  return (_, facts) => `address:${facts.address}`
+}
+
+/**
+ * One quota for each user, as your authentication tells; requests without one are not limited (see {@link firstOf}).
+ *
+ * @param user the user's identifier, or undefined
+ * @example
+ * ```ts
+ * import { createLimiter, fixedWindow } from '@spillway/core'
+ * import { byAddress, byUser, firstOf } from '@spillway/http'
+ * import { rateLimit } from '@spillway/http/koa'
+ *
+ * const limiter = createLimiter({ name: 'api', limit: fixedWindow({ limit: 100, window: '1m' }) })
+ * const middleware = rateLimit({ limiter, key: firstOf(byUser((context) => context.state.user?.id), byAddress()) })
+ * ```
+ */
+export function byUser<Req>(
+  user: (request: Req, facts: RequestFacts) => Awaitable<string | number | undefined>,
+): KeyOf<Req> {
+  if (typeof user !== 'function') {
+    throw optionError(
+      'byUser: the argument',
+      user,
+      "give a function of the request that returns the user's id",
+    )
+  }
+  return (request, facts) =>
+    andThen(user(request, facts), (id) => (id === undefined ? undefined : `user:${id}`))
+}
+
+/**
+ * One quota for each API key sent in a header. Only a SHA-256 of it is kept and goes to the store. Requests
+ * without the header are not limited (see {@link firstOf}); whether a key is genuine is for you to check before.
+ *
+ * @param header default `x-api-key`
+ */
+export function byApiKey(
+  header = 'x-api-key',
+): (request: unknown, facts: RequestFacts) => string | undefined {
+  return (_, facts) => {
+    const secret = facts.header(header)
+    return secret === undefined || secret === '' ? undefined : `api-key:${sha256(secret)}`
+  }
+}
+
+/**
+ * One quota for each route, by its method and pattern (`GET /users/:id`), with HEAD as GET. Combine it with a key
+ * of the client, or all clients share the route's.
+ *
+ * @param name tells the route where the framework does not: `node:http` and `fetch` have none, Express and Koa
+ * know it only in middleware of the route itself. A raw path is no route: clients could make up new ones.
+ * @throws ConfigError `ERR_OPTION`, from the limited request, where the route is not known
+ * @example
+ * ```ts
+ * import { createLimiter, fixedWindow } from '@spillway/core'
+ * import { byAddress, byRoute, combine } from '@spillway/http'
+ * import { rateLimit } from '@spillway/http/hono'
+ *
+ * const limiter = createLimiter({ name: 'api', limit: fixedWindow({ limit: 100, window: '1m' }) })
+ * const middleware = rateLimit({ limiter, key: combine(byAddress(), byRoute()) })
+ * ```
+ */
+export function byRoute<Req = unknown>(
+  name?: (request: Req, facts: RequestFacts) => string,
+): (request: Req, facts: RequestFacts) => string {
+  return (request, facts) => {
+    if (name !== undefined) return `route:${name(request, facts)}`
+    const { route, method } = facts
+    if (route === undefined) {
+      throw new ConfigError(
+        'ERR_OPTION',
+        'byRoute: the route is not known here: put the limit on the route itself, or give byRoute a function that names it',
+      )
+    }
+    return `route:${method === 'HEAD' ? 'GET' : method} ${route}`
+  }
+}
+
+/** One quota for all requests together. */
+export function globally(): () => string {
+  return () => 'global'
+}
+
+/** One quota for each combination, such as `combine(byAddress(), byRoute())`. Undefined as soon as one part is. */
+export function combine<Req>(...parts: KeyOf<Req>[]): KeyOf<Req> {
+  checkKeys('combine', parts)
+  return (request, facts) => {
+    const join = (place: number, before: string): Awaitable<string | undefined> => {
+      const part = parts[place]
+      if (part === undefined) return before
+      return andThen(part(request, facts), (key) =>
+        key === undefined
+          ? undefined
+          : join(place + 1, place === 0 ? escaped(key) : `${before}|${escaped(key)}`),
+      )
+    }
+    return join(0, '')
+  }
+}
+
+/** The first key that is not undefined, such as `firstOf(byApiKey(), byAddress())`. */
+export function firstOf<Req>(...choices: KeyOf<Req>[]): KeyOf<Req> {
+  checkKeys('firstOf', choices)
+  return (request, facts) => {
+    const choose = (place: number): Awaitable<string | undefined> => {
+      const choice = choices[place]
+      if (choice === undefined) return undefined
+      return andThen(choice(request, facts), (key) => key ?? choose(place + 1))
+    }
+    return choose(0)
+  }
+}
+
+function checkKeys(name: string, keys: readonly unknown[]): void {
+  const wrong = keys.find((key) => typeof key !== 'function')
+  if (keys.length > 0 && wrong === undefined) return
+  throw optionError(`${name}: an argument`, wrong, 'give functions such as byAddress() and byRoute()')
+}
+
+/** So that no two combinations meet: `a|b` with `c` is not `a` with `b|c`. */
+function escaped(part: string): string {
+  return part.replace(/[\\|]/g, '\\$&')
+}

@@ -1,0 +1,129 @@
+import { type Clock, systemClock } from '@spillway/core'
+import type { Awaitable } from './awaitable.ts'
+import { ClientAddresses, type TrustProxy } from './client-address.ts'
+import { HEADER_STYLES, type HeaderStyle } from './headers.ts'
+import { byAddress, type KeyOf } from './keys.ts'
+import { optionError } from './option-error.ts'
+import type { Answer, Refusal } from './refusal.ts'
+import type { RequestFacts } from './request-facts.ts'
+import type { RequestLimiter } from './request-limiter.ts'
+
+/** One limiter or several: they share the request's key and cost, and all must allow it or nothing is taken. */
+export type Limiters = RequestLimiter | readonly RequestLimiter[]
+
+/** The options of every adapter. `Req` is the framework's own request. */
+export interface RateLimitOptions<Req> {
+  /** What limits: a limiter or several, or a function of the request, such as by plan; undefined then: not limited. */
+  limiter: Limiters | ((request: Req, facts: RequestFacts) => Awaitable<Limiters | undefined>)
+  /** Whose quota a request spends; default `byAddress()`. Where it gives undefined, the request is not limited. */
+  key?: KeyOf<Req> | undefined
+  /** What a request costs: an integer from 1, or a function of the request; default 1. */
+  cost?: number | ((request: Req, facts: RequestFacts) => Awaitable<number>) | undefined
+  /** Which requests are not limited at all. */
+  skip?: ((request: Req, facts: RequestFacts) => Awaitable<boolean>) | undefined
+  /** How headers tell the client where it stands; default `'draft-11'`; `false`: not at all. */
+  headers?: HeaderStyle | readonly HeaderStyle[] | false | undefined
+  /** Replaces the answer to a refused request, or parts of it. The headers of the limit are sent in any case. */
+  response?: ((refusal: Refusal, request: Req, facts: RequestFacts) => Awaitable<Partial<Answer>>) | undefined
+  /** Is told of each refusal, before it is answered; with `dryRun` too. */
+  onDenied?: ((refusal: Refusal, request: Req, facts: RequestFacts) => Awaitable<void>) | undefined
+  /** Decides, counts, sets headers and calls `onDenied`, but refuses and delays nothing; default false. */
+  dryRun?: boolean | undefined
+  /** Which proxies' `X-Forwarded-For` tells the client's address; default none. */
+  trustProxy?: TrustProxy | undefined
+  /** IPv6 clients whose addresses share so many first bits count as one; default 64. */
+  ipv6Prefix?: number | undefined
+  /** Time and timers; default the machine's. */
+  clock?: Clock | undefined
+}
+
+/** The options with their defaults, valid. */
+export interface Settings<Req> {
+  readonly limiters: readonly RequestLimiter[] | undefined
+  readonly chooseLimiters:
+    | ((request: Req, facts: RequestFacts) => Awaitable<Limiters | undefined>)
+    | undefined
+  readonly key: KeyOf<Req>
+  readonly cost: number | ((request: Req, facts: RequestFacts) => Awaitable<number>)
+  readonly skip: RateLimitOptions<Req>['skip']
+  readonly headers: readonly HeaderStyle[]
+  readonly response: RateLimitOptions<Req>['response']
+  readonly onDenied: RateLimitOptions<Req>['onDenied']
+  readonly dryRun: boolean
+  readonly addresses: ClientAddresses
+  readonly clock: Clock
+}
+
+const KNOWN = [
+  ...['limiter', 'key', 'cost', 'skip', 'headers', 'response', 'onDenied', 'dryRun'],
+  ...['trustProxy', 'ipv6Prefix', 'clock'],
+]
+
+/**
+ * Validates an adapter's options, once; what comes after takes them as valid.
+ *
+ * @param own the names of the adapter's own options, which it validates itself
+ * @throws ConfigError `ERR_OPTION`
+ */
+export function settings<Req>(options: RateLimitOptions<Req>, own: readonly string[] = []): Settings<Req> {
+  if (typeof options !== 'object' || options === null) {
+    throw optionError('rateLimit: the options', options, 'give an object such as { limiter }')
+  }
+  const known = [...KNOWN, ...own]
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option)) {
+      throw optionError('the option', option, `there is none of that name; there are ${known.join(', ')}`)
+    }
+  }
+  const { limiter, key = byAddress(), cost = 1, headers = 'draft-11', dryRun = false } = options
+  const chosen = typeof limiter === 'function' ? limiter : undefined
+  const functions = { key, skip: options.skip, response: options.response, onDenied: options.onDenied }
+  for (const [name, value] of Object.entries(functions)) {
+    if (value !== undefined && typeof value !== 'function') {
+      throw optionError(name, value, 'give a function of the request')
+    }
+  }
+  if (typeof cost !== 'function' && !(Number.isInteger(cost) && cost >= 1)) {
+    throw optionError('cost', cost, 'give an integer from 1, or a function of the request')
+  }
+  if (typeof dryRun !== 'boolean') throw optionError('dryRun', dryRun, 'give true or false')
+  return {
+    limiters: chosen ? undefined : limitersOf(limiter as Limiters),
+    chooseLimiters: chosen,
+    key,
+    cost,
+    skip: options.skip,
+    headers: headerStyles(headers),
+    response: options.response,
+    onDenied: options.onDenied,
+    dryRun,
+    addresses: new ClientAddresses(options.trustProxy, options.ipv6Prefix),
+    clock: options.clock ?? systemClock,
+  }
+}
+
+/** @throws ConfigError `ERR_OPTION` where one of them is no limiter */
+export function limitersOf(limiters: Limiters): readonly RequestLimiter[] {
+  const list = Array.isArray(limiters)
+    ? (limiters as readonly RequestLimiter[])
+    : [limiters as RequestLimiter]
+  if (list.length === 0) throw optionError('limiter', limiters, 'give at least one limiter')
+  for (const limiter of list) {
+    if (typeof limiter?.check !== 'function') {
+      throw optionError('limiter', limiter, "make one with createLimiter({ name: 'api', limit: … })")
+    }
+  }
+  return list
+}
+
+function headerStyles(headers: HeaderStyle | readonly HeaderStyle[] | false): readonly HeaderStyle[] {
+  const styles = headers === false ? [] : [headers].flat()
+  const wrong = styles.find((style) => !HEADER_STYLES.includes(style))
+  if (wrong !== undefined) {
+    throw optionError('headers', wrong, `give false, or one or several of ${HEADER_STYLES.join(', ')}`)
+  }
+  if (styles.includes('draft-11') && styles.includes('draft-7')) {
+    throw optionError('headers', styles, 'draft-11 and draft-7 both write RateLimit: take one of them')
+  }
+  return styles
+}

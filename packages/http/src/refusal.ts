@@ -1,0 +1,79 @@
+import type { Decision } from '@spillway/core'
+
+/** The body of a refusal: problem details (RFC 9457). */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: 429 | 503
+  readonly detail: string
+  /** Names of the limits that refused. */
+  readonly 'violated-policies': readonly string[]
+}
+
+/** A request that was refused: what `onDenied` is told and `response` may replace. */
+export interface Refusal {
+  /** 429 where a limit refused; 503 where the store was away and `onOutage` says to deny. */
+  readonly status: 429 | 503
+  /** The key as the limiter took it. */
+  readonly key: string
+  /** Whole seconds, rounded up, as in `Retry-After`; undefined where waiting does not help. */
+  readonly retryAfter: number | undefined
+  readonly decision: Decision
+  readonly problem: Problem
+}
+
+/** An answer to send in place of the handler's. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** Text, or an object sent as JSON; with HEAD it is not sent. */
+  readonly body: string | object
+}
+
+const PROBLEM_TYPES = 'https://iana.org/assignments/http-problem-types'
+
+export function refusalOf(key: string, limiterName: string, decision: Decision): Refusal {
+  const { retryAfterMs, reason, name = limiterName } = decision
+  const retryAfter = retryAfterMs > 0 && retryAfterMs < Infinity ? Math.ceil(retryAfterMs / 1000) : undefined
+  const again = retryAfter === undefined ? '' : ` Try again in ${retryAfter} s.`
+  const problem: Problem =
+    reason === 'outage'
+      ? {
+          type: `${PROBLEM_TYPES}#temporary-reduced-capacity`,
+          title: 'The rate limit cannot be checked at the moment',
+          status: 503,
+          detail: `The limit "${name}" could not be checked.${again}`,
+          'violated-policies': [name],
+        }
+      : {
+          type: `${PROBLEM_TYPES}#quota-exceeded`,
+          title: 'Too many requests: the quota is exceeded',
+          status: 429,
+          detail: `${DETAILS[reason === 'cost' || reason === 'blocked' ? reason : 'limit'](name, decision.limit)}${again}`,
+          'violated-policies': [name],
+        }
+  return { status: problem.status, key, retryAfter, decision, problem }
+}
+
+const DETAILS = {
+  limit: (name: string, limit: number) => `The limit "${name}" of ${limit} is used up.`,
+  cost: (name: string, limit: number) =>
+    `This request costs more than the limit "${name}" of ${limit} ever allows.`,
+  blocked: (name: string) => `Requests are blocked by the limit "${name}".`,
+}
+
+/** The answer to a refusal, unless `response` gives another. */
+export function answerOf({ status, problem }: Refusal): Answer {
+  return { status, headers: { 'Content-Type': 'application/problem+json' }, body: problem }
+}
+
+/** An answer's body and headers as they go out. */
+export function written(answer: Answer): { headers: Record<string, string>; body: string } {
+  const { body } = answer
+  const type = typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json'
+  const given = Object.keys(answer.headers).some((name) => name.toLowerCase() === 'content-type')
+  return {
+    headers: given ? answer.headers : { ...answer.headers, 'Content-Type': type },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  }
+}

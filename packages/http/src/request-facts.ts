@@ -1,0 +1,60 @@
+import type { ClientAddresses } from './client-address.ts'
+
+/** Where a framework keeps what is needed of a request. `Res`: what comes with it, such as its response. */
+export interface RequestSource<Req, Res> {
+  /** The address at the other end of the connection. */
+  peer(request: Req, response: Res): string | undefined
+  /** A request header by its lower-case name; repeated ones joined by commas. */
+  header(request: Req, name: string): string | undefined
+  method(request: Req): string
+  /** The pattern of the matched route, `'unmatched'` where none matched, undefined where that can't be told. */
+  route(request: Req): string | undefined
+  /** Calls back once if the client goes away before it is answered, at once if it has gone; returns how to stop. */
+  onHangUp(request: Req, response: Res, listener: () => void): () => void
+}
+
+/**
+ * What can be told of a request whatever the framework: the second argument of `key` and the other functions
+ * of a request.
+ */
+export interface RequestFacts {
+  /**
+   * The client's address as a key takes it: IPv4 as it is, IPv6 as its prefix (`2001:db8::/64`), by `trustProxy`
+   * and `ipv6Prefix`. `'unknown'` on connections that have none, such as Unix sockets.
+   */
+  readonly address: string
+  /** In capitals. */
+  readonly method: string
+  /** The pattern of the matched route; undefined where it is not known (yet). */
+  readonly route: string | undefined
+  /** A request header by its name in any case; undefined where it is missing. */
+  header(name: string): string | undefined
+}
+
+/** Looks each fact up when it is asked for: most requests need one or two. */
+export class LazyFacts<Req, Res> implements RequestFacts {
+  constructor(
+    private readonly source: RequestSource<Req, Res>,
+    private readonly addresses: ClientAddresses,
+    private readonly request: Req,
+    private readonly response: Res,
+  ) {}
+
+  get address(): string {
+    const { source, request, response, addresses } = this
+    const forwardedFor = addresses.trusting ? source.header(request, 'x-forwarded-for') : undefined
+    return addresses.client(source.peer(request, response), forwardedFor)
+  }
+
+  get method(): string {
+    return this.source.method(this.request)
+  }
+
+  get route(): string | undefined {
+    return this.source.route(this.request)
+  }
+
+  header(name: string): string | undefined {
+    return this.source.header(this.request, name.toLowerCase())
+  }
+}

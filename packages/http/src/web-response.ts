@@ -1,0 +1,43 @@
+import type { ResponseHeaders } from './headers.ts'
+import { type Answer, written } from './refusal.ts'
+
+/** Calls back when the signal aborts, at once if it has; returns how to stop. */
+export function onAbort(signal: AbortSignal, listener: () => void): () => void {
+  if (signal.aborted) {
+    listener()
+    return () => {}
+  }
+  signal.addEventListener('abort', listener, { once: true })
+  return () => signal.removeEventListener('abort', listener)
+}
+
+/** The response with headers written to it, or a copy where it allows no writing, as those that `fetch` got. */
+export function withHeaders(response: Response, write: (headers: ResponseHeaders) => void): Response {
+  try {
+    write(webHeaders(response.headers))
+    return response
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    const copy = new Response(response.body, response)
+    write(webHeaders(copy.headers))
+    return copy
+  }
+}
+
+function webHeaders(headers: Headers): ResponseHeaders {
+  return {
+    get: (name) => headers.get(name) ?? undefined,
+    set: (name, value) => headers.set(name, value),
+  }
+}
+
+/** A refusal's answer; HEAD gets no body. */
+export function webResponse(answer: Answer, method: string): Response {
+  const { headers, body } = written(answer)
+  return new Response(method === 'HEAD' ? null : body, { status: answer.status, headers })
+}
+
+/** For a client that has hung up: nobody reads it. 499 is what nginx logs then. */
+export function unreadResponse(): Response {
+  return new Response(null, { status: 499 })
+}

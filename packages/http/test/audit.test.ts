@@ -1,0 +1,415 @@
+import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
+import { ManualClock } from '@spillway/core/testing'
+import { byApiKey, globally, type RateLimitOptions, type Refusal } from '@spillway/http'
+import { parseDictionary, parseList } from 'structured-headers'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { CountingClock } from './counting-clock.ts'
+import { SERVERS } from './servers/index.ts'
+import { type Around, CAUGHT, GREETING, type Serve } from './servers/served.ts'
+import { listOf } from './standing-fields.ts'
+
+const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
+const REDUCED_CAPACITY = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity'
+/** Nothing listens on a port of 1. */
+const NOWHERE = 'redis://127.0.0.1:1'
+
+function limiterOf(limit = 2, name = 'api', mode: 'hard' | 'soft' = 'hard') {
+  const clock = new ManualClock(0)
+  return createLimiter({ name, mode, clock, limit: fixedWindow({ limit, window: '1m' }) })
+}
+
+describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
+  const hasRawResponse = !['hono', 'fetch'].includes(name)
+
+  async function start(options: RateLimitOptions<unknown>, around?: Around) {
+    const served = await (serve as Serve)(options, around)
+    onTestFinished(() => served.close())
+    const get = (headers: Record<string, string> = {}, init: RequestInit = {}) =>
+      fetch(`${served.url}/`, { ...init, headers })
+    return { ...served, get }
+  }
+
+  test('lets an allowed request through, and tells where the client stands', async () => {
+    const { get } = await start({ limiter: limiterOf() })
+    const response = await get()
+    expect(response.status).toBe(200)
+    expect(await response.text()).toBe(GREETING)
+    expect(listOf(response, 'ratelimit-policy')).toEqual({ api: { q: 2, w: 60 } })
+    expect(listOf(response, 'ratelimit')).toEqual({ api: { r: 1, t: 60 } })
+    expect(response.headers.has('retry-after')).toBe(false)
+  })
+
+  test('answers 429 with Retry-After, headers and problem details', async () => {
+    const { get, handled } = await start({ limiter: limiterOf(1) })
+    await get()
+    const response = await get()
+    expect(response.status).toBe(429)
+    expect(response.headers.get('retry-after')).toBe('60')
+    expect(listOf(response, 'ratelimit-policy')).toEqual({ api: { q: 1, w: 60 } })
+    expect(listOf(response, 'ratelimit')).toEqual({ api: { r: 0, t: 60 } })
+    expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json(; charset=utf-8)?$/)
+    expect(await response.json()).toEqual({
+      type: QUOTA_EXCEEDED,
+      title: expect.any(String),
+      status: 429,
+      detail: 'The limit "api" of 1 is used up. Try again in 60 s.',
+      'violated-policies': ['api'],
+    })
+    expect(handled()).toBe(1)
+  })
+
+  test('answers HEAD without a body', async () => {
+    const { get } = await start({ limiter: limiterOf(1) })
+    await get()
+    const response = await get({}, { method: 'HEAD' })
+    expect(response.status).toBe(429)
+    expect(response.headers.get('retry-after')).toBe('60')
+    expect(await response.text()).toBe('')
+    expect((await get()).status).toBe(429) // on the same connection: no stray body confuses the next answer
+  })
+
+  test('leaves Retry-After out where waiting does not help', async () => {
+    const { get } = await start({ limiter: limiterOf(1), cost: 2 })
+    const response = await get()
+    expect(response.status).toBe(429)
+    expect(response.headers.has('retry-after')).toBe(false)
+    expect(listOf(response, 'ratelimit')).toEqual({ api: { r: 1 } })
+  })
+
+  describe('while the store is away', () => {
+    const outage = (onOutage: 'deny' | 'allow' | 'throw') => {
+      const store = redisStore(NOWHERE)
+      onTestFinished(() => store.close())
+      return createLimiter({ name: 'api', store, onOutage, limit: fixedWindow({ limit: 2, window: '1m' }) })
+    }
+
+    test('answers 503 where the limiter denies', async () => {
+      const { get, handled } = await start({ limiter: outage('deny') })
+      const response = await get()
+      expect(response.status).toBe(503)
+      expect(await response.json()).toMatchObject({
+        type: REDUCED_CAPACITY,
+        status: 503,
+        'violated-policies': ['api'],
+      })
+      expect(handled()).toBe(0)
+    })
+
+    test('answers as ever where the limiter allows', async () => {
+      const { get } = await start({ limiter: outage('allow') })
+      expect((await get()).status).toBe(200)
+    })
+
+    test('hands the error to the framework where the limiter throws', async () => {
+      const { get } = await start({ limiter: outage('throw') })
+      const response = await get()
+      expect(response.status).toBe(500)
+      expect(await response.text()).toContain(CAUGHT)
+    })
+  })
+
+  test('writes the headers of older drafts', async () => {
+    const clock = new ManualClock(100_000)
+    const limiter = () =>
+      createLimiter({ name: 'api', clock, limit: fixedWindow({ limit: 2, window: '50s' }) })
+    const seven = await (await start({ limiter: limiter(), headers: 'draft-7' })).get()
+    const state = [...parseDictionary(seven.headers.get('ratelimit')!)].map(([key, [value]]) => [key, value])
+    expect(Object.fromEntries(state)).toEqual({ limit: 2, remaining: 1, reset: 50 })
+    const [[quota, parameters]] = parseList(seven.headers.get('ratelimit-policy')!) as [
+      [number, Map<string, number>],
+    ]
+    expect([quota, parameters.get('w')]).toEqual([2, 50])
+
+    const older = await (await start({ limiter: limiter(), clock, headers: ['draft-6', 'legacy'] })).get()
+    expect(Object.fromEntries(older.headers)).toMatchObject({
+      ...{ 'ratelimit-limit': '2', 'ratelimit-remaining': '1', 'ratelimit-reset': '50' },
+      ...{ 'x-ratelimit-limit': '2', 'x-ratelimit-remaining': '1', 'x-ratelimit-reset': '150' },
+    })
+    expect(older.headers.has('ratelimit')).toBe(false)
+
+    const none = await (await start({ limiter: limiter(), headers: false })).get()
+    expect([...none.headers.keys()].filter((header) => header.includes('ratelimit'))).toEqual([])
+  })
+
+  test('lists several limits, and takes from none where one refuses', async () => {
+    const burst = limiterOf(3, 'burst')
+    const daily = limiterOf(1, 'daily')
+    const { get } = await start({ limiter: [burst, daily], key: globally() })
+    const allowed = await get()
+    expect(listOf(allowed, 'ratelimit')).toEqual({ burst: { r: 2, t: 60 }, daily: { r: 0, t: 60 } })
+
+    const refused = await get()
+    expect(refused.status).toBe(429)
+    expect(await refused.json()).toMatchObject({ 'violated-policies': ['daily'] })
+    expect(listOf(refused, 'ratelimit')).toEqual({ burst: { r: 2, t: 60 }, daily: { r: 0, t: 60 } })
+    expect((await burst.peek('global')).remaining).toBe(1) // what a check would leave: 1 of 3 is used
+  })
+
+  test('appends to the list of a limit before it', async () => {
+    const { get } = await start(
+      { limiter: limiterOf(5, 'outer'), headers: ['draft-11', 'legacy'] },
+      { further: [{ limiter: limiterOf(2, 'inner'), headers: ['draft-11', 'legacy'] }] },
+    )
+    const response = await get()
+    expect(listOf(response, 'ratelimit-policy')).toEqual({ outer: { q: 5, w: 60 }, inner: { q: 2, w: 60 } })
+    expect(listOf(response, 'ratelimit')).toEqual({ outer: { r: 4, t: 60 }, inner: { r: 1, t: 60 } })
+    expect(response.headers.get('x-ratelimit-remaining')).toBe('1') // the tighter of the two
+  })
+
+  test('answers as `response` says, and tells `onDenied`', async () => {
+    const denied: Refusal[] = []
+    const { get } = await start({
+      limiter: limiterOf(1),
+      key: globally(),
+      onDenied: (refusal) => void denied.push(refusal),
+      response: async ({ retryAfter }) => ({
+        status: 420,
+        headers: { 'X-Calm': 'yes' },
+        body: { wait: retryAfter },
+      }),
+    })
+    await get()
+    expect(denied).toEqual([])
+    const response = await get()
+    expect(response.status).toBe(420)
+    expect(response.headers.get('x-calm')).toBe('yes')
+    expect(response.headers.get('content-type')).toMatch(/^application\/json/)
+    expect(response.headers.get('retry-after')).toBe('60')
+    expect(await response.json()).toEqual({ wait: 60 })
+    expect(denied).toMatchObject([
+      { status: 429, key: 'global', retryAfter: 60, decision: { reason: 'limit' } },
+    ])
+  })
+
+  test('refuses nothing in a dry run, but counts and tells', async () => {
+    const onDenied = vi.fn()
+    const { get } = await start({ limiter: limiterOf(1), dryRun: true, onDenied })
+    await get()
+    const response = await get()
+    expect(response.status).toBe(200)
+    expect(listOf(response, 'ratelimit')).toEqual({ api: { r: 0, t: 60 } })
+    expect(response.headers.has('retry-after')).toBe(false)
+    expect(onDenied).toHaveBeenCalledTimes(1)
+  })
+
+  test('leaves requests alone that are skipped, have no key or no limiter', async () => {
+    const limiter = limiterOf(1)
+    for (const options of [
+      { limiter, skip: async () => true },
+      { limiter, key: async () => undefined },
+      { limiter: async () => undefined },
+    ]) {
+      const { get } = await start(options)
+      const response = await get()
+      expect(response.status).toBe(200)
+      expect(response.headers.has('ratelimit')).toBe(false)
+    }
+    expect(limiter.stats().checks).toBe(0)
+  })
+
+  test('asks what a request costs, and which plan its client has', async () => {
+    const plans = { free: limiterOf(10, 'free'), pro: limiterOf(100, 'pro') }
+    const { get } = await start({
+      limiter: (_, facts) => (facts.header('X-Plan') === 'pro' ? plans.pro : plans.free),
+      cost: async (_, facts) => Number(facts.header('x-cost')),
+    })
+    expect(listOf(await get({ 'x-cost': '4' }), 'ratelimit')).toEqual({ free: { r: 6, t: 60 } })
+    expect(listOf(await get({ 'x-cost': '30', 'x-plan': 'pro' }), 'ratelimit')).toEqual({
+      pro: { r: 70, t: 60 },
+    })
+  })
+
+  test('takes the word of trusted proxies only', async () => {
+    const limiter = limiterOf(100)
+    const distrusting = await start({ limiter })
+    await distrusting.get({ 'x-forwarded-for': '203.0.113.1' })
+    await distrusting.get({ 'x-forwarded-for': '203.0.113.2' })
+    expect((await limiter.peek('address:127.0.0.1')).remaining).toBe(97)
+
+    const trusting = await start({ limiter, trustProxy: 1 })
+    await trusting.get({ 'x-forwarded-for': '198.51.100.9, 203.0.113.1:5678' })
+    expect((await limiter.peek('address:203.0.113.1')).remaining).toBe(98)
+    expect((await limiter.peek('address:198.51.100.9')).remaining).toBe(99)
+  })
+
+  test('runs the handler without a promise or a tick of its own in soft mode', async () => {
+    let ticked = true
+    const during: boolean[] = []
+    const { get } = await start(
+      { limiter: limiterOf(2, 'api', 'soft') },
+      {
+        before: () => {
+          ticked = false
+          queueMicrotask(() => {
+            ticked = true
+          })
+        },
+        after: () => void during.push(ticked),
+      },
+    )
+    expect((await get()).status).toBe(200)
+    // Nest awaits middleware and guards itself: what the guard returns is tested beside it.
+    expect(during).toEqual([name.startsWith('nest')])
+  })
+
+  describe("serves a leaky bucket's delay before the handler runs", () => {
+    let paced: { clock: CountingClock; limiter: ReturnType<typeof pacedLimiter> }
+    const pacedLimiter = () =>
+      createLimiter({
+        ...{ name: 'paced', clock: new ManualClock(0) },
+        limit: leakyBucket({ capacity: 3, leak: 1, per: '10s' }),
+      })
+    beforeEach(() => {
+      paced = { clock: new CountingClock(0), limiter: pacedLimiter() }
+    })
+    afterEach(() => paced.limiter.close())
+
+    test('and not a moment later', async () => {
+      const { clock, limiter } = paced
+      const { get, handled } = await start({ limiter, clock, key: globally() })
+      expect((await get()).status).toBe(200)
+      const second = get()
+      await vi.waitUntil(() => clock.waiting === 1)
+      await clock.advance(9_999)
+      expect(handled()).toBe(1)
+      await clock.advance(1)
+      expect((await second).status).toBe(200)
+      expect(handled()).toBe(2)
+      expect(clock.waiting).toBe(0)
+    })
+
+    test('and frees the place of a client that hangs up', async () => {
+      const { clock, limiter } = paced
+      const { get, handled } = await start({ limiter, clock, key: globally() })
+      await get()
+      const hangingUp = new AbortController()
+      const second = get({}, { signal: hangingUp.signal })
+      await vi.waitUntil(() => clock.waiting === 1)
+      expect((await limiter.peek('global')).remaining).toBe(0)
+      hangingUp.abort()
+      await expect(second).rejects.toThrow('abort')
+      await vi.waitUntil(async () => (await limiter.peek('global')).remaining === 1)
+      expect(clock.waiting).toBe(0)
+      expect(handled()).toBe(1)
+    })
+
+    test('but not in a dry run', async () => {
+      const { clock, limiter } = paced
+      const { get } = await start({ limiter, clock, key: globally(), dryRun: true })
+      await get()
+      expect((await get()).status).toBe(200)
+    })
+  })
+
+  if (hasRawResponse) {
+    describe('where headers were sent before', () => {
+      const before: Around['before'] = (raw) => raw?.writeHead(200).write('early ')
+
+      // Nest itself answers nothing then, whatever the handler returns.
+      if (!name.startsWith('nest')) {
+        test('throws nothing at an allowed request', async () => {
+          const { get } = await start({ limiter: limiterOf() }, { before })
+          expect(await (await get()).text()).toBe(`early ${GREETING}`)
+        })
+      }
+
+      test('throws nothing at a refused request, and adds nothing', async () => {
+        const { get, handled } = await start({ limiter: limiterOf(1), cost: 2 }, { before })
+        const response = await get()
+        expect(response.status).toBe(200)
+        expect(await response.text()).toBe('early ')
+        expect(handled()).toBe(0)
+      })
+    })
+  }
+
+  describe('stands bad input', () => {
+    test.each<[string, () => never | Promise<never>]>([
+      [
+        'throws',
+        () => {
+          throw new Error('no such user')
+        },
+      ],
+      ['rejects', () => Promise.reject(new Error('no such user'))],
+    ])("a key function that %s goes to the framework's error path", async (_, fail) => {
+      const limiter = limiterOf(5)
+      const { get, handled } = await start({
+        limiter,
+        key: (_, facts) => (facts.header('x-fail') ? fail() : 'fine'),
+      })
+      const response = await get({ 'x-fail': 'yes' })
+      expect(response.status).toBe(500)
+      expect(await response.text()).toContain(`${CAUGHT}no such user`)
+      expect(handled()).toBe(0)
+      expect(listOf(await get(), 'ratelimit')).toEqual({ api: { r: 4, t: 60 } })
+    })
+
+    test('a limiter that was closed', async () => {
+      const limiter = limiterOf()
+      const { get, handled } = await start({ limiter })
+      await limiter.close()
+      const response = await get()
+      expect(response.status).toBe(500)
+      expect(await response.text()).toContain('is closed: create another one')
+      expect(handled()).toBe(0)
+    })
+
+    test('a cost that is none', async () => {
+      const { get } = await start({
+        limiter: limiterOf(),
+        cost: (_, facts) => Number(facts.header('x-cost')),
+      })
+      expect((await get({ 'x-cost': 'NaN' })).status).toBe(500)
+      expect(listOf(await get({ 'x-cost': '1' }), 'ratelimit')).toEqual({ api: { r: 1, t: 60 } })
+    })
+
+    test('enormous and empty keys, each with a quota of its own', async () => {
+      const { get } = await start({ limiter: limiterOf(), key: (_, facts) => facts.header('x-name') ?? '' })
+      const enormous = 'k'.repeat(12_000)
+      expect(listOf(await get({ 'x-name': enormous }), 'ratelimit')).toEqual({ api: { r: 1, t: 60 } })
+      expect(listOf(await get({ 'x-name': enormous }), 'ratelimit')).toEqual({ api: { r: 0, t: 60 } })
+      expect(listOf(await get({ 'x-name': `${enormous}k` }), 'ratelimit')).toEqual({ api: { r: 1, t: 60 } })
+      expect(listOf(await get({}), 'ratelimit')).toEqual({ api: { r: 1, t: 60 } })
+      expect(listOf(await get({}), 'ratelimit')).toEqual({ api: { r: 0, t: 60 } })
+    })
+
+    test('garbage in X-Forwarded-For counts as the proxy that sent it', async () => {
+      const limiter = limiterOf(100)
+      const { get } = await start({ limiter, trustProxy: 1 })
+      for (const garbage of [
+        'unknown',
+        ',,,',
+        '1.2.3',
+        '::g',
+        '0x7f.1',
+        '"',
+        '1.2.3.4, nonsense',
+        'a'.repeat(8_000),
+      ])
+        expect((await get({ 'x-forwarded-for': garbage })).status).toBe(200)
+      expect(limiter.stats()).toMatchObject({ checks: 8 })
+      expect((await limiter.peek('address:127.0.0.1')).remaining).toBe(91)
+    })
+
+    test('API keys that are missing or hostile', async () => {
+      const limiter = limiterOf(1)
+      const { get } = await start({ limiter, key: byApiKey() })
+      expect((await get()).headers.has('ratelimit')).toBe(false)
+      for (const secret of [
+        'global',
+        'address:127.0.0.1',
+        '|',
+        '\\|',
+        '__proto__',
+        'sha256:x',
+        '{}',
+        '\u00ff',
+      ]) {
+        expect((await get({ 'x-api-key': secret })).status).toBe(200)
+        expect((await get({ 'x-api-key': secret })).status).toBe(429)
+      }
+    })
+  })
+})
