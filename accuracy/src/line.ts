@@ -12,6 +12,7 @@ export function percent(part: number): string {
 export function line(name: string, report: Report, roundTrip: number): string {
   const { overshoot, waits } = report
   const trips = (ms: number) => (ms / roundTrip).toFixed(1)
+  const unanswered = report.unanswered > 0 ? `, ${Math.round(report.unanswered)} without an answer` : ''
   return [
     name.padEnd(34),
     `over % mean ${percent(overshoot.mean)} max ${percent(overshoot.max)} first ${percent(overshoot.first)}`.padEnd(
@@ -20,6 +21,6 @@ export function line(name: string, report: Report, roundTrip: number): string {
     `used ${percent(report.share)} of possible ${percent(report.shareOfPossible)}`.padEnd(33),
     `denied falsely ${percent(report.falseDenials)}`.padEnd(21),
     `calls ${percent(report.callsPerCheck)} entries ${percent(report.entriesPerCheck)}`.padEnd(26),
-    `waited ${percent(waits.part)}, trips ${trips(waits.median)} p99 ${trips(waits.p99)} max ${trips(waits.longest)}`,
+    `waited ${percent(waits.part)}, trips ${trips(waits.median)} p99 ${trips(waits.p99)} max ${trips(waits.longest)}${unanswered}`,
   ].join(' ')
 }

@@ -49,6 +49,7 @@ function together(reports: readonly Report[]): Report {
     shareOfPossible: mean(({ shareOfPossible }) => shareOfPossible),
     falseDenials: mean(({ falseDenials }) => falseDenials),
     checks: mean(({ checks }) => checks),
+    unanswered: mean(({ unanswered }) => unanswered),
     callsPerCheck: mean(({ callsPerCheck }) => callsPerCheck),
     entriesPerCheck: mean(({ entriesPerCheck }) => entriesPerCheck),
     waits: {

@@ -81,7 +81,9 @@ export class Observations {
   readonly waits = new Series()
   /** Checks that ended in an error. */
   failed = 0
-  /** Checks that were never answered, since their node died. */
+  /** The first error that no store can be blamed for. */
+  fault: unknown = undefined
+  /** Checks that are not answered yet, and never will be where their node has died. */
   unanswered = 0
 
   check(key: string, at: number, cost: number, allowed: boolean): void {

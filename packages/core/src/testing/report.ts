@@ -26,6 +26,8 @@ export interface Report {
   /** Checks denied though there was room, in parts of all checks. */
   readonly falseDenials: number
   readonly checks: number
+  /** Checks, of the whole simulation, that ended in an error or were not answered: in none of the other figures. */
+  readonly unanswered: number
   /** Commands sent to the store, per check. */
   readonly callsPerCheck: number
   /** Key entries sent in them, per check. */
@@ -155,6 +157,7 @@ export function report(seen: Observations, limit: Limit, start: number, end: num
       ),
     falseDenials: sum(({ falseDenials }) => falseDenials) / checks,
     checks: sum((replay) => replay.checks),
+    unanswered: seen.failed + seen.unanswered,
     callsPerCheck: calls / checks,
     entriesPerCheck: entries / checks,
     waits: {

@@ -169,29 +169,47 @@ test('a crash loses the answers and the RAM; what was sent arrives, and a restar
   expect(await peek).toMatchObject({ remaining: 39 })
 })
 
-test('a node that stands still answers afterwards; a suspended one does not notice how long that was', async () => {
-  for (const suspended of [false, true]) {
-    const simulation = fleet(1, { mode: 'hard', timeout: 100 }, { network: { latency: 5 } })
-    const [node] = simulation.nodes
-    node?.check('other')
-    await simulation.run(20)
-    node?.check('key')
+test.each([false, true])(
+  'a node that stands still goes on afterwards, timers first; suspended: %s',
+  async (suspended) => {
+    const happened: [what: string, time: number, monotonic: number][] = []
+    const simulation = new Simulation({ network: { latency: 5 } })
+    const node = simulation.addNode({
+      limiter: ({ clock, store, random }) => {
+        const begin = clock.monotonic()
+        const note = (what: string) => happened.push([what, simulation.time, clock.monotonic() - begin])
+        clock.setTimer(() => note('timer'), 200)
+        const limiter = createLimiter({ name: 'api', limit: fixed, store, clock, random, timeout: '1h' })
+        void limiter.peek('key').then(() => note('answer'))
+        const check = () => {
+          note('check')
+          return limiter.peek('key')
+        }
+        return Object.assign(limiter, { check })
+      },
+    })
     await simulation.run(2)
-    node?.pause(50, { suspended })
-    node?.pause(500, { suspended })
-    node?.check('key')
+    node.pause(500, { suspended })
+    node.pause(50, { suspended })
+    node.check('key')
     await simulation.run(499)
-    expect(simulation.seen.unanswered).toBe(1)
-    expect(node?.limiter.stats().checks).toBe(1)
-    await simulation.run(20)
-    // Timers come before messages: by its own clock the first check is past its time, or is not. The second
-    // leaves with a deadline of which the server says, where the clock stood still, that it is over.
-    expect(node?.limiter.stats()).toMatchObject({ checks: 3, admitted: 2, uncertain: suspended ? 0 : 1 })
-    node?.check('key')
-    await simulation.run(20)
-    expect(node?.limiter.stats()).toMatchObject({ checks: 4, admitted: 3 })
-  }
-})
+    expect(happened).toEqual([])
+    await simulation.run(300)
+    expect(happened).toEqual(
+      suspended
+        ? [
+            ['answer', 502, 2],
+            ['check', 502, 2],
+            ['timer', 700, 200],
+          ]
+        : [
+            ['timer', 502, 502],
+            ['answer', 502, 502],
+            ['check', 502, 502],
+          ],
+    )
+  },
+)
 
 test('a stalled server answers afterwards, and one that is away refuses', async () => {
   const simulation = fleet(1, { mode: 'hard', timeout: 1000 })
@@ -237,4 +255,25 @@ test('a thousand nodes in one process', async () => {
   const { windows, checks } = simulation.report(fixedWindow({ limit: 10_000, window: WINDOW }))
   expect(windows).toBe(2)
   expect(checks).toBeGreaterThan(39_000)
+})
+
+test('an error that no store can be blamed for ends the run', async () => {
+  const simulation = new Simulation()
+  const node = simulation.addNode({
+    limiter: (surroundings) => {
+      const limiter = createLimiter({ name: 'api', limit: fixed, ...surroundings })
+      return Object.assign(limiter, { check: () => Promise.reject(new TypeError('a bug')) })
+    },
+  })
+  simulation.at(10, () => node.check('key'))
+  await expect(simulation.run(100)).rejects.toThrow('a bug')
+  expect(simulation.time).toBe(10)
+})
+
+test('store errors are counted', async () => {
+  const simulation = fleet(1, { mode: 'hard', onOutage: 'throw' })
+  simulation.server.goAway(1000)
+  simulation.nodes[0]?.check('key')
+  await simulation.run(5000)
+  expect(simulation.report(fixed)).toMatchObject({ unanswered: 1, checks: 0 })
 })

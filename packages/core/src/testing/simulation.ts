@@ -2,6 +2,7 @@ import { promiseHooks } from 'node:v8'
 import type { Limit } from '../algorithms/algorithm.ts'
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
+import { StoreError } from '../errors.ts'
 import type { HardLimiter, SoftLimiter } from '../limiter.ts'
 import type { Store } from '../store/store.ts'
 import { type Event, EventQueue, type Process } from './event-queue.ts'
@@ -124,9 +125,10 @@ export class SimulatedNode {
         if (time > from) this.seen.waits.note(epoch + from, time - from)
         this.decided(life, key, cost, decision)
       },
-      () => {
+      (error: unknown) => {
         this.seen.unanswered--
         this.seen.failed++
+        if (!(error instanceof StoreError)) this.seen.fault ??= error
       },
     )
   }
@@ -257,7 +259,11 @@ export class Simulation {
     this.world.queue.plan(Math.max(time, this.world.time), act)
   }
 
-  /** Goes on for `ms` milliseconds, with this traffic. */
+  /**
+   * Goes on for `ms` milliseconds, with this traffic.
+   *
+   * @throws what a check has thrown that is not a StoreError
+   */
   async run(ms: number, traffic?: Traffic): Promise<void> {
     const { world, nodes } = this
     const end = world.time + ms
@@ -268,7 +274,7 @@ export class Simulation {
     })
     try {
       await settled()
-      for (;;) {
+      while (this.seen.fault === undefined) {
         const event = world.queue.nextAt
         if (traffic !== undefined && traffic.at <= event && traffic.at < end) {
           world.time = Math.max(world.time, traffic.at)
@@ -278,9 +284,12 @@ export class Simulation {
           if (promises !== before) await settled()
         } else if (event <= end) {
           if (this.step()) await settled()
-        } else break
+        } else {
+          world.time = end
+          return
+        }
       }
-      world.time = end
+      throw this.seen.fault
     } finally {
       stop()
     }
