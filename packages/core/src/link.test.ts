@@ -35,6 +35,7 @@ test('an answer that came while the process was blocked is read before its check
   expect((await punctual).source).toBe('outage')
 
   const late = limiter.check('key')
+  await manual.advance(0)
   blockedFor += 3000
   await manual.advance(200)
   expect((await late).source).toBe('store')
