@@ -32,6 +32,8 @@ export interface Checks {
   check(key: string, cost: number): Promise<Decision>
   peek(key: string): Promise<Decision>
   refund(key: string, cost: number): Promise<void>
+  /** Until it is told otherwise, quota that is booked for the key is not spent. */
+  suspend(key: string): () => void
   /** A verb's answer of the store. */
   learn(snapshot: Snapshot): void
   flush(): Promise<void>

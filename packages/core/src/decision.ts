@@ -35,6 +35,11 @@ export class Decision {
   ) {}
 }
 
+/** Only the store could say: worth asking again as soon as it has been heard. */
+export function syncDecision({ limit, remaining, resetAfterMs, source }: Decision): Decision {
+  return new Decision(false, limit, remaining, 1, resetAfterMs, 0, source, 'sync')
+}
+
 /** A refusal while a key is blocked: also the limit itself must allow it afterwards. */
 export function blockedDecision(wouldBe: Decision, blockedForMs: number): Decision {
   return new Decision(

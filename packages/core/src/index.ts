@@ -14,9 +14,10 @@ export {
   type CheckOptions,
   createLimiter,
   type HardLimiter,
+  type LeasedLimiter,
   type LimiterOf,
   type SoftLimiter,
 } from './limiter.ts'
-export type { LimiterOptions, Mode, OnOutage } from './options.ts'
+export type { LimiterOptions, Mode, OnOutage, SyncOptions } from './options.ts'
 export { memoryStore } from './store/memory.ts'
 export type { Store } from './store/store.ts'

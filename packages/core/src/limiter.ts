@@ -8,6 +8,7 @@ import { AcquireError, ConfigError, StoreError, show } from './errors.ts'
 import { HardChecks } from './hard/hard-checks.ts'
 import { checkKey } from './key.ts'
 import { Link } from './link.ts'
+import { LocalChecks } from './local/local-checks.ts'
 import {
   checkCallOptions,
   checkCost,
@@ -16,7 +17,6 @@ import {
   type Settings,
   settings,
 } from './options.ts'
-import { SoftChecks } from './soft/soft-checks.ts'
 import type { Operation, Snapshot } from './store/store.ts'
 
 export interface CheckOptions {
@@ -46,7 +46,7 @@ class Limiter {
     const changed = (away: boolean) => queueMicrotask(() => this.events.emit(away ? 'degraded' : 'recovered'))
     this.link = new Link(store.open(name, limit), clock, random, changed)
     this.checks =
-      settings.mode === 'hard' ? new HardChecks(this.link, settings) : new SoftChecks(this.link, settings)
+      settings.mode === 'hard' ? new HardChecks(this.link, settings) : new LocalChecks(this.link, settings)
   }
 
   get name(): string {
@@ -177,7 +177,8 @@ class Limiter {
   /** Forgets the key, blocks included, on all nodes within one sync interval. */
   async reset(key: string): Promise<boolean> {
     this.prepare(key, 1)
-    return this.acknowledged(() => this.verb(['reset', key]))
+    const resume = this.checks.suspend(key)
+    return this.acknowledged(() => this.verb(['reset', key])).finally(resume)
   }
 
   private async verb(operation: Operation): Promise<void> {
@@ -232,9 +233,10 @@ class Limiter {
   }
 }
 
-class SoftModeLimiter extends Limiter {
+class LocalLimiter extends Limiter {
   /**
-   * Answers from RAM without ever waiting.
+   * Answers from RAM without ever waiting. With `maxOvershoot`, and in leased mode, a check that only the store could
+   * decide is denied with the reason `'sync'`; `check` waits for it.
    *
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
@@ -242,14 +244,15 @@ class SoftModeLimiter extends Limiter {
     checkCallOptions(options)
     const { cost = 1 } = options
     this.prepare(key, cost)
-    return this.count((this.checks as SoftChecks).checkSync(key, cost))
+    return this.count((this.checks as LocalChecks).checkSync(key, cost))
   }
 }
 
 export type HardLimiter = Limiter
-export type SoftLimiter = SoftModeLimiter
-/** The limiter of a mode: only a soft one has `checkSync`. */
-export type LimiterOf<M extends Mode> = M extends 'soft' ? SoftLimiter : HardLimiter
+export type SoftLimiter = LocalLimiter
+export type LeasedLimiter = LocalLimiter
+/** The limiter of a mode: all but a hard one have `checkSync`. */
+export type LimiterOf<M extends Mode> = M extends 'hard' ? HardLimiter : LocalLimiter
 
 /**
  * Makes a limiter.
@@ -267,5 +270,5 @@ export type LimiterOf<M extends Mode> = M extends 'soft' ? SoftLimiter : HardLim
  */
 export function createLimiter<M extends Mode = 'hard'>(options: LimiterOptions<M>): LimiterOf<M> {
   const valid = settings(options)
-  return (valid.mode === 'soft' ? new SoftModeLimiter(valid) : new Limiter(valid)) as LimiterOf<M>
+  return (valid.mode === 'hard' ? new Limiter(valid) : new LocalLimiter(valid)) as LimiterOf<M>
 }

@@ -19,6 +19,7 @@ export interface Extras {
   /** See `Request`. */
   readonly since?: number
   readonly presence?: number
+  readonly extra?: number
   /** The operations must not be carried out twice. */
   readonly once?: boolean
 }
@@ -79,6 +80,7 @@ export class Link {
       until: deadline,
       since: extras.since ?? -1,
       presence: extras.presence ?? 0,
+      extra: extras.extra ?? 0,
       operations,
     })
     try {

@@ -24,6 +24,7 @@ class CountingStore implements Store {
     return {
       known: table.known,
       now: () => table.now(),
+      latest: () => table.latest(),
       exchange: (request: Parameters<typeof table.exchange>[0]) => {
         this.calls++
         return table.exchange(request)

@@ -5,7 +5,7 @@ import { ConfigError, show } from './errors.ts'
 import { memoryStore } from './store/memory.ts'
 import type { Store } from './store/store.ts'
 
-export type Mode = 'hard' | 'soft'
+export type Mode = 'hard' | 'soft' | 'leased'
 
 /** What a check is answered while the store is away. */
 export type OnOutage = 'local' | 'allow' | 'deny' | 'throw'
@@ -14,13 +14,16 @@ export interface LimiterOptions<M extends Mode = Mode> {
   /** Namespace in the store, in metrics and in headers: 1 to 64 letters, digits and `_ - . : /`. */
   name: string
   limit: Limit
-  /** Who decides: the store (`'hard'`, default) or this node's RAM (`'soft'`). */
+  /**
+   * Who decides: the store (`'hard'`, default); this node's RAM by what it knows (`'soft'`), or out of quota that was
+   * booked in the store beforehand (`'leased'`).
+   */
   mode?: M | undefined
   /** Default: a `memoryStore()` of the limiter's own. */
   store?: Store | undefined
-  /** Soft: `interval` (default `'1s'`) is the longest that what was admitted here stays unknown to the others. */
-  sync?: { interval?: Duration | undefined } | undefined
-  /** Default: `'deny'` for hard, `'local'` for soft. */
+  /** Soft and leased. */
+  sync?: SyncOptions | undefined
+  /** Default: `'local'` for soft without `maxOvershoot`, otherwise `'deny'`. */
   onOutage?: OnOutage | undefined
   /** The longest a check waits for the store; default `'100ms'`. */
   timeout?: Duration | undefined
@@ -32,6 +35,18 @@ export interface LimiterOptions<M extends Mode = Mode> {
   random?: (() => number) | undefined
 }
 
+export interface SyncOptions {
+  /** The longest that what was admitted here stays unknown to the others; default `'1s'`. */
+  interval?: Duration | undefined
+  /**
+   * Soft: all nodes together never have more in use than the limit and this share of it, from 0 to 1, rounded down;
+   * a check that would pass it is taken in the store. Default: no such bound.
+   */
+  maxOvershoot?: number | undefined
+  /** Soft: `false` settles once an interval and no sooner, to compare with; default `true`. */
+  early?: boolean | undefined
+}
+
 /** The options with their defaults, valid. */
 export interface Settings {
   readonly name: string
@@ -39,6 +54,10 @@ export interface Settings {
   readonly mode: Mode
   readonly store: Store
   readonly interval: number
+  /** Only booked quota is spent; up to `extra` above the limit may be booked. */
+  readonly strict: boolean
+  readonly extra: number
+  readonly early: boolean
   readonly onOutage: OnOutage
   readonly timeout: number
   readonly maxKeys: number
@@ -83,16 +102,25 @@ export function settings(options: LimiterOptions): Settings {
   ) {
     fail('limit', limit, "make one with fixedWindow({ limit: 100, window: '1m' }) or its like")
   }
-  if ((mode as string) === 'leased') unsupported("mode: 'leased'")
-  if (mode !== 'hard' && mode !== 'soft') fail('mode', mode, "give 'hard' or 'soft'")
+  if (!['hard', 'soft', 'leased'].includes(mode)) fail('mode', mode, "give 'hard', 'soft' or 'leased'")
   if (sync !== undefined && (typeof sync !== 'object' || sync === null)) {
     fail('sync', sync, "give an object such as { interval: '1s' }")
   }
   for (const option of Object.keys(sync ?? {})) {
-    if (option === 'maxOvershoot') unsupported('sync.maxOvershoot')
-    if (option !== 'interval') fail('the option of sync', option, 'there is only interval')
+    if (!['interval', 'maxOvershoot', 'early'].includes(option))
+      fail('the option of sync', option, 'there are interval, maxOvershoot and early')
   }
-  const onOutage = options.onOutage ?? (mode === 'hard' ? 'deny' : 'local')
+  const { maxOvershoot, early = true } = sync ?? {}
+  if (maxOvershoot !== undefined) {
+    if (typeof maxOvershoot !== 'number' || !(maxOvershoot >= 0 && maxOvershoot <= 1))
+      fail('sync.maxOvershoot', maxOvershoot, 'give a share of the limit from 0 to 1, such as 0.05')
+    if (mode !== 'soft')
+      fail('sync.maxOvershoot', maxOvershoot, `leave it out: ${mode} is never above the limit`)
+  }
+  const strict = mode === 'leased' || maxOvershoot !== undefined
+  if (typeof early !== 'boolean') fail('sync.early', early, 'give true or false')
+  if (strict && !early) fail('sync.early', early, 'leave it out: booked quota needs early syncs')
+  const onOutage = options.onOutage ?? (mode === 'soft' && !strict ? 'local' : 'deny')
   if (!['local', 'allow', 'deny', 'throw'].includes(onOutage)) {
     fail('onOutage', onOutage, "give 'local', 'allow', 'deny' or 'throw'")
   }
@@ -119,6 +147,9 @@ export function settings(options: LimiterOptions): Settings {
     mode,
     store,
     interval: durationMs(sync?.interval ?? 1000, 'sync.interval'),
+    strict,
+    extra: Math.floor((maxOvershoot ?? 0) * (limit as Algorithm).limit),
+    early,
     onOutage,
     timeout: durationMs(options.timeout ?? 100, 'timeout'),
     maxKeys,

@@ -23,6 +23,7 @@ class FaultyStore implements Store {
     return {
       known: true,
       now: () => table.now(),
+      latest: () => table.latest(),
       exchange: (request: Request): Promise<Reply> => {
         this.calls++
         if (this.state === 'silent') return new Promise(() => {})

@@ -15,6 +15,7 @@ const watched: Store = {
         return table.known
       },
       now: () => table.now(),
+      latest: () => table.latest(),
       async exchange(request) {
         const time = performance.now()
         const reply = await table.exchange(request)

@@ -50,12 +50,17 @@ export interface Algorithm<S = unknown> extends Limit {
   create(): S
   /** Admits the cost if the limit allows it; a refused one takes nothing. With `consume` false, nothing is taken either way. */
   take(state: S, now: number, cost: number, source: DecisionSource, consume: boolean): Decision
-  /** Records a cost admitted elsewhere, in this slice or (`behind` 1) the one before; `entries` are a log's. */
+  /**
+   * Records a cost admitted elsewhere, in this slice or `behind` slices before (2: of worth only to a bucket);
+   * `entries` are a log's.
+   */
   settle(state: S, now: number, behind: number, cost: number, entries?: readonly number[]): void
   /** Gives cost back, clamped at zero usage; returns how much that was. */
   refund(state: S, now: number, behind: number, cost: number): number
   /** What is in use, as the design defines usage, rounded up. */
   usage(state: S, now: number): number
+  /** How much cost time frees in a millisecond, now. */
+  flow(state: S, now: number): number
   /** The moment from which the state is as good as none. */
   endsAt(state: S): number
   /** Writes the state down. */

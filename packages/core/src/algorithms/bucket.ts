@@ -101,6 +101,10 @@ export class Bucket implements Algorithm<BucketState> {
     return state.used
   }
 
+  flow(state: BucketState): number {
+    return state.used > 0 ? this.rate / this.per : 0
+  }
+
   endsAt(state: BucketState): number {
     return state.at + this.timeToDrain(state, state.used)
   }

@@ -49,6 +49,10 @@ export class HardChecks implements Checks {
     await this.link.exchange([['refund', key, cost]], deadline, { once: true })
   }
 
+  suspend(): () => void {
+    return () => {}
+  }
+
   learn(): void {}
 
   async flush(): Promise<void> {}

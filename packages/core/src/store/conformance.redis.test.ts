@@ -11,7 +11,7 @@ import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import { memoryStore } from './memory.ts'
 import { redisStore } from './redis/redis-store.ts'
-import { CHANGES_KEPT, type Operation, type Reply, Snapshot } from './store.ts'
+import { CHANGES_KEPT, type Counters, type Operation, type Reply, Snapshot } from './store.ts'
 
 const PREFIX = 'conformance'
 const KEYS = ['one', 'two', 'three']
@@ -88,7 +88,12 @@ const costs = fc.array(cost, { minLength: 1, maxLength: 3 })
 
 const take = fc.record({ kind: fc.constant('take' as const), key, costs })
 const refund = fc.record({ kind: fc.constant('refund' as const), key, cost })
-const other = fc.record({ kind: fc.constantFrom('peek' as const, 'read' as const, 'reset' as const), key })
+const read = fc.record({
+  kind: fc.constant('read' as const),
+  key,
+  ask: fc.tuple(fc.nat(9), fc.constantFrom(0, 0.5, 1), fc.nat(9), fc.nat(9)),
+})
+const other = fc.record({ kind: fc.constantFrom('peek' as const, 'reset' as const), key })
 const block = fc.record({
   kind: fc.constant('block' as const),
   key,
@@ -102,6 +107,10 @@ const settle = fc.record({
   refunded: fc.nat(3),
   lateAdmitted: fc.nat(4),
   lateRefunded: fc.nat(2),
+  returned: fc.nat(3),
+  ask: fc.option(fc.tuple(fc.nat(9), fc.constantFrom(0, 0.25, 1 / 3, 1), fc.nat(9), fc.nat(3)), {
+    nil: null,
+  }),
   place: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
   how: fc.constantFrom('new', 'new', 'new', 'new', 'again', 'older', 'old generation'),
 })
@@ -109,6 +118,7 @@ const anything = fc.oneof(
   { weight: 4, arbitrary: take },
   { weight: 4, arbitrary: settle },
   { weight: 2, arbitrary: refund },
+  { weight: 1, arbitrary: read },
   { weight: 2, arbitrary: other },
   { weight: 1, arbitrary: block },
 )
@@ -119,6 +129,7 @@ function history<T>(step: fc.Arbitrary<T>) {
       advance,
       node: fc.nat(NODES.length - 1),
       since: fc.constantFrom(-1, 0, 0.5, 1),
+      extra: fc.constantFrom(0, 0, 2),
       steps: fc.array(step, { minLength: 0, maxLength: 4 }),
     }),
     { minLength: 1, maxLength: 15 },
@@ -129,6 +140,8 @@ function history<T>(step: fc.Arbitrary<T>) {
 class Tally {
   admitted = 0
   refunded = 0
+  granted = 0
+  returned = 0
   readonly entries: number[] = []
 
   admit(cost: number, from: number, to: number, place: number): void {
@@ -136,6 +149,12 @@ class Tally {
     const least = Math.max(from, this.entries.at(-2) ?? from)
     this.entries.push(Math.floor(least + place * Math.max(0, to - least + 1)), cost)
     this.admitted += cost
+  }
+
+  /** As counters; nothing was booked that was not heard of, and what was spent is not given back. */
+  counters(returned: number): Counters {
+    this.returned += Math.max(0, Math.min(returned, this.granted - this.returned - this.admitted))
+    return [this.admitted, this.refunded, this.granted, this.returned]
   }
 
   giveBack(cost: number): void {
@@ -149,10 +168,11 @@ class Ledger {
   tallies = new Map<number, Tally>()
   readonly sent: Operation[] = []
 
-  hear(generation: number): void {
-    if (generation === this.generation) return
+  hear({ generation, slice, granted }: Snapshot): void {
+    if (generation !== this.generation) this.tallies = new Map()
     this.generation = generation
-    this.tallies = new Map()
+    const tally = this.tally(slice)
+    tally.granted = Math.max(tally.granted, granted)
   }
 
   tally(slice: number): Tally {
@@ -178,11 +198,11 @@ function settlement(ledger: Ledger, limit: Algorithm, key: string, step: Settle)
     late.giveBack(step.lateRefunded)
   }
   const generation = step.how === 'old generation' ? ledger.generation - 1 : ledger.generation
-  const counters = [present.admitted, present.refunded, late.admitted, late.refunded] as const
+  const counters = [present.counters(step.returned), late.counters(step.returned)] as const
   const operation: Operation =
     limit.algorithm === 'sliding-log'
-      ? ['settle', key, generation, slice, ...counters, [...present.entries], [...late.entries]]
-      : ['settle', key, generation, slice, ...counters]
+      ? ['settle', key, generation, slice, ...counters, step.ask, [...present.entries], [...late.entries]]
+      : ['settle', key, generation, slice, ...counters, step.ask]
   ledger.sent.push(operation)
   return operation
 }
@@ -202,6 +222,8 @@ function operationOf(
       return ['block', key, Math.ceil(step.windows * limit.window)]
     case 'settle':
       return settlement(ledger(key), limit, key, step)
+    case 'read':
+      return ['read', key, step.ask]
     default:
       return [step.kind, key]
   }
@@ -262,12 +284,20 @@ for (const [what, limit] of Object.entries(limits)) {
           }
           const operations = exchange.steps.map((step) => operationOf(step, limit, ledger))
           const since = exchange.since < 0 ? -1 : Math.floor(exchange.since * now)
-          const request = { node, sequence: 0, deadline: 0, since, presence: 0, operations }
+          const request = {
+            node,
+            sequence: 0,
+            deadline: 0,
+            since,
+            presence: 0,
+            extra: exchange.extra,
+            operations,
+          }
           const expected = await one.exchange(request)
           const actual = await two.exchange(request)
           expect(plain(limit, actual), JSON.stringify({ now, request })).toEqual(plain(limit, expected))
           for (const result of [...expected.changed, ...expected.results])
-            if (result instanceof Snapshot) ledger(result.key).hear(result.generation)
+            if (result instanceof Snapshot) ledger(result.key).hear(result)
         }
         await checkExpiry(name)
       })
@@ -296,7 +326,7 @@ for (const [what, limit] of Object.entries(limits)) {
               return ['refund', key, step.cost]
             })
             const node = NODES[exchange.node] as string
-            const request = { node, sequence: 0, deadline: 0, since: -1, presence: 0, operations }
+            const request = { node, sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0, operations }
             const { results } = await table.exchange(request)
             expect(results.filter((result) => !(result instanceof Snapshot))).toEqual(expected)
           }

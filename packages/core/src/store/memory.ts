@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Algorithm } from '../algorithms/algorithm.ts'
+import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { blockedDecision, type Decision } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
+import { Row } from './row.ts'
 import {
+  type Ask,
   CHANGES_KEPT,
   FURTHEST_SLICE,
   lateError,
@@ -19,37 +21,6 @@ import {
   signature,
   type Table,
 } from './store.ts'
-
-/** What a node has settled of a key: counters that only rise within a slice. */
-class Cell {
-  slice = 0
-  admitted = 0
-  refunded = 0
-  lateAdmitted = 0
-  lateRefunded = 0
-
-  /** Makes `slice` the current one. */
-  roll(slice: number): void {
-    if (slice <= this.slice) return
-    const next = slice === this.slice + 1
-    this.lateAdmitted = next ? this.admitted : 0
-    this.lateRefunded = next ? this.refunded : 0
-    this.admitted = 0
-    this.refunded = 0
-    this.slice = slice
-  }
-}
-
-class Row {
-  generation = 0
-  /** The slice in whose file the row lies: the last in which it is worth anything. */
-  filed = 0
-  /** The slice of the last settlement. */
-  settled = 0
-  cells: Map<string, Cell> | undefined = undefined
-
-  constructor(readonly state: unknown) {}
-}
 
 /** Milliseconds between two looks for what is over. */
 const SWEEP_EVERY = 1000
@@ -112,6 +83,10 @@ class MemoryTable implements Table {
     return this.counts.last
   }
 
+  latest(): number {
+    return this.now()
+  }
+
   async exchange(request: Request): Promise<Reply> {
     const now = this.now()
     const slice = Math.floor(now / this.limit.window)
@@ -124,7 +99,7 @@ class MemoryTable implements Table {
       counts.sequences.set(node, { last: request.sequence, until: now + SEQUENCES_KEPT })
     }
     if (presence > 0) counts.present.set(node, now + presence)
-    const results = operations.map((operation) => this.carryOut(operation, node, now, slice))
+    const results = operations.map((operation) => this.carryOut(operation, request, now, slice))
     return {
       now,
       marker: counts.marker,
@@ -137,20 +112,22 @@ class MemoryTable implements Table {
 
   private carryOut(
     operation: Operation,
-    node: string,
+    request: Request,
     now: number,
     slice: number,
   ): readonly Decision[] | Snapshot {
     const key = operation[1]
+    const { node, extra } = request
     switch (operation[0]) {
       case 'take':
         return this.take(key, operation.slice(2) as number[], now, slice)
       case 'peek':
-        return [this.decide(key, this.find(key, slice)?.state ?? this.limit.create(), now, 1, false)]
+        return [this.decide(key, this.find(key, slice) ?? this.create(), now, 1, false)]
       case 'read':
+        if (operation[2] !== undefined) this.grant(key, node, 0, now, slice, operation[2], extra)
         break
       case 'settle':
-        this.settle(operation, node, now, slice)
+        this.settle(operation, node, now, slice, extra)
         break
       case 'refund':
         this.refund(key, operation[2], now, slice)
@@ -160,17 +137,21 @@ class MemoryTable implements Table {
         this.changed(key, now)
         break
       case 'reset':
-        this.reset(key, now, slice)
+        this.reset(key, node, now, slice)
         break
     }
     return this.snapshot(key, node, now, slice)
   }
 
+  private create(): Row {
+    return new Row(this.limit, this.limit.create())
+  }
+
   private take(key: string, costs: readonly number[], now: number, slice: number): Decision[] {
-    const row = this.find(key, slice) ?? new Row(this.limit.create())
+    const row = this.find(key, slice) ?? this.create()
     let changed = false
     const decisions = costs.map((cost) => {
-      const decision = this.decide(key, row.state, now, cost, true)
+      const decision = this.decide(key, row, now, cost, true)
       changed ||= decision.allowed
       return decision
     })
@@ -178,62 +159,63 @@ class MemoryTable implements Table {
     return decisions
   }
 
-  private decide(key: string, state: unknown, now: number, cost: number, consume: boolean): Decision {
+  private decide(key: string, row: Row, now: number, cost: number, consume: boolean): Decision {
     const blockedFor = (this.blocks.get(key) ?? 0) - now
-    const decision = this.limit.take(state, now, cost, 'store', consume && blockedFor <= 0)
+    const takes = consume && blockedFor <= 0
+    const state = row.bookedInAll > 0 ? this.withBooked(row, now) : row.state
+    const decision = this.limit.take(state, now, cost, 'store', takes)
+    if (takes && decision.allowed && state !== row.state) this.limit.settle(row.state, now, 0, cost)
     return blockedFor > 0 ? blockedDecision(decision, blockedFor) : decision
   }
 
-  private settle(operation: Operation & { 0: 'settle' }, node: string, now: number, slice: number): void {
-    const [, key, generation, theirs, admitted, refunded, lateAdmitted, lateRefunded, entries, lateEntries] =
-      operation
-    const row = this.find(key, slice) ?? new Row(this.limit.create())
-    if (generation < row.generation) return
-    row.cells ??= new Map()
-    if (slice > row.settled) {
-      row.settled = slice
-      for (const [id, cell] of row.cells) if (cell.slice < slice - this.limit.lateSlices) row.cells.delete(id)
-    }
-    let cell = row.cells.get(node)
-    if (cell === undefined) {
-      cell = new Cell()
-      row.cells.set(node, cell)
-    }
-    cell.roll(slice)
-    this.merge(key, row, cell, now, slice - theirs + 1, lateAdmitted, lateRefunded, lateEntries)
-    this.merge(key, row, cell, now, slice - theirs, admitted, refunded, entries)
-    this.file(key, row, slice)
+  /** What is booked counts as if it were spent now. */
+  private withBooked(row: Row, now: number): unknown {
+    const numbers = new Numbers()
+    this.limit.usage(row.state, now)
+    this.limit.save(row.state, numbers)
+    const state = this.limit.create()
+    this.limit.load(state, numbers)
+    this.limit.settle(state, now, 0, row.bookedInAll)
+    return state
   }
 
-  /** Raises the counters of a cell, and moves the total by the difference. */
-  private merge(
-    key: string,
-    row: Row,
-    cell: Cell,
+  private settle(
+    operation: Operation & { 0: 'settle' },
+    node: string,
     now: number,
-    behind: number,
-    admitted: number,
-    refunded: number,
-    entries: readonly number[] | undefined,
+    slice: number,
+    extra: number,
   ): void {
-    if (behind < 0 || behind > this.limit.lateSlices) return
-    const more = admitted - (behind === 0 ? cell.admitted : cell.lateAdmitted)
-    if (more > 0) {
-      if (behind === 0) cell.admitted = admitted
-      else cell.lateAdmitted = admitted
-      this.limit.settle(row.state, now, behind, more, entries)
-    }
-    const back = refunded - (behind === 0 ? cell.refunded : cell.lateRefunded)
-    if (back > 0) {
-      if (behind === 0) cell.refunded = refunded
-      else cell.lateRefunded = refunded
-      this.giveBack(key, row, now, behind, back)
-    }
+    const [, key, generation, theirs, current, late, ask, entries, lateEntries] = operation
+    const row = this.find(key, slice) ?? this.create()
+    if (generation < row.generation) return
+    const cell = row.cell(node, slice)
+    const behind = slice - theirs
+    this.giveBack(key, row, now, behind + 1, row.merge(cell, now, behind + 1, late, lateEntries))
+    this.giveBack(key, row, now, behind, row.merge(cell, now, behind, current, entries))
+    this.file(key, row, slice)
+    if (ask) this.grant(key, node, behind === 0 ? current[2] : 0, now, slice, ask, extra)
+  }
+
+  private grant(
+    key: string,
+    node: string,
+    known: number,
+    now: number,
+    slice: number,
+    ask: Ask,
+    extra: number,
+  ): void {
+    if ((this.blocks.get(key) ?? 0) > now) return
+    const row = this.find(key, slice) ?? this.create()
+    row.grant(row.cell(node, slice), known, now, ask, extra)
+    this.file(key, row, slice)
   }
 
   /** A refund of a full key must reach every node: those that deny it do not ask. */
   private giveBack(key: string, row: Row, now: number, behind: number, cost: number): void {
-    if (this.limit.usage(row.state, now) >= this.limit.limit) this.changed(key, now)
+    if (cost === 0) return
+    if (this.limit.usage(row.state, now) + row.bookedInAll >= this.limit.limit) this.changed(key, now)
     this.limit.refund(row.state, now, behind, cost)
   }
 
@@ -244,13 +226,18 @@ class MemoryTable implements Table {
     this.file(key, row, slice)
   }
 
-  /** The row that stays is a tombstone: what was admitted before the reset and arrives later is dropped. */
-  private reset(key: string, now: number, slice: number): void {
+  /**
+   * The row that stays is a tombstone: what was admitted before the reset and arrives later is dropped. What is
+   * booked for other nodes may be spent until they hear of it, and so counts as spent from here on.
+   */
+  private reset(key: string, node: string, now: number, slice: number): void {
     const before = this.find(key, slice)
-    const row = new Row(this.limit.create())
+    const row = this.create()
     row.generation = Math.max(now, (before?.generation ?? 0) + 1)
     row.filed = before?.filed ?? 0
     row.settled = slice
+    const booked = before?.bookedElsewhere(node, slice) ?? 0
+    if (booked > 0) this.limit.settle(row.state, now, 0, booked)
     this.blocks.delete(key)
     this.file(key, row, slice)
     this.changed(key, now)
@@ -258,22 +245,27 @@ class MemoryTable implements Table {
 
   private snapshot(key: string, node: string, now: number, slice: number): Snapshot {
     const snapshot = new Snapshot(key)
-    const row = this.find(key, slice)
-    const state = row?.state ?? this.limit.create()
-    this.limit.usage(state, now)
-    this.limit.save(state, snapshot)
+    const row = this.find(key, slice) ?? this.create()
+    this.limit.usage(row.state, now)
+    this.limit.save(row.state, snapshot)
     if (snapshot.entries !== undefined) snapshot.entries = mergeEntries(snapshot.entries)
-    snapshot.generation = row?.generation ?? 0
+    snapshot.generation = row.generation
     const blockedUntil = this.blocks.get(key) ?? 0
     snapshot.blockedUntil = blockedUntil > now ? blockedUntil : 0
     snapshot.slice = slice
-    const cell = row?.cells?.get(node)
+    snapshot.elsewhere = row.bookedElsewhere(node, slice)
+    snapshot.demand = row.demand
+    const cell = row.cells.get(node)
     if (cell !== undefined) {
-      cell.roll(slice)
-      snapshot.admitted = cell.admitted
-      snapshot.refunded = cell.refunded
-      snapshot.lateAdmitted = cell.lateAdmitted
-      snapshot.lateRefunded = cell.lateRefunded
+      const current = cell.part(slice)
+      const late = cell.part(slice - 1)
+      snapshot.admitted = current.admitted
+      snapshot.refunded = current.refunded
+      snapshot.returned = current.returned
+      snapshot.granted = current.granted
+      snapshot.lateAdmitted = late.admitted
+      snapshot.lateRefunded = late.refunded
+      snapshot.lateReturned = late.returned
     }
     return snapshot
   }
@@ -298,7 +290,9 @@ class MemoryTable implements Table {
   private find(key: string, slice: number): Row | undefined {
     for (const [filed, file] of this.files) {
       const row = filed >= slice ? file.get(key) : undefined
-      if (row !== undefined) return row
+      if (row === undefined) continue
+      row.roll(slice)
+      return row
     }
     return undefined
   }
@@ -306,7 +300,10 @@ class MemoryTable implements Table {
   /** Files a row under the last slice in which it is worth anything; never under an earlier one than before. */
   private file(key: string, row: Row, slice: number): void {
     const worth = Math.floor((this.limit.endsAt(row.state) - 1) / this.limit.window)
-    const ledger = row.settled > 0 || row.generation > 0 ? row.settled + this.limit.lateSlices : 0
+    const ledger =
+      row.settled > 0 || row.generation > 0
+        ? row.settled + (row.bookedInAll > 0 ? 2 : 1) * this.limit.lateSlices
+        : 0
     const filed = Math.min(Math.max(row.filed, worth, ledger, slice), slice + FURTHEST_SLICE)
     if (filed !== row.filed) this.files.get(row.filed)?.delete(key)
     row.filed = filed

@@ -3,29 +3,40 @@ import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 
 /**
+ * What a node has counted of a key within one slice, as counters that only rise: cost admitted, cost given back
+ * by `refund`, quota that was booked for it, and quota of that which it will never spend.
+ */
+export type Counters = readonly [admitted: number, refunded: number, granted: number, returned: number]
+
+/**
+ * Asks for quota to be booked for the node, so that it has `least`, or its `fraction` of what is left but no more
+ * than `most`; and tells the store the node's demand (cost offered, denied or not; any unit, the same on all nodes).
+ */
+export type Ask = readonly [demand: number, fraction: number, most: number, least: number]
+
+/**
  * What can be asked about one key. Lists, since they travel as JSON:
  *
  * - `take`: tests and consumes each cost in turn; answered by a decision a cost
  * - `peek`: the decision that a cost of 1 would get
- * - `read`: the key's snapshot
- * - `settle`: records what the node has admitted and given back, as counters that only rise, within the
- *   slice and within the one before it; for a log, with the entries of each, oldest first. Merged by
- *   maximum, so that a second arrival changes nothing. Dropped if the key was reset meanwhile (`generation`).
+ * - `read`: the key's snapshot, after what is asked for was booked
+ * - `settle`: records what the node has counted within the slice and within the one before it; for a log, with
+ *   the entries of each, oldest first. Merged by maximum, so that a second arrival changes nothing. Dropped if the
+ *   key was reset meanwhile (`generation`). Then as `read`.
  * - `refund`, `block`, `reset`: as the limiter's methods
  */
 export type Operation =
   | readonly ['take', key: string, ...costs: number[]]
   | readonly ['peek', key: string]
-  | readonly ['read', key: string]
+  | readonly ['read', key: string, ask?: Ask]
   | readonly [
       'settle',
       key: string,
       generation: number,
       slice: number,
-      admitted: number,
-      refunded: number,
-      lateAdmitted: number,
-      lateRefunded: number,
+      current: Counters,
+      late: Counters,
+      ask?: Ask | null,
       entries?: readonly number[],
       lateEntries?: readonly number[],
     ]
@@ -44,8 +55,16 @@ export class Snapshot extends Numbers {
   /** What the store has settled of this node within the slice, and within the one before it. */
   admitted = 0
   refunded = 0
+  returned = 0
   lateAdmitted = 0
   lateRefunded = 0
+  lateReturned = 0
+  /** What has been booked for this node within the slice, in all. */
+  granted = 0
+  /** What is booked for the other nodes, and not known to be spent. */
+  elsewhere = 0
+  /** The sum of the nodes' demand. */
+  demand = 0
 
   constructor(readonly key: string) {
     super()
@@ -65,6 +84,8 @@ export interface Request {
   readonly since: number
   /** Milliseconds for which the node counts as present; 0: it is not to be counted. */
   readonly presence: number
+  /** How far above the limit may be booked. */
+  readonly extra: number
   readonly operations: readonly Operation[]
 }
 
@@ -88,6 +109,8 @@ export interface Table {
   readonly known: boolean
   /** The store's time now, in whole milliseconds, as well as this process knows it. */
   now(): number
+  /** The latest that the store's time can be now, whatever the clocks here have done since its last answer. */
+  latest(): number
   /**
    * Carries the operations out, in order, all at one moment.
    *

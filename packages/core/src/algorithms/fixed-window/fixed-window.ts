@@ -77,6 +77,10 @@ class FixedWindow implements Algorithm<FixedWindowState> {
     return state.count
   }
 
+  flow(): number {
+    return 0
+  }
+
   endsAt(state: FixedWindowState): number {
     return state.end
   }

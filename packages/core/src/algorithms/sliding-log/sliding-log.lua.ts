@@ -37,7 +37,8 @@ local function enter(log, a, b, c, d, time, cost)
 end
 
 -- the cost is what is new of the entries: their last part
-local function add(key, a, b, c, d, now, _, cost, entries)
+local function add(key, a, b, c, d, now, behind, cost, entries)
+  if behind > 1 then return a, b, c, d end
   local log = prefix .. ':l:' .. key
   local latest = math.max(now, b)
   if entries == nil then a, b, c, d = enter(log, a, b, c, d, latest, cost) end

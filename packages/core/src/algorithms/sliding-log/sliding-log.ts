@@ -104,11 +104,12 @@ class SlidingLog implements Algorithm<SlidingLogState> {
   settle(
     state: SlidingLogState,
     now: number,
-    _behind: number,
+    behind: number,
     cost: number,
     entries?: readonly number[],
   ): void {
     this.expire(state, now)
+    if (behind > 1) return
     const latest = Math.max(now, this.newest(state))
     if (entries === undefined) {
       this.insert(state, latest, cost)
@@ -146,6 +147,11 @@ class SlidingLog implements Algorithm<SlidingLogState> {
   usage(state: SlidingLogState, now: number): number {
     this.expire(state, now)
     return state.total
+  }
+
+  /** As if what is in the log had been admitted evenly. */
+  flow(state: SlidingLogState): number {
+    return state.total / this.window
   }
 
   endsAt(state: SlidingLogState): number {

@@ -18,7 +18,8 @@ end
 
 local function add(_, a, b, c, d, _, behind, cost)
   if behind == 0 then return a, b + cost, c, d end
-  return a, b, c + cost, d
+  if behind == 1 then return a, b, c + cost, d end
+  return a, b, c, d
 end
 
 local function remove(_, a, b, c, d, behind, cost)

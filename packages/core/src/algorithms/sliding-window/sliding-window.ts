@@ -79,7 +79,7 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   settle(state: SlidingWindowState, now: number, behind: number, cost: number): void {
     this.roll(state, now)
     if (behind === 0) state.current += cost
-    else state.previous += cost
+    else if (behind === 1) state.previous += cost
   }
 
   refund(state: SlidingWindowState, now: number, behind: number, cost: number): number {
@@ -93,6 +93,11 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   usage(state: SlidingWindowState, now: number): number {
     this.roll(state, now)
     return state.current + this.weighted(state, now)
+  }
+
+  flow(state: SlidingWindowState, now: number): number {
+    this.roll(state, now)
+    return state.previous / this.window
   }
 
   endsAt(state: SlidingWindowState): number {

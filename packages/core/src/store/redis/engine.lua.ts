@@ -5,7 +5,7 @@ import { CHANGES_KEPT, FURTHEST_SLICE, MOST_CHANGES } from '../store.ts'
  *
  * KEYS[1]: the limiter's prefix. ARGV[1]: the request as JSON, see `script.ts`:
  * p parameters (p[1] limit, p[2] window), s signature, m a marker to use if there is none, n the node's id as two
- * 32-bit numbers, q sequence, d deadline, since, presence, now (tests only), o operations (see `store.ts`).
+ * 32-bit numbers, q sequence, d deadline, since, presence, x extra, now (tests only), o operations (see `store.ts`).
  *
  * Keys: `:meta` hash (signature, marker, changed, changesFrom, top, blocks); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
@@ -35,10 +35,10 @@ local oldest, mergeentries
  */
 export const engineLua = /* lua */ `
 local pack, unpack_row = struct.pack, struct.unpack
-local ROW = '>dddddd'
-local ROWBYTES = 48
-local CELL = '>ddd'
-local CELLBYTES = 32
+local ROW = '>ddddddddd'
+local ROWBYTES = 72
+local CELL = '>dddddd'
+local CELLBYTES = 56
 
 if request.d > 0 and now > request.d then return pack('>Bd', 1, exact) end
 local node = pack('>I4I4', request.n[1], request.n[2])
@@ -77,7 +77,8 @@ if request.presence > 0 then
   keepmeta(math.max(3 * window, request.presence + 60000))
 end
 
--- rows: state a, b, c, d, generation, slice of the last settlement, cells of nodes, the slice it is filed under
+-- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
+-- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under
 local operations = request.o
 local changed = {}
 if request.since >= 0 and changedlast >= request.since then
@@ -105,8 +106,8 @@ for filed = top, slice, -1 do
     for i = 1, #values do
       local key, value = missing[first + i - 1], values[i]
       if value then
-        local a, b, c, d, generation, settled = unpack_row(ROW, value)
-        rows[key] = {a, b, c, d, generation, settled, string.sub(value, ROWBYTES + 1), filed}
+        local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
+        rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), filed}
       else
         still[#still + 1] = key
       end
@@ -114,9 +115,40 @@ for filed = top, slice, -1 do
   end
   missing = still
 end
-for i = 1, #missing do rows[missing[i]] = {0, 0, 0, 0, 0, 0, '', -1} end
+for i = 1, #missing do rows[missing[i]] = {0, 0, 0, 0, 0, 0, 0, 0, 0, '', -1} end
+
+-- cost that was booked, and counts as spent from the slice on
+local function spend(key, row, cost, from)
+  if cost == 0 then return end
+  local at = from * window
+  row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], at)
+  row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], at, 2, cost)
+end
+
+-- what was booked in a slice counts on as booked for one slice more, and then as spent
+local function turn(key, row)
+  if slice <= row[6] or row[10] == '' then return end
+  local following = slice == row[6] + 1
+  spend(key, row, row[8], row[6] + 1)
+  if not following then spend(key, row, row[7], row[6] + 2) end
+  row[8] = following and row[7] or 0
+  row[7] = 0
+  row[6] = slice
+  row[9] = 0
+  local cells, kept = row[10], {}
+  for at = 1, #cells, CELLBYTES do
+    local theirs, _, _, _, _, demand = unpack_row(CELL, cells, at + 8)
+    if theirs >= slice - late then
+      kept[#kept + 1] = string.sub(cells, at, at + CELLBYTES - 1)
+      row[9] = row[9] + demand
+    end
+  end
+  row[10] = table.concat(kept)
+end
+
 for i = 1, #names do
   local key, row = names[i], rows[names[i]]
+  turn(key, row)
   row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], now)
 end
 
@@ -153,84 +185,130 @@ end
 
 -- a row goes under the last slice in which it is worth anything, never under an earlier one than before
 local function file(key, row)
-  local filed = math.max(row[8], slice, math.floor((ends(row[1], row[2], row[3]) - 1) / window))
-  if row[6] > 0 or row[5] > 0 then filed = math.max(filed, row[6] + late) end
-  row[8] = math.min(filed, slice + ${FURTHEST_SLICE})
+  local filed = math.max(row[11], slice, math.floor((ends(row[1], row[2], row[3]) - 1) / window))
+  if row[6] > 0 or row[5] > 0 then
+    local after = late
+    if row[7] + row[8] > 0 then after = 2 * late end
+    filed = math.max(filed, row[6] + after)
+  end
+  row[11] = math.min(filed, slice + ${FURTHEST_SLICE})
   dirty[key] = true
 end
 
--- a node's cell: its id, the slice, admitted, refunded; the place of its first byte, or nil
-local function cellat(cells, id, settled)
+-- the place of the first byte of a node's cell of a slice (its id, the slice, then counters), or nil
+local function cellat(cells, id, theirs)
   local from = 1
   while true do
     local at = string.find(cells, id, from, true)
     if at == nil then return nil end
-    if at % CELLBYTES == 1 then
-      local s = unpack_row(CELL, cells, at + 8)
-      if s == settled then return at end
-    end
+    if at % CELLBYTES == 1 and unpack_row(CELL, cells, at + 8) == theirs then return at end
     from = at + 1
   end
 end
 
-local function celloff(cells, id, settled)
-  local at = cellat(cells, id, settled)
-  if at == nil then return 0, 0 end
-  local _, admitted, refunded = unpack_row(CELL, cells, at + 8)
-  return admitted, refunded
+-- admitted, refunded, granted, returned, demand
+local function readcell(row, at)
+  if at == nil then return 0, 0, 0, 0, 0 end
+  local _, admitted, refunded, granted, returned, demand = unpack_row(CELL, row[10], at + 8)
+  return admitted, refunded, granted, returned, demand
 end
 
--- raises the counters of a node's cell, and moves the total by the difference
-local function merge(key, row, theirs, admitted, refunded, entries)
-  local behind = slice - theirs
-  if behind < 0 or behind > late or (admitted == 0 and refunded == 0) then return end
-  local cells = row[7]
-  local at = cellat(cells, node, theirs)
-  local had, gave = 0, 0
-  if at then
-    local _
-    _, had, gave = unpack_row(CELL, cells, at + 8)
-  end
-  if admitted <= had and refunded <= gave then return end
-  if admitted > had then
-    row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, admitted - had, entries)
-  end
-  if refunded > gave then
-    if usage(key, row[1], row[2], row[3], row[4], now) >= limit then change(key) end
-    row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, refunded - gave)
-  end
-  local cell = node .. pack(CELL, theirs, math.max(admitted, had), math.max(refunded, gave))
-  if at then
-    row[7] = string.sub(cells, 1, at - 1) .. cell .. string.sub(cells, at + CELLBYTES)
+local function writecell(row, at, theirs, admitted, refunded, granted, returned, demand)
+  local cell = node .. pack(CELL, theirs, admitted, refunded, granted, returned, demand)
+  if at == nil then
+    row[10] = row[10] .. cell
   else
-    row[7] = cells .. cell
+    row[10] = string.sub(row[10], 1, at - 1) .. cell .. string.sub(row[10], at + CELLBYTES)
   end
+end
+
+-- the node's cell of the slice, which takes the demand over from the one before
+local function opencell(row)
+  row[6] = math.max(row[6], slice)
+  if cellat(row[10], node, slice) then return end
+  local before = cellat(row[10], node, slice - 1)
+  local admitted, refunded, granted, returned, demand = readcell(row, before)
+  if before then writecell(row, before, slice - 1, admitted, refunded, granted, returned, 0) end
+  writecell(row, nil, slice, 0, 0, 0, 0, demand)
+end
+
+-- what is booked and not known to be spent
+local function unspent(admitted, granted, returned)
+  return math.max(0, granted - returned - admitted)
+end
+
+local function bookedinall(row)
+  return row[7] + row[8]
+end
+
+-- raises the counters of a node's cell, and moves the totals by the difference
+local function merge(key, row, theirs, counters, entries)
+  local behind = slice - theirs
+  if behind < 0 or behind > late then return end
+  local at = cellat(row[10], node, theirs)
+  local admitted, refunded, granted, returned, demand = readcell(row, at)
+  local more, back = counters[1] - admitted, counters[2] - refunded
+  local before = unspent(admitted, granted, returned)
+  admitted = math.max(admitted, counters[1])
+  granted = math.max(granted, counters[3])
+  returned = math.max(returned, counters[4])
+  if at == nil and admitted + granted + returned + counters[2] == 0 then return end
+  row[7 + behind] = row[7 + behind] + unspent(admitted, granted, returned) - before
+  if more > 0 then
+    row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, more, entries)
+  end
+  writecell(row, at, theirs, admitted, math.max(refunded, counters[2]), granted, returned, demand)
+  if back > 0 then
+    if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
+    row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, back)
+  end
+end
+
+-- notes the node's demand, and books for it what it asks for, as far as there is room; not where more has been
+-- booked than it knows of
+local function grant(key, row, ask, known)
+  if (blocks[key] or 0) > now then return end
+  opencell(row)
+  local at = cellat(row[10], node, slice)
+  local admitted, refunded, granted, returned, demand = readcell(row, at)
+  row[9] = row[9] + ask[1] - demand
+  local used = usage(key, row[1], row[2], row[3], row[4], now)
+  local room = limit - used - bookedinall(row)
+  local has = unspent(admitted, granted, returned)
+  local share = math.floor(ask[2] * math.max(0, room + has))
+  local target = math.max(ask[4], math.min(ask[3], share))
+  local more = granted <= known and math.min(target - has, room + request.x, limit - used - has) or 0
+  if more > 0 then
+    granted = returned + admitted + has + more
+    row[7] = row[7] + more
+  end
+  writecell(row, at, slice, admitted, refunded, granted, returned, ask[1])
+  file(key, row)
 end
 
 local function settle(key, row, op)
   if op[3] < row[5] then return end
-  if slice > row[6] then
-    row[6] = slice
-    if row[7] ~= '' then
-      local kept = {}
-      for at = 1, #row[7], CELLBYTES do
-        if unpack_row(CELL, row[7], at + 8) >= slice - late then
-          kept[#kept + 1] = string.sub(row[7], at, at + CELLBYTES - 1)
-        end
-      end
-      row[7] = table.concat(kept)
-    end
-  end
-  merge(key, row, op[4] - 1, op[7], op[8], op[10])
-  merge(key, row, op[4], op[5], op[6], op[9])
+  opencell(row)
+  merge(key, row, op[4] - 1, op[6], op[9])
+  merge(key, row, op[4], op[5], op[8])
   file(key, row)
+  if type(op[7]) == 'table' then grant(key, row, op[7], op[4] == slice and op[5][3] or 0) end
+end
+
+local function bookedelsewhere(row)
+  local booked = bookedinall(row)
+  for theirs = slice - 1, slice do
+    local admitted, _, granted, returned = readcell(row, cellat(row[10], node, theirs))
+    booked = booked - unspent(admitted, granted, returned)
+  end
+  return booked
 end
 
 -- a take is answered by the state before it; the node replays the decisions from that
-local function state(key, row, need)
-  local text = pack('>ddddd', row[1], row[2], row[3], row[4], blocks[key] or 0)
+local function state(key, a, b, c, d, booked, need)
+  local text = pack('>dddddd', a, b, c, d, booked, blocks[key] or 0)
   if oldest == nil then return text end
-  local entries = oldest(key, row[1], need)
+  local entries = oldest(key, a, need)
   if need == math.huge then entries = mergeentries(entries) end
   local parts = {text, pack('>d', #entries)}
   for i = 1, #entries do parts[#parts + 1] = pack('>d', entries[i]) end
@@ -240,8 +318,8 @@ end
 local function take(key, row, op)
   local need = 0
   local blocked = (blocks[key] or 0) > now
-  local used = usage(key, row[1], row[2], row[3], row[4], now)
-  local before = {row[1], row[2], row[3], row[4]}
+  local a, b, c, d = row[1], row[2], row[3], row[4]
+  local used = usage(key, a, b, c, d, now) + bookedinall(row)
   local total, largest, refused = 0, 0, false
   for i = 3, #op do
     local cost = op[i]
@@ -254,18 +332,22 @@ local function take(key, row, op)
     end
   end
   if refused then need = used + largest - limit end
-  local answer = state(key, before, need)
+  local answer = state(key, a, b, c, d, bookedinall(row), need)
   if total > 0 then
-    row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, total)
+    row[1], row[2], row[3], row[4] = add(key, a, b, c, d, now, 0, total)
     file(key, row)
   end
   return answer
 end
 
 local function snapshot(key, row)
-  local admitted, refunded = celloff(row[7], node, slice)
-  local lateadmitted, laterefunded = celloff(row[7], node, slice - 1)
-  return pack('>dddddd', row[5], slice, admitted, refunded, lateadmitted, laterefunded) .. state(key, row, math.huge)
+  local admitted, refunded, granted, returned = readcell(row, cellat(row[10], node, slice))
+  local lateadmitted, laterefunded, lategranted, latereturned = readcell(row, cellat(row[10], node, slice - 1))
+  local elsewhere = bookedinall(row) - unspent(admitted, granted, returned)
+    - unspent(lateadmitted, lategranted, latereturned)
+  return pack('>dddddd', row[5], slice, admitted, refunded, returned, granted)
+    .. pack('>dddd', lateadmitted, laterefunded, latereturned, row[9])
+    .. state(key, row[1], row[2], row[3], row[4], elsewhere, math.huge)
 end
 
 local function carryout(op)
@@ -273,13 +355,16 @@ local function carryout(op)
   local row = rows[key]
   if name == 'take' then return take(key, row, op) end
   if name == 'peek' then
-    local need = usage(key, row[1], row[2], row[3], row[4], now) + 1 - limit
-    return state(key, row, math.max(0, need))
+    local booked = bookedinall(row)
+    local need = usage(key, row[1], row[2], row[3], row[4], now) + booked + 1 - limit
+    return state(key, row[1], row[2], row[3], row[4], booked, math.max(0, need))
   end
   if name == 'settle' then
     settle(key, row, op)
-  elseif name == 'refund' and row[8] >= 0 then
-    if usage(key, row[1], row[2], row[3], row[4], now) >= limit then change(key) end
+  elseif name == 'read' and op[3] then
+    grant(key, row, op[3], 0)
+  elseif name == 'refund' and row[11] >= 0 then
+    if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
     row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], 0, op[3])
     file(key, row)
   elseif name == 'block' then
@@ -297,9 +382,12 @@ local function carryout(op)
     change(key)
   elseif name == 'reset' then
     if oldest then redis.call('UNLINK', prefix .. ':l:' .. key) end
+    local booked = bookedelsewhere(row)
     row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, 0, now)
     row[5] = math.max(now, row[5] + 1)
-    row[6], row[7] = slice, ''
+    row[6], row[7], row[8], row[9], row[10] = slice, 0, 0, 0, ''
+    -- other nodes may spend it until they hear of the reset
+    if booked > 0 then row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, booked) end
     if blocks[key] then
       redis.call('HDEL', prefix .. ':blocks', key)
       blocks[key] = nil
@@ -316,14 +404,14 @@ for i = 1, #operations do results[i] = carryout(operations[i]) end
 local files = {}
 for key in pairs(dirty) do
   local row = rows[key]
-  local filed = row[8]
+  local filed = row[11]
   local rowsof = files[filed]
   if rowsof == nil then
     rowsof = {}
     files[filed] = rowsof
   end
   rowsof[#rowsof + 1] = key
-  rowsof[#rowsof + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6]) .. row[7]
+  rowsof[#rowsof + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9]) .. row[10]
 end
 for filed, rowsof in pairs(files) do
   local FILE = prefix .. ':' .. string.format('%.0f', filed)

@@ -1,3 +1,6 @@
+/** How much the speeds of two clocks may differ. */
+const DRIFT = 0.001
+
 /**
  * The store's time, from its replies: the difference between its clock and our monotonic one lies between what a
  * reply's time allows if it was made just before the reply arrived and just after the command left. A difference
@@ -7,6 +10,7 @@
 export class StoreOffset {
   private offset: number
   private heard = false
+  private last = { storeTime: 0, monotonic: 0, wall: 0 }
 
   /** @param guess the difference to work with until the first reply: the wall clock's */
   constructor(guess: number) {
@@ -22,8 +26,24 @@ export class StoreOffset {
     return monotonic + this.offset
   }
 
-  /** Takes in a reply: store time, and the monotonic times at which the command left and the reply arrived. */
-  learn(storeTime: number, sent: number, received: number): void {
+  /**
+   * The latest that the store's time can be: a command is carried out after it has left. Time since then is what
+   * the faster of both clocks says, so that neither a stopped one nor one that was put back makes it less, and a
+   * thousandth more, since clocks differ in speed.
+   */
+  latest(monotonic: number, wall: number): number {
+    const { last } = this
+    const elapsed = Math.max(monotonic - last.monotonic, wall - last.wall)
+    return this.heard ? last.storeTime + elapsed * (1 + DRIFT) : Infinity
+  }
+
+  /**
+   * Takes in a reply: store time, the monotonic times at which the command left and the reply arrived, and the
+   * wall clock's when it left.
+   */
+  learn(storeTime: number, sent: number, received: number, sentWall: number): void {
+    // Replies may overtake one another; that of the command that left last is the nearest.
+    if (sent >= this.last.monotonic) this.last = { storeTime, monotonic: sent, wall: sentWall }
     const least = storeTime - received
     const most = storeTime - sent
     if (!this.heard) this.offset = (least + most) / 2

@@ -37,7 +37,7 @@ function open(now?: () => number): { store: Store; prefix: string } {
 }
 
 function request(operations: Operation[], rest: Partial<Request> = {}): Request {
-  return { node, sequence: 0, deadline: 0, since: -1, presence: 0, operations, ...rest }
+  return { node, sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0, operations, ...rest }
 }
 
 describe.each(limits)('$algorithm', (limit) => {
@@ -77,7 +77,7 @@ describe.each(limits)('$algorithm', (limit) => {
       await table.exchange(request([['block', key, 60_000 + place]]))
     }
     await table.exchange(request([['refund', keys[1] as string, 1]]))
-    await table.exchange(request([['settle', keys[0] as string, 0, 0, 1, 0, 0, 0]]))
+    await table.exchange(request([['settle', keys[0] as string, 0, 0, [1, 0, 0, 0], [0, 0, 0, 0]]]))
     const read = keys.map((key): Operation => ['read', key])
     const { results, changed } = await table.exchange(request(read, { since: 0 }))
     const snapshots = results as Snapshot[]

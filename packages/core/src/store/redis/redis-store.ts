@@ -59,6 +59,10 @@ class RedisTable implements Table {
     return this.store.now()
   }
 
+  latest(): number {
+    return this.store.latest()
+  }
+
   async exchange(request: Request): Promise<Reply> {
     const { limit } = this
     const reader = new ReplyReader(await this.answer(request))
@@ -165,12 +169,23 @@ class RedisStore implements Store {
     try {
       await this.connection.callBuffer('SCRIPT', ['LOAD', script.text])
       const sent = this.clock.monotonic()
+      const sentWall = this.clock.wall()
       const [seconds, micros] = (await this.connection.callBuffer('TIME', [])) as [Buffer, Buffer]
-      this.offset.learn(Number(seconds) * 1000 + Number(micros) / 1000, sent, this.clock.monotonic())
+      this.offset.learn(
+        Number(seconds) * 1000 + Number(micros) / 1000,
+        sent,
+        this.clock.monotonic(),
+        sentWall,
+      )
     } catch (error) {
       this.loads.delete(script.sha)
       throw this.storeError(error)
     }
+  }
+
+  latest(): number {
+    if (this.testNow !== undefined) return this.testNow()
+    return this.offset.latest(this.clock.monotonic(), this.clock.wall())
   }
 
   /** The request with its deadline in the server's time. @throws StoreError where it has passed while connecting */
@@ -184,6 +199,7 @@ class RedisStore implements Store {
   /** Runs a script by its hash, and once by its text where the server does not have it. */
   async run(script: Script, key: string, json: string): Promise<Buffer> {
     const sent = this.clock.monotonic()
+    const sentWall = this.clock.wall()
     let reply: unknown
     try {
       reply = await this.connection.callBuffer('EVALSHA', [script.sha, 1, key, json])
@@ -196,7 +212,8 @@ class RedisStore implements Store {
         })
     }
     const bytes = reply as Buffer
-    if (this.testNow === undefined) this.offset.learn(bytes.readDoubleBE(1), sent, this.clock.monotonic())
+    if (this.testNow === undefined)
+      this.offset.learn(bytes.readDoubleBE(1), sent, this.clock.monotonic(), sentWall)
     return bytes
   }
 

@@ -54,18 +54,19 @@ export class ReplyReader {
     return value
   }
 
-  /** The state into `numbers`; returns until when the key is blocked. */
-  private state(limit: Algorithm, numbers: Numbers): number {
+  /** The state into `numbers`; returns what is booked, and until when the key is blocked. */
+  private state(limit: Algorithm, numbers: Numbers): [booked: number, blockedUntil: number] {
     numbers.a = this.double()
     numbers.b = this.double()
     numbers.c = this.double()
     numbers.d = this.double()
+    const booked = this.double()
     const blockedUntil = this.double()
     if (limit.algorithm === 'sliding-log') {
       numbers.entries = []
       for (let left = this.double(); left > 0; left--) numbers.entries.push(this.double())
     }
-    return blockedUntil
+    return [booked, blockedUntil]
   }
 
   private snapshot(limit: Algorithm, key: string): Snapshot {
@@ -74,9 +75,13 @@ export class ReplyReader {
     snapshot.slice = this.double()
     snapshot.admitted = this.double()
     snapshot.refunded = this.double()
+    snapshot.returned = this.double()
+    snapshot.granted = this.double()
     snapshot.lateAdmitted = this.double()
     snapshot.lateRefunded = this.double()
-    snapshot.blockedUntil = this.state(limit, snapshot)
+    snapshot.lateReturned = this.double()
+    snapshot.demand = this.double()
+    ;[snapshot.elsewhere, snapshot.blockedUntil] = this.state(limit, snapshot)
     return snapshot
   }
 
@@ -86,9 +91,11 @@ export class ReplyReader {
     take: (Operation & { 0: 'take' }) | undefined,
   ): Decision[] {
     const numbers = new Numbers()
-    const blockedFor = this.state(limit, numbers) - now
+    const [booked, blockedUntil] = this.state(limit, numbers)
+    const blockedFor = blockedUntil - now
     const state = limit.create()
     limit.load(state, numbers)
+    if (booked > 0) limit.settle(state, now, 0, booked)
     const consume = take !== undefined && blockedFor <= 0
     const decisions: Decision[] = []
     const last = take === undefined ? 3 : take.length

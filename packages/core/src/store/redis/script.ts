@@ -37,7 +37,7 @@ export function requestJson(
   request: Request,
   now: number | undefined,
 ): string {
-  const { node, sequence, deadline, since, presence, operations } = request
+  const { node, sequence, deadline, since, presence, extra, operations } = request
   return JSON.stringify({
     p: limit.parameters,
     s: signature(limit),
@@ -48,6 +48,7 @@ export function requestJson(
     d: deadline,
     since,
     presence,
+    x: extra,
     now,
     o: operations.map(withWireKey),
   })

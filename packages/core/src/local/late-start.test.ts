@@ -14,6 +14,7 @@ function awayUntil(clock: ManualClock, time: number): Store {
         get known() {
           return known
         },
+        latest: () => table.latest() + (known ? 0 : 3_600_000),
         now: () => table.now() + (known ? 0 : 3_600_000),
         async exchange(request) {
           if (clock.monotonic() < time) throw new StoreError('ERR_STORE_AWAY', 'the store is away')

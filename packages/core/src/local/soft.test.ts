@@ -48,7 +48,12 @@ class Network implements Store {
 
   open(name: string, limit: Parameters<Store['open']>[1]): Table {
     const table = this.under.open(name, limit)
-    return { known: true, now: () => table.now(), exchange: (request) => this.carry(table, request) }
+    return {
+      known: true,
+      now: () => table.now(),
+      latest: () => table.latest(),
+      exchange: (request) => this.carry(table, request),
+    }
   }
 
   private async carry(table: Table, request: Request): Promise<Reply> {

@@ -49,5 +49,5 @@ test('a peek takes nothing while the store is away, and no outage rule admits a 
 
 function away() {
   const exchange = () => Promise.reject(new StoreError('ERR_STORE_AWAY', 'away'))
-  return { known: true, now: () => 1_000_000, exchange }
+  return { known: true, now: () => 1_000_000, latest: () => 1_000_000, exchange }
 }

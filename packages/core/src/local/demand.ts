@@ -1,0 +1,60 @@
+/** Demand travels in whole units of cost an hour, so that it is an integer on the way. */
+const PER_HOUR = 3_600_000
+
+/**
+ * How fast cost is asked for, on this node and on the others, in cost per millisecond. Denied checks count: what is
+ * admitted falls to nothing just when it matters how much is wanted.
+ */
+export class Demand {
+  /** Cost offered here since the last look. */
+  offered = 0
+  own = 0
+  others = 0
+  private lookedAt: number
+  private watched = 0
+  private slice = 0
+  private heard = 0
+  private before = 0
+
+  constructor(monotonic: number) {
+    this.lookedAt = monotonic
+  }
+
+  /**
+   * Takes in what was offered since the last look: an exponential average, which begins as a plain one, as if
+   * nothing had been offered in a quarter of `memory` before.
+   */
+  look(monotonic: number, memory: number): void {
+    const elapsed = monotonic - this.lookedAt
+    if (elapsed < 1) return
+    this.watched += elapsed
+    const weight = Math.max(1 - Math.exp(-elapsed / memory), elapsed / (this.watched + memory / 4))
+    this.own += (this.offered / elapsed - this.own) * weight
+    this.offered = 0
+    this.lookedAt = monotonic
+  }
+
+  /** As it travels. */
+  get sent(): number {
+    return Math.round(this.own * PER_HOUR)
+  }
+
+  /**
+   * Takes in the sum that the store has in `slice`. Where sums begin anew with each slice (`fresh`: not all nodes
+   * have yet spoken in it), that of the slice before stands until then.
+   */
+  hear(sum: number, sent: number, slice: number, fresh: boolean): void {
+    if (slice > this.slice) {
+      this.slice = slice
+      this.before = this.heard
+    }
+    this.heard = Math.max(0, sum - sent) / PER_HOUR
+    this.others = fresh ? Math.max(this.heard, this.before) : this.heard
+  }
+
+  /** This node's part of all demand; of equal parts, where there is none yet. */
+  share(nodes: number): number {
+    const all = this.own + this.others
+    return all > 0 ? this.own / all : 1 / nodes
+  }
+}

@@ -1,0 +1,83 @@
+import { LRUCache } from 'lru-cache'
+import type { LocalKey } from './local-key.ts'
+
+/** The part of `maxKeys` that is kept for keys over their limit or blocked. */
+const RESERVE = 1 / 8
+
+/** The keys in RAM. None is forgotten while the store must hear of it, and those that deny are forgotten last. */
+export class HeldKeys {
+  /** Keys forgotten within their window. */
+  evicted = 0
+  private readonly recent: LRUCache<string, LocalKey>
+  private readonly hasReserve: boolean
+  private readonly denying: LRUCache<string, LocalKey>
+  /** Keys that were pushed out, and of which the store must hear. */
+  private readonly engaged = new Map<string, LocalKey>()
+
+  constructor(
+    maxKeys: number,
+    private readonly now: () => number,
+    private readonly pushedOut: (key: LocalKey) => void,
+  ) {
+    const reserve = Math.floor(maxKeys * RESERVE)
+    this.hasReserve = reserve > 0
+    this.recent = new LRUCache({
+      max: maxKeys - reserve,
+      dispose: (key, name, reason) => {
+        if (reason !== 'evict') return
+        this.pushedOut(key)
+        if (key.engaged) this.engaged.set(name, key)
+        else this.letGo(key)
+      },
+    })
+    this.denying = new LRUCache({
+      max: Math.max(1, reserve),
+      dispose: (key, _, reason) => {
+        if (reason === 'evict') this.count(key)
+      },
+    })
+  }
+
+  private letGo(key: LocalKey): void {
+    if (this.hasReserve && key.denies(this.now())) this.denying.set(key.key, key)
+    else this.count(key)
+  }
+
+  private count(key: LocalKey): void {
+    if (key.limit.endsAt(key.state) > this.now()) this.evicted++
+  }
+
+  get size(): number {
+    return this.recent.size + this.engaged.size + this.denying.size
+  }
+
+  *[Symbol.iterator](): Iterator<LocalKey> {
+    yield* this.recent.values()
+    yield* this.engaged.values()
+    yield* this.denying.values()
+  }
+
+  find(name: string): LocalKey | undefined {
+    return this.recent.get(name) ?? this.recall(name)
+  }
+
+  private recall(name: string): LocalKey | undefined {
+    const key = this.engaged.get(name) ?? this.denying.get(name)
+    if (key === undefined) return undefined
+    this.engaged.delete(name)
+    this.denying.delete(name)
+    this.recent.set(name, key)
+    return key
+  }
+
+  add(key: LocalKey): void {
+    this.recent.set(key.key, key)
+  }
+
+  /** The store has heard of it: one that was pushed out may be forgotten. */
+  release(key: LocalKey): void {
+    if (this.engaged.get(key.key) !== key) return
+    this.engaged.delete(key.key)
+    this.letGo(key)
+  }
+}

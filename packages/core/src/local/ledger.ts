@@ -1,0 +1,84 @@
+import type { Counters } from '../store/store.ts'
+
+/** What this node counted of a key in one slice: counters that only rise, and what of them the store has. */
+export class Ledger {
+  admitted = 0
+  refunded = 0
+  /** Quota that the store has booked for this node, and what of it will never be spent. */
+  granted = 0
+  returned = 0
+  settledAdmitted = 0
+  settledRefunded = 0
+  settledReturned = 0
+  /** A log's admissions that the store may not have: time, cost, time, cost…. */
+  entries: number[] = []
+
+  get pending(): number {
+    return this.admitted - this.settledAdmitted
+  }
+
+  /** What of the booked quota may still be spent. */
+  get allowance(): number {
+    return Math.max(0, this.granted - this.returned - this.admitted)
+  }
+
+  get owes(): boolean {
+    return (
+      this.admitted > this.settledAdmitted ||
+      this.refunded > this.settledRefunded ||
+      this.returned > this.settledReturned
+    )
+  }
+
+  get counters(): Counters {
+    return [this.admitted, this.refunded, this.granted, this.returned]
+  }
+
+  /** Gives booked quota back: from now on it can't be spent. */
+  giveBack(quota: number): void {
+    if (quota > 0) this.returned += quota
+  }
+
+  /** What the store says that it has; a reply that was overtaken may say less than is known. */
+  settled(admitted: number, refunded: number, returned: number): void {
+    this.settledAdmitted = Math.min(admitted, this.admitted)
+    this.settledRefunded = Math.min(refunded, this.refunded)
+    this.settledReturned = Math.min(returned, this.returned)
+    let known = 0
+    for (let place = 1; place < this.entries.length; place += 2) known += this.entries[place] as number
+    while (this.entries.length > 0 && known - (this.entries[1] as number) >= this.pending) {
+      known -= this.entries[1] as number
+      this.entries.splice(0, 2)
+    }
+  }
+
+  /** Goes on from where an earlier stay of the key in RAM left off. */
+  resume(admitted: number, refunded: number, returned: number): void {
+    this.admitted += admitted
+    this.refunded += refunded
+    this.returned += returned
+  }
+}
+
+/** What a ledger owes at one moment, to be watched until it is settled or its slice is over. */
+export class Debt {
+  private readonly admitted: number
+  private readonly refunded: number
+  private readonly returned: number
+
+  constructor(private readonly ledger: Ledger) {
+    this.admitted = ledger.admitted
+    this.refunded = ledger.refunded
+    this.returned = ledger.returned
+  }
+
+  isPaid(kept: readonly Ledger[]): boolean {
+    const { ledger } = this
+    if (!kept.includes(ledger)) return true
+    return (
+      ledger.settledAdmitted >= this.admitted &&
+      ledger.settledRefunded >= this.refunded &&
+      ledger.settledReturned >= this.returned
+    )
+  }
+}

@@ -1,0 +1,228 @@
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import type { Checks } from '../checks.ts'
+import { blockedDecision, type Decision, syncDecision } from '../decision.ts'
+import { StoreError } from '../errors.ts'
+import type { Link } from '../link.ts'
+import type { Settings } from '../options.ts'
+import { OutageRule } from '../outage.ts'
+import type { Snapshot } from '../store/store.ts'
+import type { LocalKey } from './local-key.ts'
+import { Sync } from './sync.ts'
+
+/**
+ * This node's RAM decides: by the store's last state and what is pending (soft), or out of quota that the store has
+ * booked for it (`strict`: leased, and soft with `maxOvershoot`). What was admitted is settled behind it.
+ */
+export class LocalChecks implements Checks {
+  private readonly sync: Sync
+  private readonly outage: OutageRule
+  private share: Algorithm | undefined
+
+  constructor(
+    private readonly link: Link,
+    private readonly settings: Settings,
+  ) {
+    this.sync = new Sync(link, settings, (key, error) => this.serve(key, error))
+    this.outage = new OutageRule(settings)
+  }
+
+  checkSync(key: string, cost: number): Decision {
+    const local = this.sync.keys.find(key) ?? this.admitNew(key)
+    if (local === undefined) return this.outageDecision(key, cost, true)
+    local.demand.offered += cost
+    const decision = this.decide(local, cost, true)
+    if (decision.reason === 'sync') this.askFor(local, cost)
+    return decision
+  }
+
+  private askFor(local: LocalKey, cost: number): void {
+    local.wanted = Math.max(local.wanted, cost)
+    this.sync.queueAtOnce(local)
+  }
+
+  async check(key: string, cost: number): Promise<Decision> {
+    return this.warm(key, cost, true)
+  }
+
+  async peek(key: string): Promise<Decision> {
+    return this.warm(key, 1, false)
+  }
+
+  /** With the store away, whether a key that is not in RAM is answered by the outage rule. */
+  private get refusesNew(): boolean {
+    return this.link.away && (this.sync.full || this.settings.onOutage !== 'local')
+  }
+
+  private admitNew(key: string): LocalKey | undefined {
+    return this.refusesNew ? undefined : this.sync.add(key)
+  }
+
+  /** Decides at once where that is possible, and otherwise with the store's answer. */
+  private warm(key: string, cost: number, consume: boolean): Decision | Promise<Decision> {
+    const local = this.sync.keys.find(key) ?? this.admitNew(key)
+    if (local === undefined) return this.outageDecision(key, cost, consume)
+    if (consume) local.demand.offered += cost
+    if (local.known || this.link.away) {
+      const decision = this.decide(local, cost, consume)
+      if (decision.reason !== 'sync') return decision
+    }
+    return this.wait(local, cost, consume)
+  }
+
+  private wait(local: LocalKey, cost: number, consume: boolean): Promise<Decision> {
+    return new Promise((resolve, reject) => {
+      const deadline = this.settings.clock.monotonic() + this.settings.timeout
+      local.waiting.push({ cost, consume, deadline, resolve, reject })
+      this.sync.queueAtOnce(local)
+    })
+  }
+
+  /** Answers the checks that wait for a key, in their order; those that must go on waiting stay. */
+  private serve(local: LocalKey, error: unknown): void {
+    const { waiting } = local
+    if (waiting.length === 0) return
+    const now = this.settings.clock.monotonic()
+    const waiters = waiting.splice(0)
+    for (const waiter of waiters) {
+      try {
+        const decision = error === undefined ? this.decide(local, waiter.cost, waiter.consume) : undefined
+        if (decision !== undefined && decision.reason !== 'sync') waiter.resolve(decision)
+        else if (error === undefined && now < waiter.deadline) waiting.push(waiter)
+        else waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error))
+      } catch (failure) {
+        waiter.reject(failure)
+      }
+    }
+  }
+
+  /** A check that waited in vain. */
+  private unanswered(local: LocalKey, cost: number, consume: boolean, error: unknown): Decision {
+    if (error !== undefined && !(error instanceof StoreError)) throw error
+    if (this.settings.onOutage === 'local' && !this.settings.strict) {
+      return this.decide(local, cost, consume)
+    }
+    return this.outageDecision(local.key, cost, consume, error)
+  }
+
+  private decide(local: LocalKey, cost: number, consume: boolean): Decision {
+    const { limit, onOutage, strict, clock } = this.settings
+    const { away } = this.link
+    const monotonic = clock.monotonic()
+    const now = this.link.table.now()
+    if (now >= local.sliceEnd) this.sync.begin(local, now, monotonic)
+    const blockedFor = local.blockedUntil - now
+    if (blockedFor > 0) return blockedDecision(limit.take(local.state, now, cost, 'local', false), blockedFor)
+    const within = cost <= local.headroom && (!strict || this.link.table.latest() < local.sliceEnd)
+    if (away && !(strict && within)) {
+      if (strict || onOutage !== 'local') return this.outageDecision(local.key, cost, consume)
+      return this.admit(
+        local,
+        this.stale().take(local.state, now, cost, 'local', consume),
+        now,
+        cost,
+        consume,
+      )
+    }
+    if (within) {
+      return this.admit(local, limit.take(local.state, now, cost, 'local', consume), now, cost, consume)
+    }
+    return this.beyond(local, now, monotonic, cost, consume)
+  }
+
+  private admit(local: LocalKey, decision: Decision, now: number, cost: number, consume: boolean): Decision {
+    if (!decision.allowed || !consume) return decision
+    local.admitted(now, cost)
+    if (local.untilSync <= 0) this.sync.queueAtOnce(local)
+    else this.sync.queue(local)
+    return decision
+  }
+
+  /** The node has no quota left that it may count on: the store is asked, unless that is known to be of no use. */
+  private beyond(local: LocalKey, now: number, monotonic: number, cost: number, consume: boolean): Decision {
+    const { limit, strict } = this.settings
+    const { sync } = this
+    const decision = limit.take(local.state, now, cost, 'local', false)
+    if (decision.allowed && !strict && sync.pacing.mayExceed(local, cost, now, monotonic)) {
+      if (consume) limit.take(local.state, now, cost, 'local', true)
+      return this.admit(local, decision, now, cost, consume)
+    }
+    const quiet = monotonic < local.quietUntil
+    if (decision.allowed && strict && !quiet) return consume ? syncDecision(decision) : decision
+    if (consume && !quiet && decision.reason !== 'cost') this.askFor(local, cost)
+    if (!decision.allowed) return decision
+    // What is left is booked for others, or will be by the time the store is heard: as if it were spent.
+    return limit.take(local.state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
+  }
+
+  /** With the store away for longer than a window, a node goes on with its fair share of the limit. */
+  private stale(): Algorithm {
+    const { limit, clock } = this.settings
+    if (clock.monotonic() - this.sync.heardAt <= limit.window) {
+      this.share = undefined
+      return limit
+    }
+    this.share ??= limit.share(this.sync.pacing.nodes)
+    return this.share
+  }
+
+  private outageDecision(key: string, cost: number, consume: boolean, cause?: unknown): Decision {
+    const error =
+      cause instanceof StoreError
+        ? cause
+        : new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
+    // A soft node goes on by itself; that it can't take in another key is the one thing that it denies.
+    if (!this.settings.strict && this.settings.onOutage === 'local')
+      return OutageRule.denied(this.settings.limit, cost, this.link.retryAfterMs)
+    return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
+  }
+
+  async refund(key: string, cost: number): Promise<void> {
+    await this.peek(key)
+    const local = this.sync.keys.find(key)
+    if (local === undefined) throw nothingGivenBack()
+    const had = local.current.refunded
+    local.refund(this.link.table.now(), cost)
+    // What this node admitted itself it can give back without having heard of the others.
+    if (!local.known && local.current.refunded === had) throw nothingGivenBack()
+    this.sync.queue(local)
+    await this.sync.settle([local])
+  }
+
+  suspend(key: string): () => void {
+    const local = this.sync.keys.find(key)
+    if (local === undefined) return () => {}
+    local.resetting++
+    local.giveUp()
+    return () => local.resetting--
+  }
+
+  learn(snapshot: Snapshot): void {
+    this.sync.takeSnapshot(snapshot)
+  }
+
+  flush(): Promise<void> {
+    return this.sync.flush()
+  }
+
+  close(): Promise<void> {
+    return this.sync.close()
+  }
+
+  stats(): ReturnType<Checks['stats']> {
+    const { sync } = this
+    const { pending } = sync
+    return {
+      pending,
+      keys: sync.keys.size,
+      syncLagMs: Math.round(this.settings.clock.monotonic() - sync.heardAt),
+      expired: sync.expired,
+      uncertain: 0,
+      evictedInWindow: sync.keys.evicted,
+      estimatedOvershoot: this.settings.strict ? this.settings.extra : pending * (sync.pacing.nodes - 1),
+    }
+  }
+}
+
+function nothingGivenBack(): StoreError {
+  return new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
+}

@@ -1,0 +1,189 @@
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import type { Decision } from '../decision.ts'
+import type { Ask, Operation, Snapshot } from '../store/store.ts'
+import { Demand } from './demand.ts'
+import { Debt, Ledger } from './ledger.ts'
+
+/** A check that waits for the store. */
+export interface Waiter {
+  readonly cost: number
+  readonly consume: boolean
+  /** Monotonic. */
+  readonly deadline: number
+  resolve(decision: Decision): void
+  reject(error: unknown): void
+}
+
+/** A key as a node holds it: the store's last state with what is pending added, and what the node owes. */
+export class LocalKey {
+  state: unknown
+  generation = 0
+  blockedUntil = 0
+  /** Whether the store has answered for this key. */
+  known = false
+  queued = false
+  /** Queued to be sent now. */
+  urgent = false
+  inFlight = false
+  /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
+  stale = false
+  /** Resets under way: until they are answered, nothing that was booked may be spent. */
+  resetting = 0
+  readonly waiting: Waiter[] = []
+  slice = 0
+  /** Store time. */
+  sliceEnd = 0
+  current = new Ledger()
+  late = new Ledger()
+
+  readonly demand: Demand
+  demandSent = 0
+  /** Cost that may yet be admitted before the store is heard again, and before it is asked early. */
+  headroom = 0
+  untilSync = 0
+  /** Monotonic time at which the store was last heard of this key. */
+  heardAt: number
+  /** Whether other nodes hold booked quota, some of which may come back. */
+  bookedElsewhere = false
+  /** Monotonic time before which asking the store again is of no use. */
+  quietUntil = -Infinity
+  /** The largest cost that was refused for want of quota since the store was last asked. */
+  wanted = 0
+  /** What the store was last asked for at least. */
+  asked = 0
+
+  constructor(
+    readonly key: string,
+    readonly limit: Algorithm,
+    monotonic: number,
+    /** Store time less monotonic time, if that was only a guess at its making. */
+    readonly guessedOffset: number | undefined,
+  ) {
+    this.state = limit.create()
+    this.demand = new Demand(monotonic)
+    this.heardAt = monotonic
+  }
+
+  get pending(): number {
+    return this.current.pending + this.late.pending
+  }
+
+  get owes(): boolean {
+    return this.current.owes || this.late.owes
+  }
+
+  /** Whether the store must hear of this key before it is forgotten. */
+  get engaged(): boolean {
+    return this.owes || this.inFlight || this.stale || this.waiting.length > 0
+  }
+
+  /** Whether a check would be denied now. */
+  denies(now: number): boolean {
+    return this.blockedUntil > now || this.limit.usage(this.state, now) >= this.limit.limit
+  }
+
+  /** What is owed now, to be watched until it is settled or its slice is over. */
+  debts(): Debt[] {
+    return [this.late, this.current].filter((ledger) => ledger.owes).map((ledger) => new Debt(ledger))
+  }
+
+  isPaid(debt: Debt): boolean {
+    return debt.isPaid([this.late, this.current])
+  }
+
+  /** Notes a cost that was admitted at `now`. */
+  admitted(now: number, cost: number): void {
+    this.current.admitted += cost
+    this.headroom -= cost
+    this.untilSync -= cost
+    if (this.limit.algorithm === 'sliding-log') this.current.entries.push(now, cost)
+  }
+
+  /** Gives cost back, and notes it. */
+  refund(now: number, cost: number): void {
+    this.current.refunded += this.limit.refund(this.state, now, 0, cost)
+  }
+
+  /** Makes `slice` the current one: quota booked in an earlier one can't be spent any more. */
+  roll(slice: number): number {
+    if (slice <= this.slice) return 0
+    const kept = this.limit.lateSlices === 1 && slice === this.slice + 1
+    const expired = this.late.pending + (kept ? 0 : this.current.pending)
+    this.current.giveBack(this.current.allowance)
+    this.late = kept ? this.current : new Ledger()
+    this.current = new Ledger()
+    this.slice = slice
+    this.sliceEnd = (slice + 1) * this.limit.window
+    this.quietUntil = -Infinity
+    return expired
+  }
+
+  /** Gives all booked quota back. */
+  giveUp(): void {
+    this.current.giveBack(this.current.allowance)
+    this.headroom = 0
+  }
+
+  /** What to ask the store about this key. */
+  operation(ask: Ask): Operation {
+    if (!this.known) return ['read', this.key, ask]
+    const { current, late } = this
+    const operation = [
+      'settle',
+      this.key,
+      this.generation,
+      this.slice,
+      current.counters,
+      late.counters,
+      ask,
+    ] as const
+    return this.limit.algorithm === 'sliding-log' ? [...operation, current.entries, late.entries] : operation
+  }
+
+  /** Takes in the store's answer; what is pending stays so until the store itself says that it has it. */
+  reconcile(snapshot: Snapshot, now: number, monotonic: number, countsBooked: boolean): number {
+    if (this.guessedOffset !== undefined && !this.known) {
+      this.slice += snapshot.slice - Math.floor((this.guessedOffset + monotonic) / this.limit.window)
+      this.sliceEnd = (this.slice + 1) * this.limit.window
+    }
+    if (snapshot.generation > this.generation) {
+      this.generation = snapshot.generation
+      // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
+      if (this.known) {
+        this.current = new Ledger()
+        this.late = new Ledger()
+      }
+    }
+    const expired = this.roll(snapshot.slice)
+    const ahead = this.slice - snapshot.slice
+    const theirs = ahead === 0 ? this.current : ahead === 1 ? this.late : undefined
+    if (!this.known) {
+      // What an earlier stay of this key in RAM has settled is where its counters go on from.
+      theirs?.resume(snapshot.admitted, snapshot.refunded, snapshot.returned)
+      if (ahead === 0) this.late.resume(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+      this.known = true
+    }
+    if (theirs !== undefined && snapshot.generation === this.generation) {
+      theirs.granted = Math.max(theirs.granted, snapshot.granted)
+      if (ahead === 1 || this.resetting > 0) theirs.giveBack(theirs.allowance)
+      theirs.settled(snapshot.admitted, snapshot.refunded, snapshot.returned)
+      if (ahead === 0) this.late.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+    }
+    this.blockedUntil = snapshot.blockedUntil
+    this.bookedElsewhere = snapshot.elsewhere > 0
+    this.limit.load(this.state, snapshot)
+    if (countsBooked && snapshot.elsewhere > 0) this.limit.settle(this.state, now, 0, snapshot.elsewhere)
+    this.settlePending(this.late, 1, now)
+    this.settlePending(this.current, 0, now)
+    return expired
+  }
+
+  private settlePending(ledger: Ledger, behind: number, now: number): void {
+    if (behind > this.limit.lateSlices || !ledger.owes) return
+    const log = this.limit.algorithm === 'sliding-log'
+    if (ledger.pending > 0)
+      this.limit.settle(this.state, now, behind, ledger.pending, log ? ledger.entries : undefined)
+    const back = ledger.refunded - ledger.settledRefunded
+    if (back > 0) this.limit.refund(this.state, now, behind, back)
+  }
+}

@@ -1,0 +1,284 @@
+import pLimit from 'p-limit'
+import type { Timer } from '../clock.ts'
+import { StoreError } from '../errors.ts'
+import type { Link } from '../link.ts'
+import type { Settings } from '../options.ts'
+import type { Reply, Snapshot } from '../store/store.ts'
+import { HeldKeys } from './held-keys.ts'
+import { LocalKey } from './local-key.ts'
+import { Pacing } from './pacing.ts'
+
+/** Keys that travel in one command. */
+const MOST_KEYS = 500
+/** Commands under way at once. */
+const IN_FLIGHT = 2
+/** After this many answers that do not acknowledge what was sent, a flush gives up. */
+const MOST_PASSES = 20
+
+/** The settlement of a node's keys with the store: each interval, and at once for those that need it. */
+export class Sync {
+  /** Pending cost that can no longer be settled, since its window is over. */
+  expired = 0
+  /** Monotonic time of the last answer. */
+  heardAt: number
+  readonly keys: HeldKeys
+  readonly pacing: Pacing
+  private readonly dirty = new Set<LocalKey>()
+  private urgent: LocalKey[] = []
+  private readonly flushes = pLimit(IN_FLIGHT)
+  private readonly urgentFlushes = pLimit(IN_FLIGHT)
+  private readonly underWay = new Set<Promise<void>>()
+  private timer: Timer | undefined
+  private marker: string | undefined
+  private since = -1
+  private closed = false
+
+  /** @param serve answers the checks that wait for a key, now that the store has, or has not for the reason given */
+  constructor(
+    private readonly link: Link,
+    private readonly settings: Settings,
+    private readonly serve: (key: LocalKey, error?: unknown) => void,
+  ) {
+    this.heardAt = settings.clock.monotonic()
+    this.pacing = new Pacing(settings)
+    this.keys = new HeldKeys(
+      settings.maxKeys,
+      () => link.table.now(),
+      (key) => {
+        key.giveUp()
+        if (key.owes) this.queue(key)
+      },
+    )
+  }
+
+  get pending(): number {
+    let pending = 0
+    for (const key of this.keys) pending += key.pending
+    return pending
+  }
+
+  /** Whether as many keys owe something as may be held, so that no other can be taken in. */
+  get full(): boolean {
+    return this.dirty.size >= this.settings.maxKeys
+  }
+
+  /** Takes a key into RAM, and asks the store about it at once. */
+  add(name: string): LocalKey {
+    const { table } = this.link
+    const monotonic = this.settings.clock.monotonic()
+    const key = new LocalKey(
+      name,
+      this.settings.limit,
+      monotonic,
+      table.known ? undefined : table.now() - monotonic,
+    )
+    this.pacing.plan(key, table.now(), monotonic)
+    this.keys.add(key)
+    this.queueAtOnce(key)
+    this.arm()
+    return key
+  }
+
+  /** To be sent at the next interval. */
+  queue(key: LocalKey): void {
+    // One that is in flight is queued again with its answer.
+    if (key.queued || key.inFlight) return
+    this.requeue(key)
+    if (this.full) void this.flushDirty().catch(() => {})
+  }
+
+  private requeue(key: LocalKey): void {
+    if (key.queued) return
+    key.queued = true
+    this.dirty.add(key)
+  }
+
+  /** To be sent now; with the store away, at the next interval. */
+  queueAtOnce(key: LocalKey): void {
+    if (key.inFlight || key.urgent) return
+    if (this.link.away) {
+      this.queue(key)
+      return
+    }
+    this.dirty.delete(key)
+    key.queued = true
+    key.urgent = true
+    this.urgent.push(key)
+    if (this.urgent.length === 1) void this.urgentFlushes(() => this.flushUrgent())
+  }
+
+  private async flushUrgent(): Promise<void> {
+    const keys = this.urgent
+    this.urgent = []
+    const now = this.settings.clock.monotonic()
+    let deadline = now + this.settings.timeout
+    for (const key of keys) for (const waiter of key.waiting) deadline = Math.min(deadline, waiter.deadline)
+    await Promise.allSettled(chunks(keys).map((chunk) => this.send(chunk, deadline, false)))
+  }
+
+  /** The next interval, up to a fifth earlier, so that nodes do not flush together. */
+  private arm(): void {
+    if (this.timer !== undefined || this.closed) return
+    const { clock, interval, random } = this.settings
+    this.timer = clock.setTimer(() => this.tick(), Math.max(1, interval * (0.8 + 0.2 * random())))
+  }
+
+  private async tick(): Promise<void> {
+    await this.flushDirty().catch(() => {})
+    this.timer = undefined
+    if (this.keys.size > 0) this.arm()
+  }
+
+  /** Settles what is dirty now; with nothing dirty, only asks what changed. */
+  private async flushDirty(): Promise<void> {
+    const keys = [...this.dirty].filter((key) => !key.inFlight)
+    for (const key of keys) this.dirty.delete(key)
+    const parts = chunks(keys)
+    if (parts.length === 0) parts.push([])
+    const sent = parts.map((part, place) =>
+      this.flushes(() =>
+        this.send(part, this.settings.clock.monotonic() + this.settings.timeout, place === 0),
+      ),
+    )
+    const results = await Promise.allSettled(sent)
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  /** Settles all that is owed at the call. @throws StoreError where the store does not acknowledge it */
+  async flush(): Promise<void> {
+    await this.settle([...this.keys])
+  }
+
+  /** Settles what these keys owe at the call; what they come to owe meanwhile may stay. */
+  async settle(keys: readonly LocalKey[]): Promise<void> {
+    const owing = keys.filter((key) => key.owes || key.inFlight)
+    if (owing.length === 0) return
+    // After this pass the counters of keys that were unknown are those of the store's ledger.
+    await this.pass(owing)
+    const debts = owing.flatMap((key) => key.debts().map((debt) => ({ key, debt })))
+    for (let passes = 0; passes < MOST_PASSES; passes++) {
+      const unpaid = debts.filter(({ key, debt }) => !key.isPaid(debt))
+      if (unpaid.length === 0) return
+      await this.pass(unpaid.map(({ key }) => key))
+    }
+    throw new StoreError('ERR_STORE_REPLY', 'the store answers but does not acknowledge what is pending')
+  }
+
+  private async pass(keys: readonly LocalKey[]): Promise<void> {
+    if (this.link.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
+    for (const key of keys) if (key.owes) this.queue(key)
+    await this.flushDirty()
+    await this.urgentFlushes(() => undefined)
+    await Promise.allSettled(this.underWay)
+  }
+
+  private send(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
+    const sent = this.exchange(keys, deadline, changes).finally(() => this.underWay.delete(sent))
+    this.underWay.add(sent)
+    return sent
+  }
+
+  private async exchange(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
+    const { clock, interval } = this.settings
+    const sentAt = clock.monotonic()
+    const now = this.link.table.now()
+    const operations = keys.map((key) => {
+      key.queued = false
+      key.urgent = false
+      key.inFlight = true
+      if (now >= key.sliceEnd) this.begin(key, now, sentAt)
+      return key.operation(this.pacing.ask(key, now, sentAt))
+    })
+    try {
+      const asked = changes ? { since: this.since, presence: 3 * interval + 1000 } : {}
+      const reply = await this.link.exchange(operations, deadline, { ...asked, extra: this.settings.extra })
+      this.heardAt = clock.monotonic()
+      this.pacing.heard(this.heardAt - sentAt)
+      for (let place = 0; place < keys.length; place++) {
+        this.answered(keys[place] as LocalKey, reply.results[place] as Snapshot)
+      }
+      if (changes) this.takeChanges(reply)
+      // The keys held are as of this first answer: changes are asked for from here on.
+      else if (this.since < 0) this.since = reply.now
+      this.checkMarker(reply)
+    } catch (error) {
+      for (const key of keys) this.unanswered(key, error)
+      throw error
+    }
+  }
+
+  /** The key goes over into the slice of `now`. */
+  begin(key: LocalKey, now: number, monotonic: number): void {
+    this.expired += key.roll(Math.floor(now / this.settings.limit.window))
+    this.pacing.begin(key, now, monotonic)
+  }
+
+  private answered(key: LocalKey, snapshot: Snapshot): void {
+    key.inFlight = false
+    const isFirst = !key.known
+    const { link, settings, pacing } = this
+    const now = link.table.now()
+    const monotonic = settings.clock.monotonic()
+    this.expired += key.reconcile(snapshot, now, monotonic, settings.extra === 0)
+    pacing.learn(key, snapshot, now, monotonic)
+    key.stale = false
+    this.serve(key)
+    if (key.waiting.length > 0 || (isFirst && key.owes)) this.queueAtOnce(key)
+    else if (key.owes || key.current.allowance > 0) this.requeue(key)
+    else this.keys.release(key)
+  }
+
+  private unanswered(key: LocalKey, error: unknown): void {
+    key.inFlight = false
+    this.serve(key, error)
+    if (key.owes || key.stale || key.current.allowance > 0) this.requeue(key)
+    else this.keys.release(key)
+  }
+
+  private readLater(key: LocalKey): void {
+    key.stale = true
+    this.requeue(key)
+  }
+
+  /** Keys that were reset, blocked or refunded elsewhere; all of them, where the list does not go back far enough. */
+  private takeChanges(reply: Reply): void {
+    this.pacing.nodes = Math.max(1, reply.nodes)
+    if (this.since >= 0 && this.since < reply.changesFrom) this.readAgain()
+    this.since = Math.max(this.since, reply.now)
+    for (const snapshot of reply.changed) this.takeSnapshot(snapshot)
+  }
+
+  /** A snapshot that came unasked, or as the answer to a verb. */
+  takeSnapshot(snapshot: Snapshot): void {
+    const key = this.keys.find(snapshot.key)
+    if (key === undefined) return
+    // An answer under way may be older than this, and is taken in later.
+    if (key.inFlight) this.readLater(key)
+    else if (key.known) this.answered(key, snapshot)
+  }
+
+  /** Another marker than before: the store lost its data, and is given again what this node still holds. */
+  private checkMarker(reply: Reply): void {
+    if (this.marker !== undefined && this.marker !== reply.marker) this.readAgain()
+    this.marker = reply.marker
+  }
+
+  private readAgain(): void {
+    for (const key of this.keys) this.readLater(key)
+  }
+
+  async close(): Promise<void> {
+    for (const key of this.keys) key.giveUp()
+    await this.flush().catch(() => {})
+    this.closed = true
+    if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
+  }
+}
+
+function chunks(keys: LocalKey[]): LocalKey[][] {
+  const parts: LocalKey[][] = []
+  for (let first = 0; first < keys.length; first += MOST_KEYS)
+    parts.push(keys.slice(first, first + MOST_KEYS))
+  return parts
+}

@@ -1,0 +1,144 @@
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import type { Ask, Counters } from './store.ts'
+
+/** What a node has settled of a key within one slice: counters that only rise. */
+export class Part {
+  admitted = 0
+  refunded = 0
+  granted = 0
+  returned = 0
+
+  /** What is booked for the node and not known to be spent. */
+  get booked(): number {
+    return Math.max(0, this.granted - this.returned - this.admitted)
+  }
+}
+
+const NOTHING: Part = Object.freeze(new Part())
+
+/** A node's ledger of a key: of the slice it last settled in, and of the one before. */
+export class Cell {
+  slice = 0
+  current = new Part()
+  late = new Part()
+  demand = 0
+
+  /** What it holds of a slice. */
+  part(slice: number): Part {
+    if (slice === this.slice) return this.current
+    return slice === this.slice - 1 ? this.late : NOTHING
+  }
+
+  /** Makes `slice` the current one. */
+  roll(slice: number): void {
+    if (slice <= this.slice) return
+    this.late = slice === this.slice + 1 ? this.current : new Part()
+    this.current = new Part()
+    this.slice = slice
+  }
+}
+
+/** What a store keeps of a key. The Lua script keeps the same, packed. */
+export class Row {
+  generation = 0
+  /** The slice in whose file the row lies: the last in which it is worth anything. */
+  filed = 0
+  /** The slice of the last settlement; 0: none. */
+  settled = 0
+  /** Booked and not known to be spent: in the settled slice, and in the one before. */
+  booked = 0
+  bookedLate = 0
+  /** The sum of the nodes' demand. */
+  demand = 0
+  readonly cells = new Map<string, Cell>()
+
+  constructor(
+    readonly limit: Algorithm,
+    readonly state: unknown,
+  ) {}
+
+  get bookedInAll(): number {
+    return this.booked + this.bookedLate
+  }
+
+  /**
+   * Makes `slice` the one that is settled in. What was booked in a slice can only have been spent in it; it counts
+   * on as booked for one slice more, in which the nodes say what of it they spent, and then as spent.
+   */
+  roll(slice: number): void {
+    if (slice <= this.settled || this.cells.size === 0) return
+    const next = slice === this.settled + 1
+    this.spend(this.bookedLate, this.settled + 1)
+    if (!next) this.spend(this.booked, this.settled + 2)
+    this.bookedLate = next ? this.booked : 0
+    this.booked = 0
+    this.settled = slice
+    this.demand = 0
+    for (const [node, cell] of this.cells) {
+      if (cell.slice < slice - this.limit.lateSlices) this.cells.delete(node)
+      else this.demand += cell.demand
+    }
+  }
+
+  private spend(cost: number, slice: number): void {
+    if (cost > 0) this.limit.settle(this.state, slice * this.limit.window, 2, cost)
+  }
+
+  cell(node: string, slice: number): Cell {
+    this.settled = Math.max(this.settled, slice)
+    let cell = this.cells.get(node)
+    if (cell === undefined) {
+      cell = new Cell()
+      this.cells.set(node, cell)
+    }
+    cell.roll(slice)
+    return cell
+  }
+
+  /** Raises a node's counters, and moves the totals by the difference; returns what it gave back. */
+  merge(cell: Cell, now: number, behind: number, counters: Counters, entries?: readonly number[]): number {
+    if (behind < 0 || behind > this.limit.lateSlices) return 0
+    const part = behind === 0 ? cell.current : cell.late
+    const [admitted, refunded, granted, returned] = counters
+    const before = part.booked
+    const more = admitted - part.admitted
+    part.admitted = Math.max(part.admitted, admitted)
+    part.granted = Math.max(part.granted, granted)
+    part.returned = Math.max(part.returned, returned)
+    const spent = part.booked - before
+    if (behind === 0) this.booked += spent
+    else this.bookedLate += spent
+    if (more > 0) this.limit.settle(this.state, now, behind, more, entries)
+    const back = refunded - part.refunded
+    part.refunded = Math.max(part.refunded, refunded)
+    return Math.max(0, back)
+  }
+
+  /**
+   * Notes a node's demand, and books for it what it asks for, as far as there is room. Where more has been booked
+   * than the node knows of, it is told that first: a question that comes twice books once.
+   */
+  grant(cell: Cell, known: number, now: number, ask: Ask, extra: number): void {
+    const [demand, fraction, most, least] = ask
+    this.demand += demand - cell.demand
+    cell.demand = demand
+    if (cell.current.granted > known) return
+    const { limit } = this.limit
+    const usage = this.limit.usage(this.state, now)
+    const room = limit - usage - this.bookedInAll
+    const { current } = cell
+    const has = current.booked
+    const share = Math.floor(fraction * Math.max(0, room + has))
+    const target = Math.max(least, Math.min(most, share))
+    const more = Math.min(target - has, room + extra, limit - usage - has)
+    if (more <= 0) return
+    current.granted = current.returned + current.admitted + has + more
+    this.booked += more
+  }
+
+  /** What is booked for other nodes than this one. */
+  bookedElsewhere(node: string, slice: number): number {
+    const cell = this.cells.get(node)
+    return this.bookedInAll - (cell === undefined ? 0 : cell.part(slice).booked + cell.part(slice - 1).booked)
+  }
+}
