@@ -12,8 +12,8 @@ export interface Variant {
 }
 
 export const variants = {
-  baseline: { title: 'fixed interval', mode: 'soft', sync: {}, waits: false, standard: true },
-  soft: { title: 'soft', mode: 'soft', sync: {}, waits: false, standard: false },
+  baseline: { title: 'fixed interval', mode: 'soft', sync: { early: false }, waits: false, standard: true },
+  soft: { title: 'soft', mode: 'soft', sync: {}, waits: false, standard: true },
   capped: {
     title: 'soft, `maxOvershoot: 0.05`',
     mode: 'soft',

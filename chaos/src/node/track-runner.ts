@@ -66,6 +66,7 @@ export class TrackRunner {
             return table.known
           },
           now: () => table.now(),
+          latest: () => table.latest(),
           exchange: async (request) => {
             const sent = performance.now()
             const reply = await table.exchange(request)

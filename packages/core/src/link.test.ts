@@ -20,6 +20,7 @@ test('an answer that came while the process was blocked is read before its check
       return {
         known: true,
         now: () => table.now(),
+        latest: () => table.latest(),
         // It arrives within the timeout, and is read 1 ms after the timers of the blocked process have run.
         exchange(request) {
           const reply = table.exchange(request)

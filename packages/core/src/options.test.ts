@@ -100,8 +100,14 @@ const badOptions: [string, string, unknown][] = [
   ['a clock that is none', 'ERR_OPTION', { ...valid, clock: {} }],
   ['a clock that is Date', 'ERR_OPTION', { ...valid, clock: Date }],
   ['a random that is a number', 'ERR_OPTION', { ...valid, random: 0.5 }],
-  ['the mode leased', 'ERR_UNSUPPORTED', { ...valid, mode: 'leased' }],
-  ['maxOvershoot', 'ERR_UNSUPPORTED', { ...valid, mode: 'soft', sync: { maxOvershoot: 0.05 } }],
+  ['maxOvershoot in hard mode', 'ERR_OPTION', { ...valid, sync: { maxOvershoot: 0.05 } }],
+  ['maxOvershoot in leased mode', 'ERR_OPTION', { ...valid, mode: 'leased', sync: { maxOvershoot: 0.05 } }],
+  ['a negative maxOvershoot', 'ERR_OPTION', { ...valid, mode: 'soft', sync: { maxOvershoot: -0.1 } }],
+  ['a maxOvershoot of percents', 'ERR_OPTION', { ...valid, mode: 'soft', sync: { maxOvershoot: 5 } }],
+  ['a maxOvershoot that is text', 'ERR_OPTION', { ...valid, mode: 'soft', sync: { maxOvershoot: '5%' } }],
+  ['a maxOvershoot of NaN', 'ERR_OPTION', { ...valid, mode: 'soft', sync: { maxOvershoot: Number.NaN } }],
+  ['an early that is a number', 'ERR_OPTION', { ...valid, mode: 'soft', sync: { early: 0 } }],
+  ['leased without early syncs', 'ERR_OPTION', { ...valid, mode: 'leased', sync: { early: false } }],
   ['a list of limits', 'ERR_UNSUPPORTED', { ...valid, limit: [limit, limit] }],
 ]
 

@@ -53,6 +53,7 @@ class NetworkedStore implements FaultyStore {
         return table.known
       },
       now: () => table.now(),
+      latest: () => table.latest(),
       exchange: (request) => this.exchange(table, request),
     }
   }

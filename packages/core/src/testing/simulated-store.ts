@@ -40,6 +40,7 @@ export class SimulatedStore implements Store {
         return store.offset.known
       },
       now: () => Math.floor(store.offset.at(store.clock.monotonic())),
+      latest: () => store.offset.latest(store.clock.monotonic(), store.clock.wall()),
       exchange: (request) => store.exchange(table, request),
     }
   }
@@ -49,6 +50,7 @@ export class SimulatedStore implements Store {
     this.seen.calls.note(world.epoch + world.time, request.operations.length)
     if (server.away) return Promise.reject(new StoreError('ERR_STORE_AWAY', 'the simulated store is away'))
     const sent = clock.monotonic()
+    const sentWall = clock.wall()
     const copy = travelling(request)
     return new Promise((resolve, reject) => {
       let answered = false
@@ -57,7 +59,7 @@ export class SimulatedStore implements Store {
           if (answered || server.away) return
           answered = true
           this.answeredAt = at
-          this.offset.learn(world.epoch + at, sent, clock.monotonic())
+          this.offset.learn(world.epoch + at, sent, clock.monotonic(), sentWall)
           settle()
         }
         reply.then(
