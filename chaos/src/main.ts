@@ -1,63 +1,147 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { arch, availableParallelism, cpus } from 'node:os'
+import { rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import pLimit from 'p-limit'
+import { clusterFaults, runClusterFault } from './faults/cluster.ts'
 import { networkFaults } from './faults/network.ts'
 import { nodeFaults } from './faults/node.ts'
+import { runSentinelFault, sentinelFault } from './faults/sentinel.ts'
 import { serverFaults } from './faults/server.ts'
 import { judge, type Verdict } from './judge.ts'
+import { loadFaults } from './load/load-faults.ts'
+import type { LoadVerdict } from './load/load-verdict.ts'
 import { build, packCore } from './program.ts'
-import { printVerdict } from './report.ts'
+import { printLoad, printSmoke, printVerdict } from './report.ts'
+import { writeResult } from './result.ts'
 import { runFault } from './run-fault.ts'
-import { tracks } from './tracks.ts'
+import { runSmoke, type SmokeResult } from './smoke/run-smoke.ts'
+import { nodeRuntime } from './smoke/runtime.ts'
+import { settings } from './smoke/setting.ts'
+import { smokeTracks, tracks } from './tracks.ts'
 
-const RESULTS = fileURLToPath(new URL('../results', import.meta.url))
+const USAGE = `Usage: npm run chaos -- [options]
+
+Breaks servers, networks and nodes under load, and compares what was counted with what was admitted.
+
+  --only PATTERN   only what matches this regular expression, such as '^server-killed$' or '^smoke: cluster'
+  --list           what there is
+  --at-once N      how many run at once (default: the number of cores)
+  --tarball FILE   test this tarball of @spillway/core instead of packing the sources
+  --help           this text
+
+Without --only the results are written to chaos/results.
+`
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
+    list: { type: 'boolean', default: false },
     tarball: { type: 'string' },
-    'at-once': { type: 'string', default: String(Math.max(2, availableParallelism())) },
+    'at-once': { type: 'string', default: String(availableParallelism()) },
+    help: { type: 'boolean', default: false },
   },
 })
 
-const packed = join(fileURLToPath(new URL('../../.tmp', import.meta.url)), `core-${process.pid}`)
-const tarball = values.tarball ?? packCore(packed)
-using built = build(tarball)
-const atOnce = pLimit(Number(values['at-once']))
-const chosen = [...serverFaults, ...networkFaults, ...nodeFaults].filter(({ name }) =>
-  new RegExp(values.only).test(name),
-)
-const started = performance.now()
 const verdicts: Verdict[] = []
-const failures: { fault: string; error: string }[] = []
-await Promise.all(
-  chosen.map((fault) =>
-    atOnce(async () => {
-      try {
-        const verdict = judge(await runFault(fault, tracks, built.program))
-        verdicts.push(verdict)
-        printVerdict(verdict)
-      } catch (error) {
-        failures.push({ fault: fault.name, error: (error as Error).stack ?? String(error) })
-        console.log(`✗ ${fault.name}: ${(error as Error).stack}`)
-      }
-    }),
-  ),
-)
-rmSync(packed, { recursive: true, force: true })
+const smoke: SmokeResult[] = []
+const load: LoadVerdict[] = []
 
-const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, ${arch()}, Node ${process.version}`
-mkdirSync(RESULTS, { recursive: true })
-if (values.only === '') {
-  const order = chosen.map(({ name }) => name)
-  verdicts.sort((one, other) => order.indexOf(one.fault) - order.indexOf(other.fault))
-  const result = { machine, date: new Date().toISOString(), verdicts, failures }
-  writeFileSync(join(RESULTS, 'faults.json'), `${JSON.stringify(result, undefined, 2)}\n`)
+const packed = join(fileURLToPath(new URL('../../.tmp', import.meta.url)), `core-${process.pid}`)
+const builds = new Map<string, ReturnType<typeof build>>()
+
+/** The nodes' program, with a version of ioredis. */
+function programWith(client: 'ioredis' | 'ioredis5') {
+  let built = builds.get(client)
+  if (built === undefined) {
+    built = build(values.tarball ?? packCore(packed), client)
+    builds.set(client, built)
+  }
+  return built.program
 }
-const broken = verdicts.filter(({ holds }) => !holds)
-const minutes = ((performance.now() - started) / 60_000).toFixed(1)
-console.log(`\n${verdicts.length - broken.length} of ${chosen.length} faults held, in ${minutes} min`)
-if (broken.length > 0 || failures.length > 0) process.exitCode = 1
+
+interface Task {
+  readonly name: string
+  /** Returns whether all claims held. */
+  run(): Promise<boolean>
+}
+
+function fault(name: string, gather: () => ReturnType<typeof runFault>): Task {
+  const run = async () => {
+    const verdict = judge(await gather())
+    verdicts.push(verdict)
+    printVerdict(verdict)
+    return verdict.holds
+  }
+  return { name, run }
+}
+
+const tasks: Task[] = [
+  ...[...serverFaults, ...networkFaults, ...nodeFaults].map((each) =>
+    fault(each.name, () => runFault(each, tracks, programWith('ioredis'))),
+  ),
+  ...clusterFaults.map((each) =>
+    fault(each.name, () => runClusterFault(each, tracks, programWith('ioredis'))),
+  ),
+  fault(sentinelFault.name, () => runSentinelFault(tracks, programWith('ioredis'))),
+  ...loadFaults.map((each) => ({
+    name: `load: ${each.name}`,
+    async run() {
+      const verdict = await each.run(programWith('ioredis'))
+      load.push(verdict)
+      printLoad(verdict)
+      return verdict.claims.every(({ holds }) => holds)
+    },
+  })),
+  ...settings.map((setting) => ({
+    name: `smoke: ${setting.name}`,
+    async run() {
+      // What core itself loads for a URL is the package named ioredis.
+      const own = setting.how === 'url' && setting.client === 'ioredis5' ? 'ioredis5' : 'ioredis'
+      const runtime = setting.node && nodeRuntime(setting.node)
+      const result = await runSmoke(setting, smokeTracks, {
+        ...programWith(own),
+        ...(runtime && { runtime }),
+      })
+      smoke.push(result)
+      printSmoke(result)
+      return result.holds
+    },
+  })),
+]
+
+async function main(): Promise<void> {
+  const chosen = tasks.filter(({ name }) => new RegExp(values.only).test(name))
+  if (values.list) return console.log(chosen.map(({ name }) => name).join('\n'))
+  const started = performance.now()
+  const atOnce = pLimit(Number(values['at-once']))
+  const failed: string[] = []
+  await Promise.all(
+    chosen.map(({ name, run }) =>
+      atOnce(async () => {
+        const holds = await run().catch((error: Error) => {
+          console.log(`\n✗ ${name}: ${error.stack}`)
+          return false
+        })
+        if (!holds) failed.push(name)
+      }),
+    ),
+  )
+  const order = tasks.map(({ name }) => name)
+  verdicts.sort((one, other) => order.indexOf(one.fault) - order.indexOf(other.fault))
+  if (values.only === '') writeResult({ verdicts, smoke, load, failed })
+  const minutes = ((performance.now() - started) / 60_000).toFixed(1)
+  console.log(`\n${chosen.length - failed.length} of ${chosen.length} held, in ${minutes} minutes`)
+  if (failed.length === 0) return
+  console.log(`did not hold: ${failed.join(', ')}`)
+  process.exitCode = 1
+}
+
+try {
+  if (values.help) console.log(USAGE)
+  else await main()
+} finally {
+  for (const built of builds.values()) built[Symbol.dispose]()
+  rmSync(packed, { recursive: true, force: true })
+}

@@ -1,5 +1,7 @@
 import Table from 'cli-table3'
 import type { Verdict } from './judge.ts'
+import type { LoadVerdict } from './load/load-verdict.ts'
+import type { SmokeResult } from './smoke/run-smoke.ts'
 
 const COLUMNS = [
   ...['track', 'offered', 'admitted', 'let through', 'counted', 'difference', 'owed', 'expired', 'uncertain'],
@@ -27,8 +29,26 @@ export function printVerdict(verdict: Verdict): void {
   }
   const sign = verdict.holds ? '✓' : '✗'
   const recovered = verdict.recoveredAfterMs === undefined ? 'never' : `after ${verdict.recoveredAfterMs} ms`
-  console.log(`\n${sign} ${verdict.fault}: ${verdict.title} (back ${recovered})\n${table.toString()}`)
+  console.log(
+    `\n${sign} ${verdict.fault}: ${verdict.title} (back ${recovered}, event loop late by ${verdict.longestEventLoopDelay} ms at most)\n${table.toString()}`,
+  )
   for (const { says, holds, detail } of verdict.claims) if (!holds) console.log(`  ✗ ${says}: ${detail}`)
   for (const { track, claims } of verdict.outcomes)
     for (const { says, holds, detail } of claims) if (!holds) console.log(`  ✗ ${track}: ${says}: ${detail}`)
+}
+
+export function printLoad({ name, title, figures, claims }: LoadVerdict): void {
+  const sign = claims.every(({ holds }) => holds) ? '✓' : '✗'
+  const numbers = Object.entries(figures).map(([what, number]) => `${what} ${Math.round(number)}`)
+  console.log(`\n${sign} ${name}: ${title}\n  ${numbers.join(', ')}`)
+  for (const { says, holds } of claims) if (!holds) console.log(`  ✗ ${says}`)
+}
+
+/** One line where all held. */
+export function printSmoke({ setting, nodeVersion, verdicts, holds }: SmokeResult): void {
+  const held = verdicts.filter((verdict) => verdict.holds).length
+  console.log(
+    `\n${holds ? '✓' : '✗'} smoke: ${setting.name}, Node ${nodeVersion}: ${held} of ${verdicts.length}`,
+  )
+  for (const verdict of verdicts) if (!verdict.holds) printVerdict(verdict)
 }

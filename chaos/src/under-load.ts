@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Scene } from './fault.ts'
+import { EventLoop } from './node/event-loop.ts'
 import {
   type Counts,
   type Journal,
@@ -43,6 +44,8 @@ export interface Evidence {
   readonly recoveredAfter: number | undefined
   readonly load: Load
   readonly timeout: number
+  /** The longest this process, in which the network is, was late during the fault and after it; ms. */
+  readonly delay: number
 }
 
 /** Where the nodes are to be, and how they and the auditor reach Redis. */
@@ -69,6 +72,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
   const load: Load = { ...rates, steadyKeys: 3, hotCost: 25, hotFor: 500 }
   const nodes: NodeProcess[] = []
   const own: NodeProcess[] = []
+  const loop = new EventLoop()
   const quietBefore = new Map<NodeProcess, Resources>()
   const start = async () => {
     const node = await NodeProcess.start(program)
@@ -97,6 +101,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
     await Promise.all(first.map((node) => node.load(true)))
     await delay(200)
     await Promise.all(first.map((node) => node.enter('during')))
+    loop.longest = 0
     const limiters = tracks.map(({ label }) => limiterName(run, label))
     await scene.run({ nodes, addNode, limiters })
     const mended = performance.now()
@@ -132,8 +137,10 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
         keys: keysOf(records, label),
       })),
     })
-    return { scene, tracks, run, nodes: records, counts, recoveredAfter, load, timeout: TIMEOUT }
+    const measured = { recoveredAfter, load, timeout: TIMEOUT, delay: loop.longest }
+    return { scene, tracks, run, nodes: records, counts, ...measured }
   } finally {
+    loop.stop()
     await Promise.all(own.map((node) => node.stop()))
     await rm(folder, { recursive: true, force: true })
   }

@@ -5,19 +5,24 @@ export class EventLoop {
   longest = 0
   private total = 0
   private due = performance.now() + EVERY
+  private timer: NodeJS.Timeout | undefined
 
   constructor() {
     this.arm()
   }
 
   private arm(): void {
-    setTimeout(() => {
+    this.timer = setTimeout(() => {
       const late = Math.max(0, performance.now() - this.due)
       this.total += late
       this.longest = Math.max(this.longest, late)
       this.due = performance.now() + EVERY
       this.arm()
     }, EVERY).unref()
+  }
+
+  stop(): void {
+    clearTimeout(this.timer)
   }
 
   /** Milliseconds of delay so far; the difference of two calls is the delay between them. */

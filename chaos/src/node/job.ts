@@ -83,6 +83,7 @@ export interface TrackTally {
   longestExcess: number
   open: number
   mostOpen: number
+  /** Events since the fault began. */
   degraded: number
   recovered: number
   /** Of `stats()`. */
@@ -104,7 +105,7 @@ export interface Journal {
   tracks: TrackTally[]
   /** Unhandled rejections, uncaught exceptions and warnings. */
   accidents: string[]
-  /** The longest the event loop was late, ms. */
+  /** The longest the event loop was late since the fault began, ms. */
   longestDelay: number
   closed: boolean
 }

@@ -116,6 +116,7 @@ async function obey(order: Order): Promise<unknown> {
       return
     case 'phase':
       for (const track of running?.tracks ?? []) track.enter(order.phase)
+      if (order.phase === 'during') loop.longest = 0
       return
     case 'jump':
       clock.shift += order.ms

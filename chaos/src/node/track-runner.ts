@@ -163,6 +163,11 @@ export class TrackRunner {
 
   enter(phase: Phase): void {
     this.refresh()
+    // What is told from here on is the fault's.
+    if (phase === 'during') {
+      this.tally.degraded = this.tally.isDegraded ? 1 : 0
+      this.tally.recovered = 0
+    }
     this.phase = phase
     this.callsAtPhase = this.tally.storeCalls
   }
