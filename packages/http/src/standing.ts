@@ -1,4 +1,4 @@
-import type { Decision, Limit } from '@spillway/core'
+import type { AlgorithmName, Decision } from '@spillway/core'
 import type { RequestLimiter } from './request-limiter.ts'
 
 /** How a client stands with one limit after a check: what the headers tell. Times are whole seconds, rounded up. */
@@ -37,14 +37,14 @@ export function standingsOf(limiter: RequestLimiter, decision: Decision): Standi
 
 function standing(
   name: string,
-  { window, algorithm }: Pick<Limit, 'window'> & { algorithm?: Limit['algorithm'] },
+  { window, algorithm }: { window: number; algorithm?: AlgorithmName },
   { limit, remaining, resetAfterMs }: Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'>,
   decision: Decision | undefined,
 ): Standing {
   const denied = decision?.allowed === false
   const moreAfterMs = denied
     ? decision.retryAfterMs
-    : Math.min(resetAfterMs, longestWait(window, limit, algorithm))
+    : Math.min(resetAfterMs, longestWait(window, limit, remaining, algorithm))
   return {
     name,
     limit,
@@ -55,7 +55,22 @@ function standing(
   }
 }
 
-/** The longest until some quota comes back, in milliseconds: a bucket drains steadily, a window within itself. */
-function longestWait(window: number, limit: number, algorithm: Limit['algorithm'] | undefined): number {
-  return algorithm === 'token-bucket' || algorithm === 'leaky-bucket' ? window / limit : window
+/**
+ * The longest until some quota comes back, in milliseconds, as far as the algorithm is known. A bucket drains steadily.
+ * What a window or log admitted has left it after one window; a sliding one weighs it for another, rounded up: of n, one
+ * is gone after an nth of that.
+ */
+function longestWait(window: number, limit: number, remaining: number, algorithm?: AlgorithmName): number {
+  switch (algorithm) {
+    case 'token-bucket':
+    case 'leaky-bucket':
+      return window / limit
+    case 'sliding-window':
+      return window + window / (limit - remaining)
+    case 'fixed-window':
+    case 'sliding-log':
+      return window
+    default:
+      return Infinity
+  }
 }

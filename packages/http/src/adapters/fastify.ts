@@ -1,4 +1,4 @@
-import type { FastifyPluginCallback, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { settle } from '../awaitable.ts'
 import { endWhereItIs, nodeSource } from '../node-response.ts'
@@ -34,10 +34,9 @@ const fastifySource: RequestSource<FastifyRequest, FastifyReply> = {
 
 type FastifyRateLimit = RateLimit<FastifyRequest, FastifyReply>
 
-const plugin: FastifyPluginCallback<FastifyRateLimitOptions> = (
+const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   fastify,
   { hook = 'onRequest', ...shared },
-  done,
 ) => {
   if (!HOOKS.includes(hook)) throw optionError('hook', hook, `give one of ${HOOKS.join(', ')}`)
   const general = shared.limiter === undefined ? undefined : compile(shared)
@@ -71,7 +70,6 @@ const plugin: FastifyPluginCallback<FastifyRateLimitOptions> = (
   }
   if (hook === 'preParsing') fastify.addHook(hook, (request, reply, _, goOn) => decide(request, reply, goOn))
   else fastify.addHook(hook as 'onRequest', decide as onRequestHookHandler)
-  done()
 }
 
 function compile(options: FastifyRouteRateLimit): FastifyRateLimit {

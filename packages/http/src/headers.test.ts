@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest'
+import { type HeaderStyle, writeHeaders } from './headers.ts'
+import type { Standing } from './standing.ts'
+
+const standing = (name: string, remaining: number, limit = 9): Standing => ({
+  ...{ name, remaining, limit },
+  ...{ window: 60, moreAfter: 7, resetAfter: 30 },
+})
+
+/** The headers after limits have written one after the other. */
+function written(styles: HeaderStyle[], ...limits: Standing[][]): Record<string, string> {
+  const headers = new Headers()
+  const target = {
+    get: (name: string) => headers.get(name) ?? undefined,
+    set: (name: string, value: string) => headers.set(name, value),
+  }
+  for (const standings of limits) writeHeaders(styles, standings, target, () => 1_000)
+  return Object.fromEntries(headers)
+}
+
+it('lists what several limits say, each name once', () => {
+  expect(
+    written(['draft-11'], [standing('a', 5), standing('b', 2)], [standing('c', 4)], [standing('a', 1)]),
+  ).toEqual({
+    'ratelimit-policy': '"b";q=9;w=60, "c";q=9;w=60, "a";q=9;w=60',
+    ratelimit: '"b";r=2;t=7, "c";r=4;t=7, "a";r=1;t=7',
+  })
+})
+
+it.each<[HeaderStyle, string, string]>([
+  ['draft-7', 'ratelimit', 'limit=9, remaining=2, reset=30'],
+  ['draft-6', 'ratelimit-remaining', '2'],
+  ['legacy', 'x-ratelimit-remaining', '2'],
+])('keeps the tightest of several limits in %s', (style, header, value) => {
+  expect(written([style], [standing('a', 5), standing('b', 2)])[header]).toBe(value)
+  expect(written([style], [standing('a', 2)], [standing('b', 5)])[header]).toBe(value)
+  expect(written([style], [standing('a', 5)], [standing('b', 2)])[header]).toBe(value)
+})

@@ -1,0 +1,80 @@
+import {
+  createLimiter,
+  type Decision,
+  fixedWindow,
+  type Limit,
+  leakyBucket,
+  slidingLog,
+  slidingWindow,
+  tokenBucket,
+} from '@spillway/core'
+import { ManualClock } from '@spillway/core/testing'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { standingsOf } from './standing.ts'
+
+const LIMITS: Record<string, Limit> = {
+  'fixed window': fixedWindow({ limit: 5, window: '10s' }),
+  'sliding window': slidingWindow({ limit: 5, window: '10s' }),
+  'sliding log': slidingLog({ limit: 5, window: '10s' }),
+  'token bucket': tokenBucket({ capacity: 5, refill: 1, per: '3s' }),
+  'leaky bucket': leakyBucket({ capacity: 5, leak: 1, per: '3s' }),
+}
+
+describe.each(Object.entries(LIMITS))('%s', (_, limit) => {
+  it('tells times that hold: by then there is more quota, or the retry passes', async () => {
+    const steps = fc.array(
+      fc.record({ wait: fc.integer({ min: 1, max: 8_000 }), cost: fc.integer({ min: 1, max: 5 }) }),
+      {
+        minLength: 1,
+        maxLength: 12,
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(steps, async (history) => {
+        const clock = new ManualClock(3)
+        const limiter = createLimiter({ name: 'api', limit, clock })
+        let last: { decision: Decision; cost: number } | undefined
+        for (const { wait, cost } of history) {
+          await clock.advance(wait)
+          last = { decision: await limiter.check('key', { cost }), cost }
+        }
+        const { decision, cost } = last!
+        const [standing] = standingsOf(limiter, decision)
+        expect(standing).toMatchObject({ name: 'api', limit: 5, remaining: decision.remaining })
+        await clock.advance(standing!.moreAfter! * 1000)
+        if (decision.allowed) {
+          // What a check leaves is one less than what there is.
+          expect((await limiter.peek('key')).remaining + 1).toBeGreaterThan(decision.remaining)
+        } else {
+          expect((await limiter.check('key', { cost })).allowed).toBe(true)
+        }
+      }),
+    )
+  })
+})
+
+it('tells of a bucket when the next token comes, not when it is full', async () => {
+  const limiter = createLimiter({ name: 'api', limit: LIMITS['token bucket']!, clock: new ManualClock(0) })
+  const decision = await limiter.check('key', { cost: 4 })
+  expect(standingsOf(limiter, decision)).toEqual([
+    { name: 'api', limit: 5, window: 15, remaining: 1, moreAfter: 3, resetAfter: 12 },
+  ])
+})
+
+it('tells each limit of a decision on several', async () => {
+  const limiter = createLimiter({ name: 'api', limit: LIMITS['fixed window']!, clock: new ManualClock(0) })
+  const decision = {
+    ...(await limiter.check('key', { cost: 6 })),
+    retryAfterMs: 2_500,
+    name: 'burst',
+  } as Decision
+  const parts = [
+    { name: 'burst', limit: 2, remaining: 0, resetAfterMs: 4_000, window: 5_000 },
+    { name: 'daily', limit: 9, remaining: 3, resetAfterMs: 70_000_000, window: 86_400_000 },
+  ]
+  expect(standingsOf(limiter, { ...decision, parts } as Decision)).toEqual([
+    { name: 'burst', limit: 2, window: 5, remaining: 0, moreAfter: 3, resetAfter: 4 },
+    { name: 'daily', limit: 9, window: 86_400, remaining: 3, moreAfter: 70_000, resetAfter: 70_000 },
+  ])
+})

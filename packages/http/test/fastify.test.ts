@@ -1,0 +1,107 @@
+import { createLimiter, fixedWindow } from '@spillway/core'
+import { globally } from '@spillway/http'
+import { type FastifyRateLimitOptions, rateLimit } from '@spillway/http/fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { expect, onTestFinished, test } from 'vitest'
+
+function limiterOf(limit: number, name = 'api') {
+  return createLimiter({ name, limit: fixedWindow({ limit, window: '1h' }) })
+}
+
+async function serve(options: FastifyRateLimitOptions, routes: (app: FastifyInstance) => void) {
+  const app = Fastify({ forceCloseConnections: true })
+  onTestFinished(() => app.close())
+  await app.register(rateLimit, options)
+  routes(app)
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  return async (path: string, init?: RequestInit) => {
+    const response = await fetch(url + path, init)
+    return [response.status, response.headers.get('ratelimit')?.split(';t')[0]]
+  }
+}
+
+test('a route has options of its own, or none', async () => {
+  const get = await serve({ limiter: limiterOf(10), key: globally() }, (app) => {
+    app.get('/plain', () => 'plain')
+    app.get('/costly', { config: { rateLimit: { cost: 4 } } }, () => 'costly')
+    app.get('/own', { config: { rateLimit: { limiter: limiterOf(1, 'own') } } }, () => 'own')
+    app.get('/health', { config: { rateLimit: false } }, () => 'up')
+  })
+  expect(await get('/plain')).toEqual([200, '"api";r=9'])
+  expect(await get('/costly')).toEqual([200, '"api";r=5'])
+  expect(await get('/own')).toEqual([200, '"own";r=0'])
+  expect(await get('/own')).toEqual([429, '"own";r=0'])
+  expect(await get('/health')).toEqual([200, undefined])
+})
+
+test('without a limiter, only routes with their own are limited', async () => {
+  const get = await serve({}, (app) => {
+    app.get('/plain', () => 'plain')
+    app.get('/own', { config: { rateLimit: { limiter: limiterOf(1, 'own') } } }, () => 'own')
+  })
+  expect(await get('/plain')).toEqual([200, undefined])
+  expect(await get('/own')).toEqual([200, '"own";r=0'])
+})
+
+test('requests without a route are limited too', async () => {
+  const get = await serve({ limiter: limiterOf(1) }, () => {})
+  expect(await get('/nowhere')).toEqual([404, '"api";r=0'])
+  expect(await get('/nowhere')).toEqual([429, '"api";r=0'])
+})
+
+test('routes outside the scope of the plugin are not limited', async () => {
+  const app = Fastify({ forceCloseConnections: true })
+  onTestFinished(() => app.close())
+  await app.register(async (scope) => {
+    await scope.register(rateLimit, { limiter: limiterOf(1) })
+    scope.get('/inside', () => 'inside')
+  })
+  app.get('/outside', () => 'outside')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  expect((await fetch(`${url}/inside`)).headers.get('ratelimit')).toMatch('"api";r=0')
+  expect((await fetch(`${url}/outside`)).headers.get('ratelimit')).toBeNull()
+})
+
+test.each(['preParsing', 'preValidation'] as const)('decides in the %s hook', async (hook) => {
+  const seen: string[] = []
+  const get = await serve(
+    { hook, limiter: limiterOf(1), onDenied: () => void seen.push('denied') },
+    (app) => {
+      app.addHook('onRequest', (_request, _reply, done) => {
+        seen.push('onRequest')
+        done()
+      })
+      app.get('/', () => 'hello')
+    },
+  )
+  expect(await get('/')).toEqual([200, '"api";r=0'])
+  expect(await get('/')).toEqual([429, '"api";r=0'])
+  expect(seen).toEqual(['onRequest', 'onRequest', 'denied'])
+})
+
+test('decides by the body in the preHandler hook', async () => {
+  const key: FastifyRateLimitOptions['key'] = ({ body }) => (body as { user: string }).user
+  const get = await serve({ hook: 'preHandler', limiter: limiterOf(1), key }, (app) => {
+    app.post('/', () => 'hello')
+  })
+  const post = (user: string) =>
+    get('/', {
+      method: 'POST',
+      body: JSON.stringify({ user }),
+      headers: { 'content-type': 'application/json' },
+    })
+  expect(await post('eve')).toEqual([200, '"api";r=0'])
+  expect(await post('eve')).toEqual([429, '"api";r=0'])
+  expect(await post('bob')).toEqual([200, '"api";r=0'])
+})
+
+test('refuses wrong options as they are registered', async () => {
+  const app = Fastify()
+  await expect(
+    app.register(rateLimit, { hook: 'onSend' } as unknown as FastifyRateLimitOptions).ready(),
+  ).rejects.toThrow("hook is 'onSend': give one of onRequest")
+
+  const other = Fastify()
+  await other.register(rateLimit, { limiter: limiterOf(1) })
+  expect(() => other.get('/', { config: { rateLimit: { cost: 0 } } }, () => 'hello')).toThrow('cost is 0')
+})

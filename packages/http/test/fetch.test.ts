@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createLimiter, fixedWindow } from '@spillway/core'
+import { globally } from '@spillway/http'
+import { rateLimit as fetchLimit } from '@spillway/http/fetch'
+import { rateLimit as honoLimit } from '@spillway/http/hono'
+import { Hono } from 'hono'
+import { expect, onTestFinished, test } from 'vitest'
+
+const limiterOf = (mode: 'hard' | 'soft' = 'hard') =>
+  createLimiter({ name: 'api', mode, limit: fixedWindow({ limit: 1, window: '1h' }) })
+
+const request = () => new Request('http://localhost/')
+
+/** The address of a server behind this one; what is fetched from it has headers that can't be written. */
+async function upstream(): Promise<string> {
+  const server = createServer((_, response) => response.setHeader('X-Upstream', 'yes').end('from upstream'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('a handler answers without a promise in soft mode', () => {
+  const handler = fetchLimit({ limiter: limiterOf('soft'), key: globally() })(() => new Response('hello'))
+  expect(handler(request())).toBeInstanceOf(Response)
+  expect(handler(request())).toMatchObject({ status: 429 })
+})
+
+test('headers reach responses that another server made', async () => {
+  const url = await upstream()
+  const handler = fetchLimit({ limiter: limiterOf(), key: globally() })(() => fetch(url))
+  const app = new Hono()
+  app.use(honoLimit({ limiter: limiterOf(), key: globally() }))
+  app.get('/', () => fetch(url))
+  for (const response of [await handler(request()), await app.fetch(request())]) {
+    expect(response.headers.get('ratelimit')).toMatch('"api";r=0')
+    expect(response.headers.get('x-upstream')).toBe('yes')
+    expect(await response.text()).toBe('from upstream')
+  }
+})
+
+test('what the platform hands a handler comes along', async () => {
+  const limited = fetchLimit<[{ address: string }]>({
+    limiter: limiterOf(),
+    peer: (_, { address }) => address,
+  })
+  const handler = limited((_, { address }) => new Response(address))
+  expect(await (await handler(request(), { address: '192.0.2.1' })).text()).toBe('192.0.2.1')
+  expect((await handler(request(), { address: '192.0.2.1' })).status).toBe(429)
+  expect((await handler(request(), { address: '192.0.2.2' })).status).toBe(200)
+})
+
+test('a limit that could tell no client from another says so', async () => {
+  expect(() => fetchLimit({ limiter: limiterOf() })).toThrow(
+    'a Request has no address to tell clients apart by',
+  )
+  expect(() => fetchLimit({ limiter: limiterOf(), trustProxy: 1 })).not.toThrow()
+
+  const app = new Hono()
+  app.onError((error, context) => context.text(error.message, 500))
+  app.use(honoLimit({ limiter: limiterOf() }))
+  const response = await app.fetch(request())
+  expect([response.status, await response.text()]).toEqual([500, expect.stringContaining('getConnInfo')])
+})
+
+test('X-Forwarded-For tells the client where only the platform connects', async () => {
+  const handler = fetchLimit({ limiter: limiterOf(), trustProxy: 1 })(() => new Response('hello'))
+  const from = async (address: string) =>
+    (await handler(new Request('http://localhost/', { headers: { 'x-forwarded-for': address } }))).status
+  expect([await from('203.0.113.1'), await from('203.0.113.1'), await from('203.0.113.2')]).toEqual([
+    200, 429, 200,
+  ])
+})

@@ -1,0 +1,88 @@
+import { createServer, type RequestListener } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import Router from '@koa/router'
+import { createLimiter, fixedWindow } from '@spillway/core'
+import { byRoute } from '@spillway/http'
+import { rateLimit as expressLimit } from '@spillway/http/express'
+import { rateLimit as fastifyLimit } from '@spillway/http/fastify'
+import { rateLimit as honoLimit } from '@spillway/http/hono'
+import { rateLimit as koaLimit } from '@spillway/http/koa'
+import { rateLimit as nodeLimit } from '@spillway/http/node'
+import express from 'express'
+import Fastify from 'fastify'
+import { Hono } from 'hono'
+import Koa from 'koa'
+import { expect, onTestFinished, test } from 'vitest'
+import { Handled, listening } from './servers/served.ts'
+
+// A quota for each route, in each framework where it knows its routes.
+
+const limiterOf = () => createLimiter({ name: 'route', limit: fixedWindow({ limit: 1, window: '1h' }) })
+
+const SERVERS: Record<string, () => Promise<RequestListener>> = {
+  async express() {
+    const app = express()
+    const limit = expressLimit({ limiter: limiterOf(), key: byRoute() })
+    const users = express.Router()
+    users.get('/:id', limit, (_, response) => void response.send('user'))
+    users.get('/:id/posts', limit, (_, response) => void response.send('posts'))
+    app.use('/users', users)
+    return app
+  },
+  async fastify() {
+    const app = Fastify()
+    await app.register(fastifyLimit, { limiter: limiterOf(), key: byRoute() })
+    app.get('/users/:id', () => 'user')
+    app.get('/users/:id/posts', () => 'posts')
+    await app.ready()
+    return app.routing as RequestListener
+  },
+  async koa() {
+    const app = new Koa()
+    const router = new Router({ prefix: '/users' })
+    const limit = koaLimit({ limiter: limiterOf(), key: byRoute() })
+    router.get('/:id', limit, (context) => {
+      context.body = 'user'
+    })
+    router.get('/:id/posts', limit, (context) => {
+      context.body = 'posts'
+    })
+    app.use(router.routes())
+    return app.callback()
+  },
+  async hono() {
+    const app = new Hono()
+    app.use(honoLimit({ limiter: limiterOf(), key: byRoute() }))
+    app.get('/users/:id', (context) => context.text('user'))
+    app.get('/users/:id/posts', (context) => context.text('posts'))
+    return getRequestListener(app.fetch) as RequestListener
+  },
+}
+
+test.each(Object.entries(SERVERS))('%s tells routes apart by their patterns', async (_, create) => {
+  const served = await listening(createServer(await create()), new Handled())
+  onTestFinished(() => served.close())
+  const status = async (path: string, method = 'GET') => (await fetch(served.url + path, { method })).status
+  expect(await status('/users/1')).toBe(200)
+  expect(await status('/users/2')).toBe(429)
+  expect(await status('/users/3', 'HEAD')).toBe(429)
+  expect(await status('/users/2/posts')).toBe(200)
+})
+
+test('a server without routes says so', async () => {
+  const errors: unknown[] = []
+  const limited = nodeLimit({
+    limiter: limiterOf(),
+    key: byRoute(),
+    onError(error, _, response) {
+      errors.push(error)
+      response.end()
+    },
+  })
+  const served = await listening(createServer(limited((_, response) => response.end('hello'))), new Handled())
+  onTestFinished(() => served.close())
+  await fetch(served.url)
+  expect(errors).toMatchObject([
+    { code: 'ERR_OPTION', message: expect.stringContaining('give byRoute a function') },
+  ])
+})
