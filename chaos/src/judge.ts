@@ -19,6 +19,8 @@ export interface Claim {
   readonly says: string
   readonly holds: boolean
   readonly detail: string
+  /** Whether it is about counts: whether it holds then depends on no machine's speed. */
+  readonly counts: boolean
 }
 
 /** What came of a track in a fault, over all nodes; in cost, but for checks. */
@@ -57,7 +59,11 @@ export interface Verdict {
 }
 
 function claim(says: string, holds: boolean, detail: string): Claim {
-  return { says, holds, detail }
+  return { says, holds, detail, counts: false }
+}
+
+function countClaim(says: string, holds: boolean, detail: string): Claim {
+  return { says, holds, detail, counts: true }
 }
 
 export function judge(evidence: Evidence): Verdict {
@@ -90,8 +96,8 @@ function processClaims(nodes: readonly NodeRecord[]): Claim[] {
   const timers = quiet.map(({ before, after }) => after.timers - before.timers)
   const sockets = quiet.map(({ before, after }) => after.sockets - before.sockets)
   return [
-    claim('no unhandled rejection, exception or warning', accidents.length === 0, accidents.join('\n')),
-    claim('no crash', crashes.length === 0, `${crashes.length} crashed`),
+    countClaim('no unhandled rejection, exception or warning', accidents.length === 0, accidents.join('\n')),
+    countClaim('no crash', crashes.length === 0, `${crashes.length} crashed`),
     claim(
       'memory is back where it was',
       growth.every((mb) => mb <= GROWTH_MB),
@@ -139,7 +145,7 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
   const uncertain = sum(tallies.map((tally) => tally.uncertain))
   const claims = [
     claim('no check outlasts its timeout', longestExcess <= GRACE, `${round(longestExcess)} ms beyond`),
-    claim('every check is answered', open === 0, `${open} are not`),
+    countClaim('every check is answered', open === 0, `${open} are not`),
     ...outageClaims(track, evidence, parts, during),
   ]
   if (short) claims.push(...windowClaims(parts))
@@ -150,7 +156,7 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
   const bound = strictBound(track)
   if (bound !== undefined && scene.keeps) {
     const most = Math.max(...keys.map((key) => of(key, 'counted')))
-    claims.push(claim(`never above ${bound}`, most <= bound, `at most ${most}`))
+    claims.push(countClaim(`never above ${bound}`, most <= bound, `at most ${most}`))
   }
   return {
     track: track.label,
@@ -238,13 +244,13 @@ function hardClaims(
   const less = sum(differences.map((difference) => Math.max(0, -difference)))
   const atMost = uncertain * load.hotCost + unanswered + announced(parts)
   const claims = [
-    claim(
+    countClaim(
       'what was counted though the check was answered by the outage rule is uncertain',
       more <= atMost,
       `${more} counted beyond what was admitted; ${uncertain} checks uncertain`,
     ),
   ]
-  if (scene.keeps) claims.push(claim('nothing that was admitted is lost', less === 0, `${less} lost`))
+  if (scene.keeps) claims.push(countClaim('nothing that was admitted is lost', less === 0, `${less} lost`))
   return claims
 }
 
@@ -283,9 +289,9 @@ function settledClaims(
   const more = sum(differences.map((difference) => Math.max(0, difference)))
   const owed = sum(parts.filter((part) => !part.killed).map(({ tally }) => tally.pending))
   const claims = [
-    claim('nothing is owed in the end', owed === 0, `${owed} owed`),
-    claim('nothing is counted twice', more <= announced(parts), `${more} too many`),
-    claim(
+    countClaim('nothing is owed in the end', owed === 0, `${owed} owed`),
+    countClaim('nothing is counted twice', more <= announced(parts), `${more} too many`),
+    countClaim(
       keeps ? 'what was admitted is settled' : 'what living nodes hold is restored',
       less <= lost,
       `${less} missing${killed.length > 0 ? `, of ${lost} that killed nodes owed` : ''}`,
@@ -324,12 +330,12 @@ function windowClaims(parts: readonly NodeTrack[]): Claim[] {
   )
   const twice = living.map(({ acknowledged }, place) => acknowledged - (admitted[place] as number))
   return [
-    claim(
+    countClaim(
       'what was admitted is settled in its window, or counted as expired',
       missing.every((cost) => cost <= 0),
       `${Math.max(0, ...missing)} missing`,
     ),
-    claim(
+    countClaim(
       'nothing is counted twice',
       twice.every((cost) => cost <= 0),
       `${Math.max(0, ...twice)} too many`,

@@ -106,6 +106,10 @@ export class NodeProcess {
     await this.order({ do: 'flush' })
   }
 
+  async clear(): Promise<void> {
+    await this.order({ do: 'clear' })
+  }
+
   async end(staleness: readonly number[]): Promise<void> {
     await this.order({ do: 'end', staleness })
   }

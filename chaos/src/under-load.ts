@@ -69,7 +69,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
   const folder = await mkdtemp(join(tmpdir(), 'spillway-journals-'))
   const share = scene.share ?? 1
   const rates = { steadyRate: share * STEADY_RATE, hotRate: share * HOT_RATE }
-  const load: Load = { ...rates, steadyKeys: 3, hotCost: 25, hotFor: 500 }
+  const load: Load = { ...rates, steadyKeys: 3, steadyFor: 20_000, hotCost: 25, hotFor: 500 }
   const nodes: NodeProcess[] = []
   const own: NodeProcess[] = []
   const loop = new EventLoop()
@@ -152,7 +152,7 @@ async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   return Promise.all(promises)
 }
 
-async function untilRecovered(nodes: readonly NodeProcess[]): Promise<boolean> {
+export async function untilRecovered(nodes: readonly NodeProcess[]): Promise<boolean> {
   const deadline = performance.now() + RECOVERY
   while (performance.now() < deadline) {
     const journals = await Promise.all(nodes.map((node) => node.report()))
@@ -162,7 +162,7 @@ async function untilRecovered(nodes: readonly NodeProcess[]): Promise<boolean> {
   return false
 }
 
-function keysOf(records: readonly NodeRecord[], label: string): string[] {
+export function keysOf(records: readonly NodeRecord[], label: string): string[] {
   const keys = records.flatMap(({ journal }) =>
     Object.keys(journal.tracks.find((track) => track.label === label)?.keys ?? {}),
   )

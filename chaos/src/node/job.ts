@@ -43,6 +43,8 @@ export interface Load {
   /** Checks a second of cost 1, on keys that stay below the limit. */
   readonly steadyRate: number
   readonly steadyKeys: number
+  /** Milliseconds for which the steady keys stay the same. */
+  readonly steadyFor: number
   /** Checks a second of `hotCost` on a key that changes every `hotFor` ms and passes its limit. */
   readonly hotRate: number
   readonly hotCost: number
@@ -126,6 +128,8 @@ export type Order =
   | { readonly do: 'resources' }
   | { readonly do: 'version' }
   | { readonly do: 'flush' }
+  /** Begins the record anew, while no check is under way and nothing is owed. */
+  | { readonly do: 'clear' }
   | { readonly do: 'report' }
   | { readonly do: 'audit'; readonly audit: Audit }
   /** With the longest staleness of any node, by track. */

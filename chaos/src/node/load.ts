@@ -33,15 +33,16 @@ export class LoadGenerator {
   }
 
   private tick(): void {
-    const { steadyRate, steadyKeys, hotRate, hotCost, hotFor } = this.load
+    const { steadyRate, steadyKeys, steadyFor, hotRate, hotCost, hotFor } = this.load
     const now = performance.now()
     const elapsed = Math.min(now - this.last, MOST_MISSED)
     this.last = now
     this.steadyDue += (elapsed * steadyRate) / 1000
     this.hotDue += (elapsed * hotRate) / 1000
     const offers: Offer[] = []
+    const steady = Math.floor(Date.now() / steadyFor)
     for (; this.steadyDue >= 1; this.steadyDue--)
-      offers.push({ key: `steady-${this.turn++ % steadyKeys}`, cost: 1 })
+      offers.push({ key: `steady-${steady}-${this.turn++ % steadyKeys}`, cost: 1 })
     // By the machine's clock, so that all nodes offer the same key.
     const hot = `hot-${Math.floor(Date.now() / hotFor)}`
     for (; this.hotDue >= 1; this.hotDue--) offers.push({ key: hot, cost: hotCost })

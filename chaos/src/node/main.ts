@@ -131,6 +131,10 @@ async function obey(order: Order): Promise<unknown> {
     case 'flush':
       await Promise.all((running?.tracks ?? []).map((track) => track.flush()))
       return
+    case 'clear':
+      for (const track of running?.tracks ?? []) track.clear()
+      running?.write(false)
+      return
     case 'audit':
       return audit(order.audit)
     case 'report':

@@ -30,6 +30,8 @@ export class TrackRunner {
   private phase: Phase = 'before'
   private callsAtPhase = 0
   private turn = 0
+  private expiredBefore = 0
+  private uncertainBefore = 0
   private sentBefore: number | undefined
 
   constructor(
@@ -177,13 +179,31 @@ export class TrackRunner {
     const { tally } = this
     const stats = this.limiter.stats()
     tally.pending = stats.pending
-    tally.expired = stats.expired
-    tally.uncertain = stats.uncertain
+    tally.expired = stats.expired - this.expiredBefore
+    tally.uncertain = stats.uncertain - this.uncertainBefore
     tally.isDegraded = stats.degraded
     tally.held = stats.keys
     tally.storeCalls = stats.storeCalls
     tally.storeEntries = stats.storeEntries
     tally.phases[this.phase].storeCalls = stats.storeCalls - this.callsAtPhase
+  }
+
+  /** Begins the record anew. */
+  clear(): void {
+    const { tally } = this
+    this.expiredBefore += tally.expired
+    this.uncertainBefore += tally.uncertain
+    this.offers.clear()
+    this.costs.clear()
+    this.acknowledged.clear()
+    tally.keys = {}
+    tally.phases = { before: emptyPhase(), during: emptyPhase(), after: emptyPhase() }
+    tally.acknowledged = 0
+    tally.longest = 0
+    tally.longestExcess = -Infinity
+    tally.mostOpen = 0
+    tally.staleness = 0
+    this.refresh()
   }
 
   flush(): Promise<void> {

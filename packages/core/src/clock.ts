@@ -18,9 +18,14 @@ export interface Clock {
 
 /** The longest delay that Node's timers hold; a longer one would fire at once. */
 const LONGEST_DELAY = 2 ** 31 - 1
+/** A timer that fires so many milliseconds late tells of a process that was blocked. */
+const LATE = 10
 
+/** Holds longer delays than Node's; fires only after what arrived while the process was blocked has been read. */
 class LongTimer {
   private handle: NodeJS.Timeout
+  private due = 0
+  private reading: NodeJS.Immediate | undefined
 
   constructor(
     private readonly callback: () => void,
@@ -32,14 +37,18 @@ class LongTimer {
   private arm(): NodeJS.Timeout {
     const delay = Math.min(this.left, LONGEST_DELAY)
     this.left -= delay
+    this.due = performance.now() + delay
     return setTimeout(() => {
       if (this.left > 0) this.handle = this.arm()
+      // Node runs timers that are due before it reads from sockets: a deadline would pass over an answer in time.
+      else if (performance.now() - this.due > LATE) this.reading = setImmediate(this.callback).unref()
       else this.callback()
     }, delay).unref()
   }
 
   clear(): void {
     clearTimeout(this.handle)
+    if (this.reading !== undefined) clearImmediate(this.reading)
   }
 }
 

@@ -9,11 +9,6 @@ const FAILURES = 3
 const FIRST_PROBE = 100
 const LONGEST_PROBE = 5000
 
-/** A deadline's timer that fires so many milliseconds late tells of a blocked process. */
-const LATE = 10
-/** Milliseconds in which it reads the answers that have arrived. */
-const READING = 5
-
 /** What a command asks besides its operations. */
 export interface Extras {
   /** See `Request`. */
@@ -94,19 +89,12 @@ export class Link {
   }
 
   private within(reply: Promise<Reply>, budget: number): Promise<Reply> {
-    const { clock } = this
-    const due = clock.monotonic() + budget
     return new Promise((resolve, reject) => {
-      const fail = () => {
+      const timer = this.clock.setTimer(() => {
         const message = `the store did not answer within ${Math.ceil(budget)} ms`
         reject(new StoreError('ERR_STORE_TIMEOUT', message, { uncertain: true }))
-      }
-      let timer = clock.setTimer(() => {
-        // A process that was blocked runs its timers before it reads what has arrived meanwhile.
-        if (clock.monotonic() - due > LATE) timer = clock.setTimer(fail, READING)
-        else fail()
       }, budget)
-      reply.then(resolve, reject).finally(() => clock.clearTimer(timer))
+      reply.then(resolve, reject).finally(() => this.clock.clearTimer(timer))
     })
   }
 

@@ -1,0 +1,57 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { build, packCore } from '../program.ts'
+import { printVerdict } from '../report.ts'
+import { origin, save } from '../result.ts'
+import { tracks } from '../tracks.ts'
+import { type Round, soak } from './soak.ts'
+
+const USAGE = `Usage: npm run soak -- [options]
+
+Keeps limiters in every mode under load, lets a random fault happen every 20 s, and checks after each that
+everything adds up. Writes chaos/results/soak.json when it ran for 30 minutes or more.
+
+  --minutes N      how long (default 30)
+  --every N        seconds from one fault to the next, at least (default 20)
+  --seed N         which faults (default: one of its own, printed)
+  --tarball FILE   test this tarball of @spillway/core instead of packing the sources
+  --help           this text
+`
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '30' },
+    every: { type: 'string', default: '20' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    tarball: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+async function main(): Promise<void> {
+  const [minutes, every, seed] = [Number(values.minutes), Number(values.every), Number(values.seed)]
+  const packed = join(fileURLToPath(new URL('../../../.tmp', import.meta.url)), `core-${process.pid}`)
+  try {
+    using built = build(values.tarball ?? packCore(packed))
+    console.log(`soak: ${minutes} minutes, a fault every ${every} s, seed ${seed}`)
+    const rounds: Round[] = []
+    const onRound = (round: Round) => {
+      rounds.push(round)
+      const { second, fault, verdict, heapMb } = round
+      console.log(`${verdict.holds ? '✓' : '✗'} ${second} s: ${fault}, heaps ${heapMb.join(', ')} MB`)
+      if (!verdict.holds) printVerdict(verdict)
+    }
+    await soak({ minutes, every, seed, tracks, program: built.program, onRound })
+    const failed = rounds.filter(({ verdict }) => !verdict.holds)
+    if (minutes >= 30) save('soak.json', { ...origin(), minutes, every, seed, rounds })
+    console.log(`\n${rounds.length - failed.length} of ${rounds.length} rounds held`)
+    if (failed.length > 0) process.exitCode = 1
+  } finally {
+    rmSync(packed, { recursive: true, force: true })
+  }
+}
+
+if (values.help) console.log(USAGE)
+else await main()
