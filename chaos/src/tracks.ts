@@ -13,9 +13,15 @@ export const tracks: readonly Track[] = [
     { label: `soft ${onOutage}`, mode: 'soft', onOutage, limit: LIMIT, window: ONE_WINDOW },
   ]),
   { label: 'soft short', mode: 'soft', onOutage: 'local', limit: LIMIT, window: SHORT_WINDOW },
-  // Each of these is to be enabled once core has it:
-  // { label: 'capped deny', mode: 'soft', maxOvershoot: 0.05, onOutage: 'deny', limit: LIMIT, window: ONE_WINDOW },
-  // { label: 'leased deny', mode: 'leased', onOutage: 'deny', limit: LIMIT, window: ONE_WINDOW },
+  {
+    label: 'capped deny',
+    mode: 'soft',
+    maxOvershoot: 0.05,
+    onOutage: 'deny',
+    limit: LIMIT,
+    window: ONE_WINDOW,
+  },
+  { label: 'leased deny', mode: 'leased', onOutage: 'deny', limit: LIMIT, window: ONE_WINDOW },
 ]
 
 /** What the smoke list runs: the default of each mode. */

@@ -12,7 +12,7 @@ test('after faults of a real server under load, everything adds up to the last u
   for (const { fault, claims, outcomes } of verdicts) {
     for (const { track, admitted } of outcomes) expect(admitted, `${fault}, ${track}`).toBeGreaterThan(0)
     const all = [...claims, ...outcomes.flatMap((outcome) => outcome.claims)].filter(({ counts }) => counts)
-    expect(all.length).toBeGreaterThan(8)
+    expect(all.length).toBeGreaterThanOrEqual(8)
     expect(all.filter(({ holds }) => !holds)).toEqual([])
   }
 })

@@ -62,7 +62,7 @@ export const nodeFaults: readonly Fault[] = [
   {
     name: 'ten-at-once',
     title: 'Ten nodes start at once',
-    ...{ keeps: true, outage: 'flaky', nodes: 1, share: 0.3 },
+    ...{ keeps: true, outage: 'flaky', nodes: 1, share: 0.2 },
     async run({ addNode, wait }) {
       await Promise.all(Array.from({ length: 10 }, () => addNode()))
       await wait(1500)

@@ -11,6 +11,8 @@ test('what arrived while the process was blocked is read before a timer that was
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
   onTestFinished(() => void client.destroy())
   const [socket] = await accepted
+  socket.on('error', () => {})
+  client.on('error', () => {})
   const order: string[] = []
   client.on('data', () => order.push('answer'))
   const fired = new Promise<void>((resolve) => {
