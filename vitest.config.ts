@@ -12,6 +12,7 @@ export default defineConfig({
       'packages/*/{src,test}/**/*.test.ts',
       'demo/**/*.test.ts',
       'benchmarks/**/*.test.ts',
+      'examples/**/*.test.ts',
       'accuracy/**/*.test.ts',
       'chaos/**/*.test.ts',
       'tools/**/*.test.ts',

@@ -1,0 +1,57 @@
+import { Agent, get, type IncomingHttpHeaders } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** What a client saw of one request. */
+export interface Seen {
+  /** When it was sent and answered, in milliseconds of this process. */
+  readonly sentAt: number
+  readonly answeredAt: number
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** A client at a loopback address of its own (such as 127.0.0.2), which keeps its connections open. */
+export class Client {
+  private readonly agent: Agent
+
+  constructor(readonly address: string) {
+    this.agent = new Agent({ keepAlive: true, localAddress: address, maxSockets: 64 })
+  }
+
+  request(url: string, headers: Record<string, string> = {}): Promise<Seen> {
+    const sentAt = performance.now()
+    return new Promise((resolve, reject) => {
+      get(url, { agent: this.agent, headers }, (response) => {
+        let body = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => {
+          body += chunk
+        })
+        response.on('error', reject)
+        response.on('end', () => {
+          const { statusCode = 0, headers } = response
+          resolve({ sentAt, answeredAt: performance.now(), status: statusCode, headers, body })
+        })
+      }).on('error', reject)
+    })
+  }
+
+  /** Sends so many requests a second for a while, whether or not they are answered, and waits for all answers. */
+  async load(url: string, rate: number, durationMs: number): Promise<Seen[]> {
+    const answers: Promise<Seen>[] = []
+    const begin = performance.now()
+    for (let elapsed = 0; elapsed < durationMs; elapsed = performance.now() - begin) {
+      while (answers.length < (elapsed * rate) / 1000) {
+        // A client that claims to be another one each time.
+        answers.push(this.request(url, { 'X-Forwarded-For': `198.51.100.${answers.length % 250}` }))
+      }
+      await delay(5)
+    }
+    return Promise.all(answers)
+  }
+
+  close(): void {
+    this.agent.destroy()
+  }
+}
