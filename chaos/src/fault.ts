@@ -27,6 +27,8 @@ export interface Scene {
   readonly nodes?: number
   /** The share of the usual load that each node offers; default 1. */
   readonly share?: number
+  /** Whether clients may hold other connections afterwards: a cluster's, to other members. */
+  readonly reconnects?: boolean
   /** Breaks, waits and mends. */
   run(cast: Cast): Promise<void>
 }

@@ -68,7 +68,7 @@ function countClaim(says: string, holds: boolean, detail: string): Claim {
 
 export function judge(evidence: Evidence): Verdict {
   const { scene, nodes, tracks, recoveredAfter, delay } = evidence
-  const claims = processClaims(nodes)
+  const claims = processClaims(nodes, scene.reconnects ?? false)
   claims.push(claim('every node is back with the store', recoveredAfter !== undefined, show(recoveredAfter)))
   const outcomes = tracks.map((track) => judgeTrack(track, evidence))
   return {
@@ -88,7 +88,7 @@ function show(ms: number | undefined): string {
   return ms === undefined ? 'never' : `${Math.round(ms)} ms`
 }
 
-function processClaims(nodes: readonly NodeRecord[]): Claim[] {
+function processClaims(nodes: readonly NodeRecord[], reconnects: boolean): Claim[] {
   const accidents = nodes.flatMap(({ journal }) => journal.accidents)
   const crashes = nodes.filter(({ killed, exitCode }) => !killed && exitCode !== null && exitCode !== 0)
   const quiet = nodes.flatMap(({ quiet }) => quiet ?? [])
@@ -105,7 +105,7 @@ function processClaims(nodes: readonly NodeRecord[]): Claim[] {
     ),
     claim(
       'timers and sockets are back where they were',
-      [...timers, ...sockets].every((more) => more <= GROWTH_TIMERS),
+      [...timers, ...(reconnects ? [] : sockets)].every((more) => more <= GROWTH_TIMERS),
       `${Math.max(...timers)} timers and ${Math.max(...sockets)} sockets more`,
     ),
   ]
@@ -272,7 +272,10 @@ function announced(parts: readonly NodeTrack[]): number {
   )
 }
 
-/** Soft: each key's count is what the nodes admitted, to the last unit; a killed node's pending excepted. */
+/**
+ * Each key's count is what the nodes admitted, to the last unit; what a killed node had pending excepted, and quota
+ * that was booked for a node which could not give it back.
+ */
 function settledClaims(
   keeps: boolean,
   track: Track,
@@ -288,17 +291,20 @@ function settledClaims(
   const less = sum(differences.map((difference) => Math.max(0, -difference)))
   const more = sum(differences.map((difference) => Math.max(0, difference)))
   const owed = sum(parts.filter((part) => !part.killed).map(({ tally }) => tally.pending))
-  const claims = [
-    countClaim('nothing is owed in the end', owed === 0, `${owed} owed`),
-    countClaim('nothing is counted twice', more <= announced(parts), `${more} too many`),
+  const books = track.mode === 'leased' || track.maxOvershoot !== undefined
+  const claims = [countClaim('nothing is owed in the end', owed === 0, `${owed} owed`)]
+  if (!books)
+    claims.push(countClaim('nothing is counted twice', more <= announced(parts), `${more} too many`))
+  else if (evidence.scene.outage === 'none' && keeps && killed.length === 0)
+    claims.push(countClaim('unused quota goes back', more === 0, `${more} did not`))
+  claims.push(
     countClaim(
       keeps ? 'what was admitted is settled' : 'what living nodes hold is restored',
       less <= lost,
       `${less} missing${killed.length > 0 ? `, of ${lost} that killed nodes owed` : ''}`,
     ),
-  ]
-  if (track.maxOvershoot === undefined && keeps && evidence.scene.outage === 'none')
-    claims.push(softBound(track, parts, inStore))
+  )
+  if (!books && keeps && evidence.scene.outage === 'none') claims.push(softBound(track, parts, inStore))
   return claims
 }
 

@@ -1,4 +1,4 @@
-import { type RedisCluster, startCluster } from '@spillway/redis-server'
+import { type ClusterMember, type RedisCluster, startCluster } from '@spillway/redis-server'
 import slotOf from 'cluster-key-slot'
 import type { Cast, Scene } from '../fault.ts'
 import { limiterName, type Target, type Track } from '../node/job.ts'
@@ -21,7 +21,7 @@ export const clusterFaults: readonly ClusterFault[] = [
       const primary = await cluster.ownerOf(slot as number)
       const replica = await cluster.replicaOf(primary)
       primary.server.kill()
-      while ((await replica.admin.role())[0] !== 'master') await wait(20)
+      await becomesPrimary(replica)
     },
   },
   {
@@ -31,7 +31,7 @@ export const clusterFaults: readonly ClusterFault[] = [
     async run(cluster, [slot]) {
       const replica = await cluster.replicaOf(await cluster.ownerOf(slot as number))
       await replica.admin.call('CLUSTER', 'FAILOVER')
-      while ((await replica.admin.role())[0] !== 'master') await wait(20)
+      await becomesPrimary(replica)
       await wait(1000)
     },
   },
@@ -59,24 +59,24 @@ export const clusterFaults: readonly ClusterFault[] = [
   },
 ]
 
+async function becomesPrimary({ admin, server }: ClusterMember): Promise<void> {
+  for (const deadline = performance.now() + 30_000; performance.now() < deadline; await wait(20))
+    if ((await admin.role())[0] === 'master') return
+  throw new Error(`the replica on port ${server.port} did not take over`)
+}
+
 /** Breaks a Redis Cluster. */
 export async function runClusterFault(
   fault: ClusterFault,
   tracks: readonly Track[],
   program: Program,
 ): Promise<Evidence> {
-  const { run, slots } = together(fault.name, tracks)
   await using cluster = await startCluster()
+  const slots = tracks.map(({ label }) => slotOf(limiterName(fault.name, label)))
+  // On one primary, so that its fault is that of every limiter.
+  const primary = await cluster.ownerOf(slots[0] as number)
+  for (const slot of slots) await cluster.move(slot, primary)
   const target: Target = { how: 'cluster', client: 'ioredis', addresses: cluster.addresses }
-  const scene = { ...fault, run: (cast: Cast) => fault.run(cluster, slots, cast) }
-  return await underLoad(scene, tracks, { program, target, direct: target, run })
-}
-
-/** A name for the run that puts all its limiters in the first third of the slots: on one primary. */
-function together(name: string, tracks: readonly Track[]): { run: string; slots: number[] } {
-  for (let turn = 0; ; turn++) {
-    const run = `${name}-${turn}`
-    const slots = tracks.map(({ label }) => slotOf(limiterName(run, label)))
-    if (slots.every((slot) => slot < 5461)) return { run, slots }
-  }
+  const scene = { ...fault, reconnects: true, run: (cast: Cast) => fault.run(cluster, slots, cast) }
+  return await underLoad(scene, tracks, { program, target, direct: target })
 }

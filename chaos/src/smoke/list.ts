@@ -6,6 +6,10 @@ const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, 
 
 /** Ten things that every server, client and Node must live through. The last costs the server. */
 export function smokeList(world: World): Scene[] {
+  return scenes(world).map((scene) => ({ ...scene, reconnects: true }))
+}
+
+function scenes(world: World): Scene[] {
   const each = async (act: (admin: Awaited<ReturnType<World['primaries']>>[0]) => Promise<unknown>) => {
     await Promise.all((await world.primaries()).map(act))
   }

@@ -24,7 +24,10 @@ export interface RedisCluster extends AsyncDisposable {
   replicaOf(primary: ClusterMember): Promise<ClusterMember>
   /** Another primary, without slots yet. */
   add(): Promise<ClusterMember>
-  /** Moves a slot with its keys while traffic runs: clients meet ASK, then MOVED. */
+  /**
+   * Moves a slot with its keys while traffic runs: clients meet ASK, then MOVED. What they have made at the new place
+   * meanwhile is replaced by what was at the old one, as by `redis-cli --cluster reshard --cluster-replace`.
+   */
   move(slot: number, to: ClusterMember): Promise<void>
 }
 
@@ -141,7 +144,18 @@ export async function startCluster(
           const keys = (await from.admin.call('CLUSTER', 'GETKEYSINSLOT', slot, 10)) as string[]
           if (keys.length === 0) break
           const auth = options.password === undefined ? [] : ['AUTH', options.password]
-          await from.admin.call('MIGRATE', '127.0.0.1', to.server.port, '', 0, 5000, ...auth, 'KEYS', ...keys)
+          await from.admin.call(
+            'MIGRATE',
+            '127.0.0.1',
+            to.server.port,
+            '',
+            0,
+            5000,
+            'REPLACE',
+            ...auth,
+            'KEYS',
+            ...keys,
+          )
           await delay(20)
         }
         for (const { admin } of [to, from]) await admin.call('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)

@@ -1,5 +1,5 @@
 export { type Certificate, makeCertificate } from './certificate.ts'
-export { type RedisCluster, startCluster } from './cluster.ts'
+export { type ClusterMember, type RedisCluster, startCluster } from './cluster.ts'
 export { findRedisServer } from './find.ts'
 export { freePort } from './free-port.ts'
 export { type Sentinels, startSentinels } from './sentinel.ts'
