@@ -47,7 +47,9 @@ export async function runSnippet(snippet: Snippet, folder: string): Promise<void
   const program = await readFile(file, 'utf8')
   await using redis = program.includes(REDIS_IN_THE_DOCS) ? await startRedis() : undefined
   if (redis) await writeFile(file, program.replaceAll(REDIS_IN_THE_DOCS, redis.url))
-  const { failure, output } = await run(process.execPath, [...RUN_SOURCES, file], RUNS_WITHIN_MS)
+  // The folder's own compiler options, or decorators would be compiled by another standard than they are checked.
+  const env = { ...process.env, TSX_TSCONFIG_PATH: join(folder, 'tsconfig.json') }
+  const { failure, output } = await run(process.execPath, [...RUN_SOURCES, file], RUNS_WITHIN_MS, env)
   if (failure) {
     const own = output.replaceAll(new RegExp(`\\S*${fileName(snippet)}:(\\d+)`, 'g'), (_, row: string) => {
       return `${snippet.path}:${snippet.line + Number(row) - 2}`
@@ -68,9 +70,10 @@ function run(
   command: string,
   args: string[],
   timeout: number,
+  env = process.env,
 ): Promise<{ failure?: string; output: string }> {
   return new Promise((resolve) => {
-    execFile(command, args, { cwd: ROOT, timeout, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
+    execFile(command, args, { cwd: ROOT, env, timeout, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
       const output = stdout + stderr
       if (!error) resolve({ output })
       else if (error.killed) resolve({ failure: `did not end within ${timeout} ms`, output })

@@ -35,9 +35,11 @@ export function byAddress(): (request: unknown, facts: RequestFacts) => string {
  * import { createLimiter, fixedWindow } from '@spillway/core'
  * import { byAddress, byUser, firstOf } from '@spillway/http'
  * import { rateLimit } from '@spillway/http/koa'
+ * import type { Context } from 'koa'
  *
  * const limiter = createLimiter({ name: 'api', limit: fixedWindow({ limit: 100, window: '1m' }) })
- * const middleware = rateLimit({ limiter, key: firstOf(byUser((context) => context.state.user?.id), byAddress()) })
+ * const user = byUser((context: Context) => context.state.user?.id)
+ * const middleware = rateLimit({ limiter, key: firstOf(user, byAddress()) })
  * ```
  */
 export function byUser<Req>(
