@@ -1,19 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { arch, availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import type { Verdict } from './judge.ts'
-import type { LoadVerdict } from './load/load-verdict.ts'
-import type { SmokeResult } from './smoke/run-smoke.ts'
+import { withMeasurements } from './failures-page.ts'
+import type { Result } from './measured.ts'
 
 const FOLDER = new URL('../results/', import.meta.url)
-
-export interface Result {
-  readonly verdicts: readonly Verdict[]
-  readonly smoke: readonly SmokeResult[]
-  readonly load: readonly LoadVerdict[]
-  /** What did not hold, or could not be run. */
-  readonly failed: readonly string[]
-}
+const PAGE = fileURLToPath(new URL('../../docs/failures.md', import.meta.url))
 
 /** Where results were measured, and when. */
 export function origin(): { machine: string; date: string } {
@@ -21,11 +13,14 @@ export function origin(): { machine: string; date: string } {
   return { machine, date: new Date().toISOString() }
 }
 
-/** Writes a file in chaos/results. */
+/** Writes the result of a whole run, and the page of the docs that tells of it. */
 export function writeResult(result: Result): void {
-  save('chaos.json', { ...origin(), ...result })
+  const measured = { ...origin(), ...result }
+  save('chaos.json', measured)
+  writeFileSync(PAGE, withMeasurements(readFileSync(PAGE, 'utf8'), measured))
 }
 
+/** Writes a file in chaos/results. */
 export function save(name: string, value: object): void {
   mkdirSync(FOLDER, { recursive: true })
   writeFileSync(fileURLToPath(new URL(name, FOLDER)), `${JSON.stringify(value, undefined, 2)}\n`)

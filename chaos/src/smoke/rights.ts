@@ -15,8 +15,17 @@ export const LEAST_RIGHTS = [
     '+pexpire',
     '+pttl',
     '+unlink',
-    '+del',
+   
   ],
   ...['+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
-  ...['+zadd', '+zcard', '+zrange', '+zrangebyscore', '+zremrangebyscore', '+zremrangebyrank'],
+  ...[
+    '+zadd',
+    '+zcard',
+    '+zrange',
+    '+zrangebyscore',
+    '+zremrangebyscore',
+    '+zremrangebyrank',
+    '+zrem',
+    '+zrevrange',
+  ],
 ]
