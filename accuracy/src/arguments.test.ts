@@ -1,9 +1,11 @@
+import { availableParallelism } from 'node:os'
 import { expect, test } from 'vitest'
 import { readArguments, UsageError } from './arguments.ts'
 
 test('without arguments all is run, three seeds of 20 windows, and written', () => {
   expect(readArguments([])).toEqual({
-    ...{ rows: [], algorithms: [], variants: [], seeds: 3, windows: 20, jobs: 2 },
+    ...{ rows: [], algorithms: [], variants: [], seeds: 3, windows: 20 },
+    ...{ jobs: availableParallelism() },
     ...{ partial: false, help: false },
   })
   expect(readArguments(['--jobs', '4'])).toMatchObject({ jobs: 4, partial: false })

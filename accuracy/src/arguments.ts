@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { algorithmNames } from './algorithms.ts'
 import { beyond, grid } from './scenarios.ts'
@@ -32,7 +33,7 @@ accuracy/results and the tables of docs/accuracy.md. With --row, --algorithm, --
   --variant V      ${variantNames.join(', ')}
   --seeds N        how many random courses of each, default 3
   --windows N      how long each is, default 20
-  --jobs N         processes to use, default 2
+  --jobs N         processes to use, default as many as there are processors
   --quick          one seed and 6 windows
   --help           this text
 `
@@ -50,7 +51,7 @@ export function readArguments(args: readonly string[]): Options {
     variants: known('--variant', values.variant, variantNames),
     seeds: count('--seeds', values.seeds ?? (values.quick ? '1' : '3'), 1),
     windows: count('--windows', values.windows ?? (values.quick ? '6' : '20'), 2),
-    jobs: count('--jobs', values.jobs ?? '2', 1),
+    jobs: count('--jobs', values.jobs ?? String(availableParallelism()), 1),
     partial: args.some((argument) => argument.startsWith('--') && !argument.startsWith('--jobs')),
     help: values.help,
   }

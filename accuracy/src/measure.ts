@@ -17,7 +17,7 @@ export interface Job {
 export interface Measurement {
   readonly job: Job
   readonly report: Report
-  /** How long it took. */
+  /** The processor's time it took. */
   readonly seconds: number
 }
 
@@ -40,7 +40,7 @@ export function roundTrip({ network }: Scenario): number {
 }
 
 export async function measure(job: Job): Promise<Measurement> {
-  const began = performance.now()
+  const began = process.cpuUsage()
   const scenario = scenarioOf(job)
   const { window, nodes, interval, skew = 0 } = scenario
   const limit = algorithms[job.algorithm](scenario)
@@ -62,7 +62,9 @@ export async function measure(job: Job): Promise<Measurement> {
   }
   scenario.events?.(simulation, window)
   await simulation.run(job.windows * window, traffic(scenario, job.seed))
-  return { job, report: simulation.report(limit), seconds: (performance.now() - began) / 1000 }
+  const report = simulation.report(limit)
+  const { user, system } = process.cpuUsage(began)
+  return { job, report, seconds: (user + system) / 1e6 }
 }
 
 function traffic(scenario: Scenario, seed: number): PoissonTraffic {
