@@ -91,11 +91,15 @@ export class RateLimit<Req, Res> {
   }
 
   private judge(takings: readonly Taking[], passage: Passage<Req, Res>): Awaitable<Verdict> {
-    const last = takings.at(-1) as Taking
+    const last = takings[takings.length - 1] as Taking
     if (!last.decision.allowed) return this.refuse(last, takings.slice(0, -1), passage)
-    const standings = takings.flatMap(({ limiter, decision }) => standingsOf(limiter, decision))
+    const standings: Standing[] = []
+    let delay = 0
+    for (const { limiter, decision } of takings) {
+      standings.push(...standingsOf(limiter, decision))
+      delay = Math.max(delay, decision.delayMs)
+    }
     const verdict = { standings, answer: undefined, refusal: undefined, gone: false }
-    const delay = Math.max(...takings.map(({ decision }) => decision.delayMs))
     if (delay === 0 || this.settings.dryRun) return verdict
     return this.turn(delay, passage).then(async (came) => {
       if (!came) await giveBack(takings, passage.key, passage.cost)

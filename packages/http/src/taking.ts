@@ -21,21 +21,42 @@ export function takeInTurn(
   limiters: readonly RequestLimiter[],
   key: string,
   cost: number,
-  before: readonly Taking[] = [],
 ): Awaitable<readonly Taking[]> {
-  const limiter = limiters[before.length]
-  if (limiter === undefined || before.at(-1)?.decision.allowed === false) return before
-
-  const goOn = (decision: Decision) => takeInTurn(limiters, key, cost, [...before, { limiter, decision }])
-  const fail = async (error: unknown): Promise<never> => {
-    await giveBack(before, key, cost)
-    throw error
+  const takings: Taking[] = []
+  for (const limiter of limiters) {
+    let decision: Awaitable<Decision>
+    try {
+      decision = take(limiter, key, cost)
+    } catch (error) {
+      if (takings.length === 0) throw error
+      decision = Promise.reject(error)
+    }
+    if (isPromise(decision)) return goOn(limiters, key, cost, takings, decision)
+    takings.push({ limiter, decision })
+    if (!decision.allowed) break
   }
+  return takings
+}
+
+/** The rest of the turn, from the first limiter that needs a promise. */
+async function goOn(
+  limiters: readonly RequestLimiter[],
+  key: string,
+  cost: number,
+  takings: Taking[],
+  first: PromiseLike<Decision>,
+): Promise<readonly Taking[]> {
   try {
-    const decision = take(limiter, key, cost)
-    return isPromise(decision) ? decision.then(goOn, fail) : goOn(decision)
+    let decision = await first
+    for (;;) {
+      takings.push({ limiter: limiters[takings.length] as RequestLimiter, decision })
+      const next = limiters[takings.length]
+      if (next === undefined || !decision.allowed) return takings
+      decision = await take(next, key, cost)
+    }
   } catch (error) {
-    return fail(error)
+    await giveBack(takings, key, cost)
+    throw error
   }
 }
 

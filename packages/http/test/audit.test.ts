@@ -1,3 +1,6 @@
+import type { Server } from 'node:http'
+import { connect } from 'node:net'
+import { promisify } from 'node:util'
 import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
@@ -18,6 +21,11 @@ function limiterOf(limit = 2, name = 'api', mode: 'hard' | 'soft' = 'hard') {
   const clock = new ManualClock(0)
   return createLimiter({ name, mode, clock, limit: fixedWindow({ limit, window: '1m' }) })
 }
+
+/** Patient, since the machine may be busy. */
+const until = (condition: () => boolean | Promise<boolean>) => vi.waitUntil(condition, { timeout: 20_000 })
+
+const connectionsOf = (server: Server) => promisify(server.getConnections.bind(server))()
 
 describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
   const hasRawResponse = !['hono', 'fetch'].includes(name)
@@ -270,7 +278,7 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
       const { get, handled } = await start({ limiter, clock, key: globally() })
       expect((await get()).status).toBe(200)
       const second = get()
-      await vi.waitUntil(() => clock.waiting === 1)
+      await until(() => clock.waiting === 1)
       await clock.advance(9_999)
       expect(handled()).toBe(1)
       await clock.advance(1)
@@ -285,13 +293,33 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
       await get()
       const hangingUp = new AbortController()
       const second = get({}, { signal: hangingUp.signal })
-      await vi.waitUntil(() => clock.waiting === 1)
+      await until(() => clock.waiting === 1)
       expect((await limiter.peek('global')).remaining).toBe(0)
       hangingUp.abort()
       await expect(second).rejects.toThrow('abort')
-      await vi.waitUntil(async () => (await limiter.peek('global')).remaining === 1)
+      await until(async () => (await limiter.peek('global')).remaining === 1)
       expect(clock.waiting).toBe(0)
       expect(handled()).toBe(1)
+    })
+
+    test('and does not wait for a client that hung up before', async () => {
+      const { clock, limiter } = paced
+      const lookups: (() => void)[] = []
+      const { url, handled, server } = await start({
+        ...{ limiter, clock },
+        key: () => new Promise((resolve) => lookups.push(() => resolve('global'))),
+      })
+      await limiter.check('global')
+      const client = connect(Number(new URL(url).port), '127.0.0.1')
+      client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      await until(() => lookups.length === 1)
+      client.destroy()
+      await until(async () => (await connectionsOf(server)) === 0)
+      lookups[0]!()
+      await until(() => limiter.stats().admitted === 2)
+      await until(async () => (await limiter.peek('global')).remaining === 1)
+      expect(clock.waiting).toBe(0)
+      expect(handled()).toBe(0)
     })
 
     test('but not in a dry run', async () => {

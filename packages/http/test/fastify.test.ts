@@ -23,9 +23,9 @@ async function serve(options: FastifyRateLimitOptions, routes: (app: FastifyInst
 test('a route has options of its own, or none', async () => {
   const get = await serve({ limiter: limiterOf(10), key: globally() }, (app) => {
     app.get('/plain', () => 'plain')
-    app.get('/costly', { config: { rateLimit: { cost: 4 } } }, () => 'costly')
-    app.get('/own', { config: { rateLimit: { limiter: limiterOf(1, 'own') } } }, () => 'own')
-    app.get('/health', { config: { rateLimit: false } }, () => 'up')
+    app.get('/costly', { config: { spillway: { cost: 4 } } }, () => 'costly')
+    app.get('/own', { config: { spillway: { limiter: limiterOf(1, 'own') } } }, () => 'own')
+    app.get('/health', { config: { spillway: false } }, () => 'up')
   })
   expect(await get('/plain')).toEqual([200, '"api";r=9'])
   expect(await get('/costly')).toEqual([200, '"api";r=5'])
@@ -37,7 +37,7 @@ test('a route has options of its own, or none', async () => {
 test('without a limiter, only routes with their own are limited', async () => {
   const get = await serve({}, (app) => {
     app.get('/plain', () => 'plain')
-    app.get('/own', { config: { rateLimit: { limiter: limiterOf(1, 'own') } } }, () => 'own')
+    app.get('/own', { config: { spillway: { limiter: limiterOf(1, 'own') } } }, () => 'own')
   })
   expect(await get('/plain')).toEqual([200, undefined])
   expect(await get('/own')).toEqual([200, '"own";r=0'])
@@ -103,5 +103,5 @@ test('refuses wrong options as they are registered', async () => {
 
   const other = Fastify()
   await other.register(rateLimit, { limiter: limiterOf(1) })
-  expect(() => other.get('/', { config: { rateLimit: { cost: 0 } } }, () => 'hello')).toThrow('cost is 0')
+  expect(() => other.get('/', { config: { spillway: { cost: 0 } } }, () => 'hello')).toThrow('cost is 0')
 })

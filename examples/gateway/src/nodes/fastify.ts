@@ -9,7 +9,7 @@ export const createFastifyGateway: CreateGateway = async ({ limits, forward, nam
   })
   await app.register(rateLimit)
   for (const [path, options] of Object.entries(limits)) {
-    app.get(path, { config: { rateLimit: options } }, () => forward(path))
+    app.get(path, { config: { spillway: options } }, () => forward(path))
   }
   await app.ready()
   return app.server

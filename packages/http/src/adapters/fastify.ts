@@ -19,8 +19,8 @@ export interface FastifyRateLimitOptions extends FastifyRouteRateLimit {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route's own rate limit: options that differ from the plugin's, or false for none. */
-    rateLimit?: FastifyRouteRateLimit | false
+    /** The route's own rate limit, beside what @fastify/rate-limit may call `rateLimit`: options that differ from the plugin's, or false for none. */
+    spillway?: FastifyRouteRateLimit | false
   }
 }
 
@@ -44,14 +44,14 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   let someRoutesDiffer = false
 
   fastify.addHook('onRoute', ({ config }) => {
-    const differing = config?.rateLimit
+    const differing = config?.spillway
     if (differing === undefined) return
     someRoutesDiffer = true
     if (differing !== false) own.set(differing, compile({ ...shared, ...differing }))
   })
 
   const limitOf = (request: FastifyRequest): FastifyRateLimit | undefined => {
-    const differing = someRoutesDiffer ? request.routeOptions.config?.rateLimit : undefined
+    const differing = someRoutesDiffer ? request.routeOptions.config?.spillway : undefined
     if (differing === undefined) return general
     return differing === false ? undefined : own.get(differing)
   }
@@ -100,7 +100,7 @@ function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: 
 
 /**
  * A plugin that limits the requests of the Fastify instance it is registered with, 404s included. A route's
- * `config.rateLimit` holds options of its own, or `false`; without a `limiter` here, only such routes are limited.
+ * `config.spillway` holds options of its own, or `false`; without a `limiter` here, only such routes are limited.
  * What goes wrong, such as a `key` that throws, goes to the error handler.
  *
  * @throws ConfigError `ERR_OPTION` where an option is wrong, as the plugin or the route is registered
@@ -113,8 +113,8 @@ function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: 
  * const limiter = createLimiter({ name: 'api', limit: slidingWindow({ limit: 100, window: '1m' }) })
  * const app = Fastify()
  * await app.register(rateLimit, { limiter })
- * app.get('/report', { config: { rateLimit: { cost: 10 } } }, () => 'a costly answer')
- * app.get('/health', { config: { rateLimit: false } }, () => 'up')
+ * app.get('/report', { config: { spillway: { cost: 10 } } }, () => 'a costly answer')
+ * app.get('/health', { config: { spillway: false } }, () => 'up')
  * ```
  */
 export const rateLimit = fastifyPlugin(plugin, { name: '@spillway/http', fastify: '5.x' })

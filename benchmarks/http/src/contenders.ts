@@ -1,0 +1,89 @@
+import { createServer, type Server } from 'node:http'
+import fastifyRateLimit from '@fastify/rate-limit'
+import { createLimiter, fixedWindow, type Store } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
+import { rateLimit as expressLimit } from '@spillway/http/express'
+import { rateLimit as fastifyLimit } from '@spillway/http/fastify'
+import express, { type RequestHandler } from 'express'
+import { rateLimit as expressRateLimit } from 'express-rate-limit'
+import Fastify, { type FastifyInstance } from 'fastify'
+
+/** More than any round asks for: what an allowed request costs is the question. */
+const LIMIT = 2 ** 31 - 1
+const WINDOW_MS = 60_000
+
+/** A server that answers `hello`, with a limit for each client address or without. */
+export interface Contender {
+  readonly framework: 'fastify' | 'express'
+  readonly limit: string
+  create(redisUrl: string): Promise<Server>
+}
+
+const softLimiter = (store?: Store) =>
+  createLimiter({
+    name: 'bench',
+    mode: 'soft',
+    store,
+    limit: fixedWindow({ limit: LIMIT, window: WINDOW_MS }),
+  })
+
+async function fastifyServer(
+  limit: (app: FastifyInstance) => PromiseLike<unknown> | undefined,
+): Promise<Server> {
+  const app = Fastify()
+  await limit(app)
+  app.get('/', (_, reply) => {
+    reply.send('hello')
+  })
+  await app.ready()
+  return app.server
+}
+
+async function expressServer(limit?: RequestHandler): Promise<Server> {
+  const app = express()
+  if (limit) app.use(limit)
+  app.get('/', (_, response) => {
+    response.send('hello')
+  })
+  return createServer(app)
+}
+
+export const CONTENDERS: readonly Contender[] = [
+  { framework: 'fastify', limit: 'none', create: () => fastifyServer(() => undefined) },
+  {
+    framework: 'fastify',
+    limit: '@spillway/http, soft',
+    create: () => fastifyServer((app) => app.register(fastifyLimit, { limiter: softLimiter() })),
+  },
+  {
+    framework: 'fastify',
+    limit: '@spillway/http, soft over Redis',
+    create: (redisUrl) =>
+      fastifyServer((app) => app.register(fastifyLimit, { limiter: softLimiter(redisStore(redisUrl)) })),
+  },
+  {
+    framework: 'fastify',
+    limit: '@fastify/rate-limit, memory',
+    create: () =>
+      fastifyServer((app) => app.register(fastifyRateLimit, { max: LIMIT, timeWindow: WINDOW_MS })),
+  },
+  { framework: 'express', limit: 'none', create: () => expressServer() },
+  {
+    framework: 'express',
+    limit: '@spillway/http, soft',
+    create: () => expressServer(expressLimit({ limiter: softLimiter() })),
+  },
+  {
+    framework: 'express',
+    limit: '@spillway/http, soft over Redis',
+    create: (redisUrl) => expressServer(expressLimit({ limiter: softLimiter(redisStore(redisUrl)) })),
+  },
+  {
+    framework: 'express',
+    limit: 'express-rate-limit, memory',
+    create: () => expressServer(expressRateLimit({ limit: LIMIT, windowMs: WINDOW_MS })),
+  },
+]
+
+export const nameOf = ({ framework, limit }: Pick<Contender, 'framework' | 'limit'>) =>
+  `${framework}: ${limit}`

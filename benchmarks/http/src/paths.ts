@@ -1,0 +1,4 @@
+import { fileURLToPath } from 'node:url'
+
+export const RESULTS = fileURLToPath(new URL('../results/cost.json', import.meta.url))
+export const DOCS = fileURLToPath(new URL('../../../docs/http.md', import.meta.url))
