@@ -5,26 +5,33 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ROOT, tool } from './repository.ts'
 
-// What is published is what gets tested here: the tarball, installed outside the repository.
+// What is published is what gets tested here: the tarballs, installed outside the repository.
 
 const CORE = join(ROOT, 'packages/core')
+const HTTP = join(ROOT, 'packages/http')
 let folder: string
 let installed: string
 
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'spillway-package-')))
-  execFileSync(tool('pnpm'), ['pack', '--pack-destination', folder], { cwd: CORE, stdio: 'pipe' })
-  const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))!
-  installed = join(folder, 'node_modules/@spillway/core')
-  await mkdir(installed, { recursive: true })
-  execFileSync('tar', ['-xzf', join(folder, tarball), '-C', installed, '--strip-components=1'])
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
-
-  const { dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
-  for (const name of Object.keys(dependencies)) await link(join(CORE, 'node_modules', name), name)
+  installed = await install(CORE, '@spillway/core')
+  await install(HTTP, '@spillway/http') // is built against what was built of the core just now
   await link(join(ROOT, 'node_modules/@types/node'), '@types/node')
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** Packs a package, unpacks it where Node looks for it, and links its dependencies. */
+async function install(source: string, name: string): Promise<string> {
+  const tarball = join(folder, `${name.replace('/', '-')}.tgz`)
+  execFileSync(tool('pnpm'), ['pack', '--out', tarball], { cwd: source, stdio: 'pipe' })
+  const target = join(folder, 'node_modules', name)
+  await mkdir(target, { recursive: true })
+  execFileSync('tar', ['-xzf', tarball, '-C', target, '--strip-components=1'])
+  const { dependencies } = JSON.parse(await readFile(join(target, 'package.json'), 'utf8'))
+  for (const name of Object.keys(dependencies)) await link(join(source, 'node_modules', name), name)
+  return target
+}
 
 async function link(target: string, name: string): Promise<void> {
   const path = join(folder, 'node_modules', name)
@@ -84,4 +91,62 @@ test.each(['ioredis', 'ioredis5'])('every entry loads and typechecks beside %s',
   await writeFile(join(folder, 'consumer.ts'), consumer)
   const strict = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node']
   run(tool('tsc'), ...strict, 'consumer.ts')
+})
+
+test('the adapters of Express, Fastify, Koa, fetch and Node load without any framework', () => {
+  const entries = ['', '/express', '/fastify', '/fetch', '/koa', '/node']
+  node(entries.map((entry) => `import '@spillway/http${entry}'`).join('\n'))
+})
+
+test('every adapter loads and typechecks beside its framework', async () => {
+  const frameworks = [
+    'express',
+    'fastify',
+    'koa',
+    'hono',
+    '@nestjs/common',
+    '@nestjs/core',
+    'reflect-metadata',
+  ]
+  for (const name of [...frameworks, 'rxjs', '@types/express', '@types/koa']) {
+    await link(join(HTTP, 'node_modules', name), name)
+  }
+  const consumer = `
+    import { createLimiter, fixedWindow } from '@spillway/core'
+    import { byAddress, byUser, firstOf } from '@spillway/http'
+    import * as onExpress from '@spillway/http/express'
+    import * as onFastify from '@spillway/http/fastify'
+    import * as onFetch from '@spillway/http/fetch'
+    import * as onHono from '@spillway/http/hono'
+    import * as onKoa from '@spillway/http/koa'
+    import * as onNest from '@spillway/http/nest'
+    import * as onNode from '@spillway/http/node'
+    import express, { type Request } from 'express'
+    import fastify from 'fastify'
+    import { Hono } from 'hono'
+    import Koa from 'koa'
+    const limiter = createLimiter({ name: 'api', limit: fixedWindow({ limit: 1, window: '1m' }) })
+    const key = firstOf(byUser((request: Request) => request.get('x-user')), byAddress())
+    express().use(onExpress.rateLimit({ limiter, key }))
+    fastify().register(onFastify.rateLimit, { limiter, key: ({ ip }) => ip })
+    new Koa().use(onKoa.rateLimit({ limiter, cost: (context) => context.length ?? 1 }))
+    new Hono().use(onHono.rateLimit({ limiter, skip: (context) => context.req.path === '/health' }))
+    onNest.RateLimitModule.forRoot({ limiter })
+    onNode.rateLimit({ limiter })((request, response) => response.end(request.url))
+    onFetch.rateLimit({ limiter, trustProxy: 1 })(() => new Response('hello'))
+    // @ts-expect-error: there is no such style
+    export const wrong = () => onNode.rateLimit({ limiter, headers: 'draft-1' })`
+  await writeFile(join(folder, 'adapters.ts'), consumer)
+  const strict = [
+    '--strict',
+    '--target',
+    'es2022',
+    '--module',
+    'nodenext',
+    '--types',
+    'node',
+    '--skipLibCheck',
+  ]
+  run(tool('tsc'), ...strict, '--outDir', 'compiled', 'adapters.ts')
+  run(process.execPath, '--input-type=module', '-e', "import './compiled/adapters.js'")
 })
