@@ -23,8 +23,13 @@ export async function measure(name: string, redisUrl: string, load: Load): Promi
     execArgv: ['--import', 'tsx'],
     stdio: ['ignore', 2, 2, 'ipc'],
   })
+  const exited = once(child, 'exit')
+  const died = exited.then(([code, signal]) => {
+    throw new Error(`the server of ${name} ended with ${signal ?? code}`)
+  })
+  died.catch(() => {}) // at the end it is told to
   try {
-    const [port] = await once(child, 'message')
+    const [port] = await Promise.race([once(child, 'message'), died])
     const url = `http://127.0.0.1:${port}`
     const cpuMicroseconds = async (): Promise<number> => {
       child.send('cpu')
@@ -40,7 +45,7 @@ export async function measure(name: string, redisUrl: string, load: Load): Promi
     }
   } finally {
     child.kill()
-    await once(child, 'exit')
+    await exited
   }
 }
 
