@@ -13,6 +13,9 @@ const DURATION_MS = 3_000
 const STALENESS_MS = 10 * SYNC_INTERVAL_MS
 /** Modes that never pass the limit. */
 const EXACT: readonly string[] = ['hard', 'leased']
+/** Modes whose nodes hold quota that they booked: what they have not used may stay with them, and goes with a killed one. */
+const BOOKING: readonly string[] = ['leased']
+const leastAdmitted = (mode: string) => (BOOKING.includes(mode) ? LIMIT.limit / 2 : LIMIT.limit)
 
 let gateway: Gateway
 beforeAll(async () => {
@@ -61,7 +64,7 @@ describe.concurrent.each(MODES)('%s', (mode) => {
     expect(new Set(seen.map(({ headers }) => headers['x-served-by']))).toEqual(new Set(FRAMEWORKS))
     expect(new Set(seen.map(({ status }) => status))).toEqual(new Set([200, 429]))
     const admitted = allowed(seen).length
-    expect(admitted).toBeGreaterThanOrEqual(LIMIT.limit)
+    expect(admitted).toBeGreaterThanOrEqual(leastAdmitted(mode))
     expect(admitted).toBeLessThanOrEqual(
       EXACT.includes(mode) ? LIMIT.limit : softBound(askedOf(seen), STALENESS_MS),
     )
@@ -140,7 +143,7 @@ test('a gateway that is killed and started again under load loses nothing it sho
     const known = await counted(mode, clients[number]!)
     expect(known).toBeGreaterThanOrEqual(admitted - mayBeLost)
     // What was taken for requests that died with it, at most those in flight, is spent: never given out twice.
-    expect(admitted).toBeGreaterThanOrEqual(LIMIT.limit - inFlight(seen, killedAt))
+    expect(admitted).toBeGreaterThanOrEqual(leastAdmitted(mode) - inFlight(seen, killedAt))
     expect(askedOf(seen, restartedAt).some(({ node }) => node.endsWith('restarted'))).toBe(true)
   }
 })

@@ -141,9 +141,9 @@ export class RateLimit<Req, Res> {
     const givenBack = others.length > 0 ? giveBack(others, key, cost) : undefined
     return andThen(givenBack, () =>
       andThen(onDenied?.(refusal, request, facts), () =>
-        andThen(dryRun ? undefined : this.answer(refusal, request, facts), (answer) => ({
-          ...{ standings, answer, refusal, gone: false },
-        })),
+        andThen(dryRun ? undefined : this.answer(refusal, request, facts), (answer) => {
+          return { standings, answer, refusal, gone: false }
+        }),
       ),
     )
   }
