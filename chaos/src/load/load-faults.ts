@@ -29,7 +29,8 @@ const plans: readonly Plan[] = [
     title: '2 million distinct keys against `maxKeys: 100_000`',
     load: 'distinctKeys',
     options: { keys: KEYS, maxKeys: MAX_KEYS, away: 0 },
-    judge: ({ admitted, most, rows, heapBefore, heapAfter, expired, pending }: Figures) => ({
+    judge: ({ offered, admitted, most, rows, heapBefore, heapAfter, expired, pending }: Figures) => ({
+      'all keys are offered': offered === KEYS,
       'every admission is in the store': rows === (admitted as number) + 1 && expired === 0 && pending === 0,
       'no more keys are held than twice maxKeys': (most as number) <= 2 * MAX_KEYS,
       'memory is bounded by maxKeys':
@@ -130,6 +131,8 @@ async function runLoad(plan: Plan, program: Program): Promise<LoadVerdict> {
       if (what === 'restored') {
         for (let rows = 0; rows < (options.keys as number); ) {
           rows = await rowsOf(server, name)
+          if (performance.now() - flushedAt > 30_000)
+            throw new Error(`only ${rows} keys were given back within 30 s`)
           if (rows > 1 && beganMs === 0) beganMs = performance.now() - flushedAt
           await new Promise((resolve) => setTimeout(resolve, 5))
         }
