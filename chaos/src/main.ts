@@ -26,17 +26,19 @@ const USAGE = `Usage: npm run chaos -- [options]
 Breaks servers, networks and nodes under load, and compares what was counted with what was admitted.
 
   --only PATTERN   only what matches this regular expression, such as '^server-killed$' or '^smoke: cluster'
+  --save           put the results of --only in the place of earlier ones
   --list           what there is
   --at-once N      how many run at once (default: the number of cores)
   --tarball FILE   test this tarball of @spillway/core instead of packing the sources
   --help           this text
 
-Without --only the results are written to chaos/results.
+Without --only, or with --save, the results go to chaos/results/chaos.json and docs/failures.md.
 `
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
+    save: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     tarball: { type: 'string' },
     'at-once': { type: 'string', default: String(availableParallelism()) },
@@ -129,8 +131,7 @@ async function main(): Promise<void> {
     ),
   )
   const order = tasks.map(({ name }) => name)
-  verdicts.sort((one, other) => order.indexOf(one.fault) - order.indexOf(other.fault))
-  if (values.only === '') writeResult({ verdicts, smoke, load, failed })
+  if (values.save || values.only === '') writeResult({ verdicts, smoke, load, failed }, order)
   const minutes = ((performance.now() - started) / 60_000).toFixed(1)
   console.log(`\n${chosen.length - failed.length} of ${chosen.length} held, in ${minutes} minutes`)
   if (failed.length === 0) return

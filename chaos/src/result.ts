@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { arch, availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { withMeasurements } from './failures-page.ts'
 import type { Result } from './measured.ts'
 
 const FOLDER = new URL('../results/', import.meta.url)
+const FILE = fileURLToPath(new URL('chaos.json', FOLDER))
 const PAGE = fileURLToPath(new URL('../../docs/failures.md', import.meta.url))
 
 /** Where results were measured, and when. */
@@ -13,9 +14,32 @@ export function origin(): { machine: string; date: string } {
   return { machine, date: new Date().toISOString() }
 }
 
-/** Writes the result of a whole run, and the page of the docs that tells of it. */
-export function writeResult(result: Result): void {
-  const measured = { ...origin(), ...result }
+/**
+ * Writes results into those of earlier runs, in the place of what was run again, and the page of the docs that tells
+ * of them.
+ *
+ * @param order names of all there is
+ */
+export function writeResult(result: Result, order: readonly string[]): void {
+  const earlier: Result = existsSync(FILE)
+    ? JSON.parse(readFileSync(FILE, 'utf8'))
+    : { verdicts: [], smoke: [], load: [], failed: [] }
+  const merged = <T>(name: (item: T) => string, old: readonly T[], fresh: readonly T[]): T[] => {
+    const items = new Map([...old, ...fresh].map((item) => [name(item), item]))
+    const place = (item: T) => order.indexOf(name(item))
+    return [...items.values()]
+      .filter((item) => place(item) >= 0)
+      .sort((one, other) => place(one) - place(other))
+  }
+  const verdicts = merged(({ fault }) => fault, earlier.verdicts, result.verdicts)
+  const smoke = merged(({ setting }) => `smoke: ${setting.name}`, earlier.smoke, result.smoke)
+  const load = merged(({ name }) => `load: ${name}`, earlier.load, result.load)
+  const failed = [
+    ...verdicts.filter(({ holds }) => !holds).map(({ fault }) => fault),
+    ...smoke.filter(({ holds }) => !holds).map(({ setting }) => `smoke: ${setting.name}`),
+    ...load.filter(({ claims }) => claims.some(({ holds }) => !holds)).map(({ name }) => `load: ${name}`),
+  ]
+  const measured = { ...origin(), verdicts, smoke, load, failed }
   save('chaos.json', measured)
   writeFileSync(PAGE, withMeasurements(readFileSync(PAGE, 'utf8'), measured))
 }

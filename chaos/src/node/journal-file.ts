@@ -1,6 +1,9 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import type { Journal } from './job.ts'
 
+/** A node writes its journal some hundred times a second at most, and in less than a millisecond. */
+const MOST_TRIES = 100
+
 /** A node's journal on disk, rewritten in place: what was written survives the writer's SIGKILL. */
 export class JournalFile {
   private readonly file: number
@@ -18,8 +21,14 @@ export class JournalFile {
   }
 }
 
-/** The last state of a journal. */
+/** The last state of a journal; read again where it was being written. */
 export function readJournal(path: string): Journal {
-  const text = readFileSync(path, 'utf8')
-  return JSON.parse(text.slice(0, text.indexOf('\n')))
+  for (let tries = 1; ; tries++) {
+    const text = readFileSync(path, 'utf8')
+    try {
+      return JSON.parse(text.slice(0, text.indexOf('\n')))
+    } catch (error) {
+      if (tries === MOST_TRIES) throw error
+    }
+  }
 }

@@ -11,7 +11,7 @@ import { serverFaults } from '../faults/server.ts'
 import { judge, type Verdict } from '../judge.ts'
 import { Network } from '../network.ts'
 import { EventLoop } from '../node/event-loop.ts'
-import { type Job, limiterName, type Target, type Track } from '../node/job.ts'
+import { type Counts, type Job, limiterName, type Target, type Track } from '../node/job.ts'
 import { NodeProcess } from '../node-process.ts'
 import type { Program } from '../program.ts'
 import { Server } from '../server.ts'
@@ -57,6 +57,7 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
   const started: NodeProcess[] = []
   const load = { steadyRate: 30, steadyKeys: 3, steadyFor: 20_000, hotRate: 80, hotCost: 25, hotFor: 500 }
   const run = 'soak'
+  let counted: Counts = {}
   const addNode = async () => {
     const node = await NodeProcess.start(program)
     started.push(node)
@@ -109,7 +110,7 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
           ...(was && is && { quiet: { before: was, after: is } }),
         }
       })
-      const counts = await auditor.audit({
+      const total = await auditor.audit({
         target: on(server.port),
         limiters: tracks.map(({ label, window }) => ({
           name: limiterName(run, label),
@@ -117,6 +118,8 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
           keys: keysOf(records, label),
         })),
       })
+      const counts = since(counted, total)
+      counted = total
       const measured = { recoveredAfter, load, timeout: TIMEOUT, delay: loop.longest }
       const evidence = {
         scene: { ...fault, run: async () => {} },
@@ -143,6 +146,16 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
     await server.stop()
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** What was counted since an earlier audit: a key may go on from one round to the next. */
+function since(earlier: Counts, now: Counts): Counts {
+  return Object.fromEntries(
+    Object.entries(now).map(([name, keys]) => {
+      const counts = Object.entries(keys).map(([key, count]) => [key, count - (earlier[name]?.[key] ?? 0)])
+      return [name, Object.fromEntries(counts)]
+    }),
+  )
 }
 
 function all<T>(nodes: readonly NodeProcess[], act: (node: NodeProcess) => Promise<T>): Promise<T[]> {
