@@ -112,7 +112,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
     await delay(lead)
     await Promise.all(living.map((node) => node.load(false)))
     await delay(TIMEOUT + INTERVAL)
-    await Promise.all(living.map((node) => node.flush().catch(() => {})))
+    await Promise.all(living.map(settle))
     const quietAfter = new Map<NodeProcess, Resources>()
     for (const node of living) quietAfter.set(node, await node.resources())
     const journals = await Promise.all(living.map((node) => node.report()))
@@ -150,6 +150,17 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
 async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(promises)
   return Promise.all(promises)
+}
+
+/** Flushes until the store has acknowledged it: on a busy machine one attempt may time out. */
+export async function settle(node: NodeProcess): Promise<void> {
+  for (const deadline = performance.now() + RECOVERY; performance.now() < deadline; await delay(50)) {
+    const settled = await node.flush().then(
+      () => true,
+      () => false,
+    )
+    if (settled) return
+  }
 }
 
 export async function untilRecovered(nodes: readonly NodeProcess[]): Promise<boolean> {

@@ -15,7 +15,7 @@ import { type Counts, type Job, limiterName, type Target, type Track } from '../
 import { NodeProcess } from '../node-process.ts'
 import type { Program } from '../program.ts'
 import { Server } from '../server.ts'
-import { keysOf, type NodeRecord, untilRecovered } from '../under-load.ts'
+import { keysOf, type NodeRecord, settle, untilRecovered } from '../under-load.ts'
 
 const NODES = 3
 const TIMEOUT = 200
@@ -96,7 +96,7 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
 
       await all(living, (node) => node.load(false))
       await delay(TIMEOUT + INTERVAL)
-      await all(living, (node) => node.flush().catch(() => {}))
+      await all(living, settle)
       const after = new Map(await all(living, async (node) => [node, await node.resources()] as const))
       await all(living, (node) => node.report())
       const records = nodes.map((node): NodeRecord => {
