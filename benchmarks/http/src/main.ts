@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release, type } from 'node:os'
 import { startRedis } from '@spillway/redis-server'
 import { CONTENDERS, nameOf } from './contenders.ts'
-import { type Load, measure, type Round } from './measure.ts'
+import { type Load, measureRound, type Slice } from './measure.ts'
 import { DOCS, RESULTS } from './paths.ts'
 import { median, type Result } from './result.ts'
 import { costSection, withCostSection } from './table.ts'
@@ -10,18 +10,18 @@ import { costSection, withCostSection } from './table.ts'
 // `pnpm --filter @spillway/benchmark-http run bench [ROUNDS]`: measures, and writes the result and the table in the docs.
 
 const ROUNDS = Number(process.argv[2] ?? 9)
-const LOAD: Load = { connections: 64, warmUpSeconds: 1, seconds: 3 }
+const LOAD: Load = { connections: 64, warmUpSeconds: 1, sliceSeconds: 1, slices: 4 }
 
 await using redis = await startRedis()
-const rounds = new Map<string, Round[]>(CONTENDERS.map((contender) => [nameOf(contender), []]))
+const slices = new Map<string, Slice[]>(CONTENDERS.map((contender) => [nameOf(contender), []]))
 for (let round = 0; round < ROUNDS; round++) {
-  // Every other round backwards, so that nobody always runs after the same one.
-  const order = round % 2 === 0 ? CONTENDERS : CONTENDERS.toReversed()
-  for (const contender of order) {
-    const name = nameOf(contender)
-    const measured = await measure(name, redis.url, LOAD)
-    rounds.get(name)!.push(measured)
-    console.error(`${round + 1}/${ROUNDS} ${name}: ${Math.round(measured.requestsPerSecond)} requests/s`)
+  for (const framework of ['fastify', 'express']) {
+    const names = CONTENDERS.filter((contender) => contender.framework === framework).map(nameOf)
+    // Every other round backwards, so that nobody always runs after the same one.
+    if (round % 2 === 1) names.reverse()
+    const measured = await measureRound(names, redis.url, LOAD)
+    for (const [place, name] of names.entries()) slices.get(name)!.push(...measured[place]!)
+    console.error(`round ${round + 1} of ${ROUNDS}: ${framework}`)
   }
 }
 
@@ -34,6 +34,7 @@ const result: Result = {
     system: `${type()} ${release()}`,
   },
   load: LOAD,
+  rounds: ROUNDS,
   versions: Object.fromEntries(
     ['fastify', '@fastify/rate-limit', 'express', 'express-rate-limit'].map((name) => [
       name,
@@ -43,13 +44,13 @@ const result: Result = {
   contenders: CONTENDERS.map((contender) => ({
     framework: contender.framework,
     limit: contender.limit,
-    rounds: rounds.get(nameOf(contender))!,
+    slices: slices.get(nameOf(contender))!,
   })),
 }
 writeFileSync(RESULTS, `${JSON.stringify(result, null, 2)}\n`)
 writeFileSync(DOCS, withCostSection(readFileSync(DOCS, 'utf8'), costSection(result)))
-for (const { framework, limit, rounds } of result.contenders) {
-  console.log(`${framework}: ${limit}`, Math.round(median(rounds.map((round) => round.requestsPerSecond))))
+for (const { framework, limit, slices } of result.contenders) {
+  console.log(`${framework}: ${limit}`, Math.round(median(slices.map((slice) => slice.requestsPerSecond))))
 }
 
 function versionOf(name: string): string {

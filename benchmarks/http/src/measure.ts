@@ -1,10 +1,10 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import autocannon from 'autocannon'
+import { promisify } from 'node:util'
 
-/** What one contender did in one round. */
-export interface Round {
+/** What one contender did in one slice of time. */
+export interface Slice {
   readonly requestsPerSecond: number
   /** User and system time of the server's process. */
   readonly cpuMicrosecondsPerRequest: number
@@ -13,51 +13,94 @@ export interface Round {
 export interface Load {
   readonly connections: number
   readonly warmUpSeconds: number
-  readonly seconds: number
+  /** Each contender in turn gets so long, so often, before the processes are replaced. */
+  readonly sliceSeconds: number
+  readonly slices: number
 }
 
-/** Starts the contender in a fresh process, warms it up and loads it. */
-export async function measure(name: string, redisUrl: string, load: Load): Promise<Round> {
-  const child = fork(fileURLToPath(new URL('./server-main.ts', import.meta.url)), [name, redisUrl], {
-    // No '@spillway/source': what is measured is what is published.
-    execArgv: ['--import', 'tsx'],
-    stdio: ['ignore', 2, 2, 'ipc'],
-  })
-  const exited = once(child, 'exit')
-  const died = exited.then(([code, signal]) => {
-    throw new Error(`the server of ${name} ended with ${signal ?? code}`)
-  })
-  died.catch(() => {}) // at the end it is told to
+/**
+ * One round: each contender in a fresh process of its own, loaded in turn, slice by slice, so that whatever else the
+ * machine does is done to all of them.
+ */
+export async function measureRound(
+  names: readonly string[],
+  redisUrl: string,
+  load: Load,
+): Promise<Slice[][]> {
+  const servers = names.map((name) => new ServerProcess(name, redisUrl))
   try {
-    const [port] = await Promise.race([once(child, 'message'), died])
-    const url = `http://127.0.0.1:${port}`
-    const cpuMicroseconds = async (): Promise<number> => {
-      child.send('cpu')
-      const [used] = await once(child, 'message')
-      return used
+    const urls = await Promise.all(servers.map((server) => server.url()))
+    for (const url of urls) await requests(url, load.connections, load.warmUpSeconds)
+    const measured: Slice[][] = names.map(() => [])
+    for (let slice = 0; slice < load.slices; slice++) {
+      for (const [place, server] of servers.entries()) {
+        const before = await server.cpuMicroseconds()
+        const { perSecond, total } = await requests(
+          urls[place] as string,
+          load.connections,
+          load.sliceSeconds,
+        )
+        const used = (await server.cpuMicroseconds()) - before
+        measured[place]!.push({ requestsPerSecond: perSecond, cpuMicrosecondsPerRequest: used / total })
+      }
     }
-    await requests(url, load.connections, load.warmUpSeconds)
-    const before = await cpuMicroseconds()
-    const { perSecond, total } = await requests(url, load.connections, load.seconds)
-    return {
-      requestsPerSecond: perSecond,
-      cpuMicrosecondsPerRequest: ((await cpuMicroseconds()) - before) / total,
-    }
+    return measured
   } finally {
-    child.kill()
-    await exited
+    await Promise.all(servers.map((server) => server.close()))
   }
 }
 
+class ServerProcess {
+  private readonly child: ChildProcess
+  private readonly exited: Promise<unknown>
+  private readonly died: Promise<never>
+
+  constructor(name: string, redisUrl: string) {
+    this.child = fork(fileURLToPath(new URL('./server-main.ts', import.meta.url)), [name, redisUrl], {
+      // No '@spillway/source': what is measured is what is published.
+      execArgv: ['--import', 'tsx'],
+      stdio: ['ignore', 2, 2, 'ipc'],
+    })
+    this.exited = once(this.child, 'exit')
+    this.died = this.exited.then(() => {
+      throw new Error(`the server of ${name} ended`)
+    }) as Promise<never>
+    this.died.catch(() => {}) // at the end it is told to
+  }
+
+  async url(): Promise<string> {
+    return `http://127.0.0.1:${await this.message()}`
+  }
+
+  async cpuMicroseconds(): Promise<number> {
+    this.child.send('cpu')
+    return this.message()
+  }
+
+  async close(): Promise<void> {
+    this.child.kill()
+    await this.exited
+  }
+
+  private async message(): Promise<number> {
+    const [value] = await Promise.race([once(this.child, 'message'), this.died])
+    return value
+  }
+}
+
+/** Loads with wrk: a load generator in JavaScript would need more CPU than the servers it measures. */
 async function requests(
   url: string,
   connections: number,
-  duration: number,
+  seconds: number,
 ): Promise<{ perSecond: number; total: number }> {
-  const result = await autocannon({ url, connections, duration })
-  if (result.errors + result.non2xx + result.timeouts > 0) {
-    throw new Error(`${url}: ${result.errors} errors, ${result.timeouts} timeouts, ${result.non2xx} refusals`)
-  }
-  const total = result.requests.total
-  return { perSecond: total / result.duration, total }
+  const args = ['--threads', '1', '--connections', String(connections), '--duration', `${seconds}s`, url]
+  const { stdout } = await promisify(execFile)('wrk', args).catch((cause: unknown) => {
+    throw new Error('the benchmark loads servers with wrk: run `sudo apt-get install wrk` or its like', {
+      cause,
+    })
+  })
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`${url}: ${stdout}`)
+  const number = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1])
+  return { perSecond: number(/Requests\/sec:\s+([\d.]+)/), total: number(/(\d+) requests in/) }
 }

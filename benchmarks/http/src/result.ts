@@ -1,4 +1,4 @@
-import type { Load, Round } from './measure.ts'
+import type { Load, Slice } from './measure.ts'
 
 /** What a run measured: `results/cost.json`. */
 export interface Result {
@@ -10,12 +10,13 @@ export interface Result {
     readonly system: string
   }
   readonly load: Load
+  readonly rounds: number
   /** Versions of what was compared. */
   readonly versions: Readonly<Record<string, string>>
   readonly contenders: readonly {
     readonly framework: string
     readonly limit: string
-    readonly rounds: readonly Round[]
+    readonly slices: readonly Slice[]
   }[]
 }
 

@@ -3,14 +3,14 @@ import { median, type Result } from './result.ts'
 
 /** What `docs/http.md` shows of a result. */
 export function costSection(result: Result): string {
-  const rows = result.contenders.map(({ framework, limit, rounds }) => {
+  const rows = result.contenders.map(({ framework, limit, slices }) => {
     const bare = result.contenders.find((other) => other.framework === framework && other.limit === 'none')!
-    // Round by round: whatever else the machine did, it did to both.
+    // Slice by slice: whatever else the machine did, it did to both.
     const share = median(
-      rounds.map((round, place) => round.requestsPerSecond / bare.rounds[place]!.requestsPerSecond),
+      slices.map((slice, place) => slice.requestsPerSecond / bare.slices[place]!.requestsPerSecond),
     )
-    const cpu = median(rounds.map((round) => round.cpuMicrosecondsPerRequest))
-    const perSecond = median(rounds.map((round) => round.requestsPerSecond))
+    const cpu = median(slices.map((slice) => slice.cpuMicrosecondsPerRequest))
+    const perSecond = median(slices.map((slice) => slice.requestsPerSecond))
     return [
       `${framework} ${result.versions[framework]}`,
       limit,
@@ -23,14 +23,14 @@ export function costSection(result: Result): string {
     [['server', 'limit', 'requests a second', 'of those without a limit', 'CPU a request'], ...rows],
     { align: ['l', 'l', 'r', 'r', 'r'] },
   )
-  const { machine, load, versions, contenders, date } = result
+  const { machine, load, rounds, versions, date } = result
   const peers = Object.entries(versions)
     .filter(([name]) => name.includes('rate-limit'))
     .map(([name, version]) => `${name} ${version}`)
   return `${table}
 
-Medians of ${contenders[0]!.rounds.length} alternating rounds of ${load.seconds} s over ${load.connections} connections, each server in a fresh process. The share is the
-median of the shares in each round. ${peers.join(', ')}; Node ${machine.node}, ${machine.cpus} × ${machine.cpu}, ${date.slice(0, 10)}.`
+Medians over ${rounds * load.slices} slices of ${load.sliceSeconds} s with ${load.connections} connections, in ${rounds} rounds of fresh processes that take turns; the share is
+the median of each slice's. ${peers.join(', ')}; Node ${machine.node}, ${machine.cpus} × ${machine.cpu}, ${date.slice(0, 10)}.`
 }
 
 const MARKS = { begin: '<!-- cost -->\n', end: '<!-- /cost -->' }

@@ -34,13 +34,16 @@ type Writer = (standings: readonly Standing[], headers: ResponseHeaders, now: ()
 
 const WRITERS: Record<HeaderStyle, Writer> = {
   'draft-11'(standings, headers) {
+    let policies = headers.get('RateLimit-Policy')
+    let limits = policies === undefined ? undefined : headers.get('RateLimit')
     for (const { name, limit, window, remaining, moreAfter } of standings) {
-      // A name is letters, digits and _ - . : / and needs no escape in a structured field's string.
-      const item = `"${name}"`
       const reset = moreAfter === undefined ? '' : `;t=${moreAfter}`
-      join(headers, 'RateLimit-Policy', item, `;q=${limit};w=${window}`)
-      join(headers, 'RateLimit', item, `;r=${remaining}${reset}`)
+      // A name is letters, digits and _ - . : / and needs no escape in a structured field's string.
+      policies = joined(policies, `"${name}"`, `;q=${limit};w=${window}`)
+      limits = joined(limits, `"${name}"`, `;r=${remaining}${reset}`)
     }
+    if (policies !== undefined) headers.set('RateLimit-Policy', policies)
+    if (limits !== undefined) headers.set('RateLimit', limits)
   },
 
   'draft-7'(standings, headers) {
@@ -74,15 +77,10 @@ function separately(
 }
 
 /** Puts a member into a list; one of the same name that is there already, which a list must not repeat, gives way. */
-function join(headers: ResponseHeaders, header: string, item: string, parameters: string): void {
-  const before = headers.get(header)
-  const member = item + parameters
-  if (before === undefined) {
-    headers.set(header, member)
-    return
-  }
-  const others = before.split(', ').filter((other) => !other.startsWith(`${item};`))
-  headers.set(header, [...others, member].join(', '))
+function joined(list: string | undefined, item: string, parameters: string): string {
+  if (list === undefined) return item + parameters
+  const others = list.split(', ').filter((other) => !other.startsWith(`${item};`))
+  return [...others, item + parameters].join(', ')
 }
 
 /** What another limit told to remain, `Infinity` where none did. */
