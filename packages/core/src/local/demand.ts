@@ -34,6 +34,11 @@ export class Demand {
     this.lookedAt = monotonic
   }
 
+  /** Whether what was offered since the last look is at least half of what was to be expected. */
+  isSteady(monotonic: number): boolean {
+    return this.offered > 0 && this.offered >= (this.own * (monotonic - this.lookedAt)) / 2
+  }
+
   /** As it travels. */
   get sent(): number {
     return Math.round(this.own * PER_HOUR)

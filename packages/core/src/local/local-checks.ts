@@ -146,9 +146,10 @@ export class LocalChecks implements Checks {
       if (consume) limit.take(local.state, now, cost, 'local', true)
       return this.admit(local, decision, now, cost, consume)
     }
-    const quiet = monotonic < local.quietUntil
-    if (decision.allowed && strict && !quiet) return consume ? syncDecision(decision) : decision
-    if (consume && !quiet && decision.reason !== 'cost') this.askFor(local, cost)
+    // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
+    const scarce = local.quietUntil > -Infinity
+    if (decision.allowed && strict && !scarce) return consume ? syncDecision(decision) : decision
+    if (consume && monotonic >= local.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
     if (!decision.allowed) return decision
     // What is left is booked for others, or will be by the time the store is heard: as if it were spent.
     return limit.take(local.state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)

@@ -43,8 +43,10 @@ export class LocalKey {
   untilSync = 0
   /** Monotonic time at which the store was last heard of this key. */
   heardAt: number
-  /** Whether other nodes hold booked quota, some of which may come back. */
-  bookedElsewhere = false
+  /** Whether what time frees is shared out in turns. */
+  takesTurns = false
+  /** What is booked for other nodes, some of which may come back. */
+  elsewhere = 0
   /** Monotonic time before which asking the store again is of no use. */
   quietUntil = -Infinity
   /** The largest cost that was refused for want of quota since the store was last asked. */
@@ -141,7 +143,7 @@ export class LocalKey {
   }
 
   /** Takes in the store's answer; what is pending stays so until the store itself says that it has it. */
-  reconcile(snapshot: Snapshot, now: number, monotonic: number, countsBooked: boolean): number {
+  reconcile(snapshot: Snapshot, now: number, monotonic: number): number {
     if (this.guessedOffset !== undefined && !this.known) {
       this.slice += snapshot.slice - Math.floor((this.guessedOffset + monotonic) / this.limit.window)
       this.sliceEnd = (this.slice + 1) * this.limit.window
@@ -170,9 +172,7 @@ export class LocalKey {
       if (ahead === 0) this.late.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
     }
     this.blockedUntil = snapshot.blockedUntil
-    this.bookedElsewhere = snapshot.elsewhere > 0
     this.limit.load(this.state, snapshot)
-    if (countsBooked && snapshot.elsewhere > 0) this.limit.settle(this.state, now, 0, snapshot.elsewhere)
     this.settlePending(this.late, 1, now)
     this.settlePending(this.current, 0, now)
     return expired

@@ -2,15 +2,19 @@ import type { Settings } from '../options.ts'
 import type { Ask, Snapshot } from '../store/store.ts'
 import type { LocalKey } from './local-key.ts'
 
-/** The part of its quota that a node spends before it syncs early. */
-const SPENT_SOFT = 1 / 2
-const SPENT_STRICT = 3 / 4
-/** Round trips of the others' demand that must be left, for a soft node to go on without booked quota. */
-const COMFORT = 20
+/** The part of a share that a node spends before it syncs, where that is not booked. */
+const SPENT = 1 / 2
+/** Round trips' worth of a node's own demand at which it has more booked. */
+const LEAD = 1.5
+/** Intervals, and round trips, of the others' demand that must be left, for a soft node to go on unbooked. */
+const PLENTY_INTERVALS = 2
+const PLENTY_ROUND_TRIPS = 20
 /** Intervals' worth of a node's own demand that is booked for it at most. */
 const AHEAD = 2
-/** While a key is at its limit and time frees quota, it is asked about this often a window at most. */
+/** A key of which nothing is left is asked about this often a window at most. */
 const LOOKS = 10
+/** What time frees in a saturated key, the nodes take in turns, of about this much. */
+const TURN = 7
 
 /**
  * When to sync, and what to ask for. A node may spend its share (by demand) of what is left, and syncs when it has
@@ -39,8 +43,17 @@ export class Pacing {
     return key.demand.share(this.nodes)
   }
 
-  private isComfortable(key: LocalKey, left: number): boolean {
-    return left >= COMFORT * this.roundTrip * key.demand.others
+  /** Whether the others can't use up what is left before the store is heard again. */
+  private isPlenty(key: LocalKey, left: number): boolean {
+    const { interval } = this.settings
+    const time = Math.max(PLENTY_INTERVALS * interval, PLENTY_ROUND_TRIPS * this.roundTrip)
+    return left >= time * key.demand.others
+  }
+
+  /** Whether less than one is left for this node, and that is asked for. */
+  private isScarce(key: LocalKey, unbooked: number): boolean {
+    const { own, others } = key.demand
+    return unbooked * this.share(key) < 1 && unbooked < (own + others) * this.pause
   }
 
   /** What is left by the time `monotonic`, if the others went on as they did. */
@@ -49,10 +62,10 @@ export class Pacing {
     return limit.limit - limit.usage(key.state, now) - key.demand.others * (monotonic - key.heardAt)
   }
 
-  /** What time has freed for this node since the store was heard. */
+  /** What time has freed for this node since the store was heard, while it takes turns. */
   private freed(key: LocalKey, now: number, monotonic: number): number {
-    const flow = this.settings.limit.flow(key.state, now)
-    return flow === 0 ? 0 : Math.floor(this.share(key) * flow * (monotonic - key.heardAt))
+    if (!key.takesTurns) return 0
+    return this.share(key) * this.settings.limit.flow(key.state, now) * (monotonic - key.heardAt)
   }
 
   /** What to ask the store for; what is booked and not needed is given back. */
@@ -68,13 +81,14 @@ export class Pacing {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
     }
-    let need = key.wanted
+    let need = demand.own > 0 ? Math.max(1, key.wanted) : key.wanted
     for (const waiter of key.waiting) if (waiter.consume) need += waiter.cost
     key.wanted = 0
     key.asked = 0
-    if (!early || (!strict && key.known && this.isComfortable(key, this.expected(key, now, monotonic))))
+    if (!early || (!strict && key.known && this.isPlenty(key, this.expected(key, now, monotonic))))
       return [key.demandSent, 0, 0, 0]
-    key.asked = Math.max(need, this.freed(key, now, monotonic))
+    if (key.takesTurns) return strict ? [key.demandSent, 1, 2 * TURN, need] : [key.demandSent, 0, 0, 0]
+    key.asked = need
     const fraction = Math.round(1e6 * this.share(key)) / 1e6
     return [key.demandSent, fraction, most, key.asked]
   }
@@ -85,9 +99,18 @@ export class Pacing {
     if (strict) {
       key.headroom = 0
     } else if (limit.lateSlices === 0) {
+      // Half of its share, until the store has booked more.
       key.heardAt = monotonic
       this.plan(key, now, monotonic)
+      key.headroom = Math.max(key.headroom, Math.floor((limit.limit * this.share(key)) / 2))
+      key.untilSync = Math.max(1, Math.floor(SPENT * key.headroom))
     }
+  }
+
+  /** Whether what the key owes was booked, and is being used up, so that it will be settled with the next question. */
+  canWait(key: LocalKey, monotonic: number): boolean {
+    const { current, late, demand } = key
+    return !late.owes && current.allowance > 0 && demand.isSteady(monotonic)
   }
 
   /** Takes in what the store said of a key. */
@@ -97,7 +120,22 @@ export class Pacing {
     const fresh = limit.lateSlices === 0 && since < 1.2 * interval
     key.demand.hear(snapshot.demand, key.demandSent, snapshot.slice, fresh)
     key.heardAt = monotonic
+    key.elsewhere = snapshot.elsewhere
+    if (snapshot.elsewhere > 0 && this.willBeSpent(key, now))
+      limit.settle(key.state, now, 0, snapshot.elsewhere)
     this.plan(key, now, monotonic)
+  }
+
+  /**
+   * Whether what is booked for others counts as used. Within the limit it does; what may go above it is there for
+   * when others hold quota that they will not use up: when all demand is below what is left.
+   */
+  private willBeSpent(key: LocalKey, now: number): boolean {
+    const { limit, extra } = this.settings
+    if (extra === 0) return true
+    const rest = limit.lateSlices === 0 ? key.sliceEnd - now : limit.window
+    const { own, others } = key.demand
+    return (own + others) * rest >= limit.limit - limit.usage(key.state, now)
   }
 
   /** How far a key may go from here, until the store is heard again. */
@@ -110,24 +148,49 @@ export class Pacing {
     }
     const left = limit.limit - limit.usage(key.state, now)
     const { allowance } = key.current
-    const comfortable = !strict && this.isComfortable(key, left)
-    const quota = comfortable ? Math.max(allowance, Math.floor(this.share(key) * left)) : allowance
-    key.headroom = comfortable ? Math.max(quota, Math.floor(left / 2)) : quota
-    const ahead = 1.5 * key.demand.own * this.roundTrip
-    const spent = strict ? SPENT_STRICT : SPENT_SOFT
-    key.untilSync = Math.max(1, Math.floor(Math.min(spent * quota, quota - ahead)))
-    if (left - allowance >= 1 && allowance >= key.asked) key.quietUntil = -Infinity
+    const { own, others } = key.demand
+    const flow = limit.flow(key.state, now)
+    key.takesTurns = flow > 0 && own + others > flow && left - allowance < (own + others) * this.pause
+    if (key.takesTurns) {
+      this.takeTurn(key, left, flow, monotonic)
+      return
+    }
+    const plenty = !strict && this.isPlenty(key, left)
+    const quota = plenty ? Math.max(allowance, Math.floor(this.share(key) * left)) : allowance
+    key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
+    const lead = LEAD * own * this.roundTrip
+    key.untilSync = Math.max(1, plenty ? Math.floor(SPENT * quota) : Math.round(quota - lead))
+    if (!this.isScarce(key, left - allowance) && allowance >= key.asked) key.quietUntil = -Infinity
     else {
-      // All is spent or booked: to ask again is of use when time has freed some, or others gave theirs back.
+      // To ask again is of use when time has freed some, or others gave theirs back.
       key.untilSync = Infinity
-      const changes = limit.lateSlices > 0 || key.bookedElsewhere
+      const changes = limit.lateSlices > 0 || key.elsewhere > 0 || left > allowance
       key.quietUntil = changes ? monotonic + this.pause : Infinity
+    }
+  }
+
+  /**
+   * What a saturated key frees is taken by whoever asks, in turns that come to each node by its share. A soft node
+   * counts on its share of it, corrected by what is left or was taken too much; what the others took since their last
+   * turns, half a turn ago on average, the store does not know of.
+   */
+  private takeTurn(key: LocalKey, left: number, flow: number, monotonic: number): void {
+    const share = this.share(key)
+    const turn = Math.min(Math.max(TURN / (share * flow), 2 * this.roundTrip), this.settings.limit.window)
+    const { allowance } = key.current
+    key.quietUntil = monotonic + turn
+    if (this.settings.strict) {
+      key.headroom = allowance
+      key.untilSync = Infinity
+    } else {
+      key.headroom = allowance + Math.max(-TURN, share * (left - ((1 - share) * flow * turn) / 2))
+      key.untilSync = TURN
     }
   }
 
   /** Whether a soft node may admit the cost beyond its headroom. */
   mayExceed(key: LocalKey, cost: number, now: number, monotonic: number): boolean {
-    if (this.isComfortable(key, this.expected(key, now, monotonic) - cost)) return true
+    if (this.isPlenty(key, this.expected(key, now, monotonic) - cost)) return true
     return key.headroom - cost >= -this.freed(key, now, monotonic)
   }
 }

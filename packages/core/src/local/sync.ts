@@ -23,12 +23,15 @@ export class Sync {
   heardAt: number
   readonly keys: HeldKeys
   readonly pacing: Pacing
-  private readonly dirty = new Set<LocalKey>()
+  /** What is to be sent at the next tick, and at the one after it: a tick is half an interval. */
+  private due = new Set<LocalKey>()
+  private dirty = new Set<LocalKey>()
   private urgent: LocalKey[] = []
   private readonly flushes = pLimit(IN_FLIGHT)
   private readonly urgentFlushes = pLimit(IN_FLIGHT)
   private readonly underWay = new Set<Promise<void>>()
   private timer: Timer | undefined
+  private ticks = 0
   private marker: string | undefined
   private since = -1
   private closed = false
@@ -59,7 +62,7 @@ export class Sync {
 
   /** Whether as many keys owe something as may be held, so that no other can be taken in. */
   get full(): boolean {
-    return this.dirty.size >= this.settings.maxKeys
+    return this.due.size + this.dirty.size >= this.settings.maxKeys
   }
 
   /** Takes a key into RAM, and asks the store about it at once. */
@@ -100,6 +103,7 @@ export class Sync {
       this.queue(key)
       return
     }
+    this.due.delete(key)
     this.dirty.delete(key)
     key.queued = true
     key.urgent = true
@@ -116,28 +120,43 @@ export class Sync {
     await Promise.allSettled(chunks(keys).map((chunk) => this.send(chunk, deadline, false)))
   }
 
-  /** The next interval, up to a fifth earlier, so that nodes do not flush together. */
+  /** The next half of an interval, up to a fifth earlier, so that nodes do not flush together. */
   private arm(): void {
     if (this.timer !== undefined || this.closed) return
     const { clock, interval, random } = this.settings
-    this.timer = clock.setTimer(() => this.tick(), Math.max(1, interval * (0.8 + 0.2 * random())))
+    this.timer = clock.setTimer(() => this.tick(), Math.max(1, (interval / 2) * (0.8 + 0.2 * random())))
   }
 
   private async tick(): Promise<void> {
-    await this.flushDirty().catch(() => {})
+    this.ticks++
+    await this.flushDue(this.ticks % 2 === 0, false).catch(() => {})
     this.timer = undefined
     if (this.keys.size > 0) this.arm()
   }
 
-  /** Settles what is dirty now; with nothing dirty, only asks what changed. */
-  private async flushDirty(): Promise<void> {
-    const keys = [...this.dirty].filter((key) => !key.inFlight)
-    for (const key of keys) this.dirty.delete(key)
+  /** Settles all that is dirty now. */
+  private flushDirty(): Promise<void> {
+    for (const key of this.dirty) this.due.add(key)
+    this.dirty = new Set()
+    return this.flushDue(true, true)
+  }
+
+  /** Settles what has been dirty for half an interval; the first command also asks what changed. */
+  private async flushDue(changes: boolean, all: boolean): Promise<void> {
+    const keys: LocalKey[] = []
+    const stay = new Set<LocalKey>()
+    const monotonic = this.settings.clock.monotonic()
+    for (const key of this.due) {
+      if (key.inFlight || (!all && this.pacing.canWait(key, monotonic))) stay.add(key)
+      else keys.push(key)
+    }
+    this.due = this.dirty
+    this.dirty = stay
     const parts = chunks(keys)
-    if (parts.length === 0) parts.push([])
+    if (parts.length === 0 && changes) parts.push([])
     const sent = parts.map((part, place) =>
       this.flushes(() =>
-        this.send(part, this.settings.clock.monotonic() + this.settings.timeout, place === 0),
+        this.send(part, this.settings.clock.monotonic() + this.settings.timeout, changes && place === 0),
       ),
     )
     const results = await Promise.allSettled(sent)
@@ -217,10 +236,10 @@ export class Sync {
   private answered(key: LocalKey, snapshot: Snapshot): void {
     key.inFlight = false
     const isFirst = !key.known
-    const { link, settings, pacing } = this
-    const now = link.table.now()
-    const monotonic = settings.clock.monotonic()
-    this.expired += key.reconcile(snapshot, now, monotonic, settings.extra === 0)
+    const { pacing } = this
+    const now = this.link.table.now()
+    const monotonic = this.settings.clock.monotonic()
+    this.expired += key.reconcile(snapshot, now, monotonic)
     pacing.learn(key, snapshot, now, monotonic)
     key.stale = false
     this.serve(key)
