@@ -43,8 +43,12 @@ export class LocalKey {
   untilSync = 0
   /** Monotonic time at which the store was last heard of this key. */
   heardAt: number
-  /** Whether what time frees is shared out in turns. */
+  /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
   takesTurns = false
+  usedThen = 0
+  planned = 0
+  /** What is pending when the store is asked, on average. */
+  turnPending = 0
   /** What is booked for other nodes, some of which may come back. */
   elsewhere = 0
   /** Monotonic time before which asking the store again is of no use. */

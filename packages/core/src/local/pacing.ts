@@ -14,7 +14,9 @@ const AHEAD = 2
 /** A key of which nothing is left is asked about this often a window at most. */
 const LOOKS = 10
 /** What time frees in a saturated key, the nodes take in turns, of about this much. */
-const TURN = 7
+const TURN = 8
+/** What is pending on another node when the store is asked, in what is pending here: less than half, since others ask early. */
+const HIDDEN = 1 / 3
 
 /**
  * When to sync, and what to ask for. A node may spend its share (by demand) of what is left, and syncs when it has
@@ -63,9 +65,10 @@ export class Pacing {
   }
 
   /** What time has freed for this node since the store was heard, while it takes turns. */
-  private freed(key: LocalKey, now: number, monotonic: number): number {
+  private freed(key: LocalKey, now: number): number {
     if (!key.takesTurns) return 0
-    return this.share(key) * this.settings.limit.flow(key.state, now) * (monotonic - key.heardAt)
+    const spent = key.planned - key.headroom
+    return this.share(key) * (key.usedThen + spent - this.settings.limit.usage(key.state, now))
   }
 
   /** What to ask the store for; what is booked and not needed is given back. */
@@ -75,6 +78,7 @@ export class Pacing {
     const idle = demand.offered === 0 && monotonic - key.heardAt > interval / 2
     demand.look(monotonic, this.memory)
     key.demandSent = demand.sent
+    key.turnPending += (key.pending - key.turnPending) / 8
     const most = Math.max(1, Math.ceil(AHEAD * demand.own * interval))
     if (idle) key.giveUp()
     else if (current.allowance > 2 * most) {
@@ -183,7 +187,10 @@ export class Pacing {
       key.headroom = allowance
       key.untilSync = Infinity
     } else {
-      key.headroom = allowance + Math.max(-TURN, share * (left - ((1 - share) * flow * turn) / 2))
+      const hidden = HIDDEN * (1 / share - 1) * key.turnPending
+      key.headroom = allowance + Math.max(-TURN, share * (left - hidden))
+      key.planned = key.headroom
+      key.usedThen = this.settings.limit.limit - left
       key.untilSync = TURN
     }
   }
@@ -191,6 +198,6 @@ export class Pacing {
   /** Whether a soft node may admit the cost beyond its headroom. */
   mayExceed(key: LocalKey, cost: number, now: number, monotonic: number): boolean {
     if (this.isPlenty(key, this.expected(key, now, monotonic) - cost)) return true
-    return key.headroom - cost >= -this.freed(key, now, monotonic)
+    return key.headroom - cost >= -this.freed(key, now)
   }
 }
