@@ -78,6 +78,13 @@ export class LocalKey {
     return this.current.owes || this.late.owes
   }
 
+  /** The cost that checks wait for, or were refused for want of quota. */
+  get need(): number {
+    let need = this.wanted
+    for (const waiter of this.waiting) if (waiter.consume) need += waiter.cost
+    return need
+  }
+
   /** Whether the store must hear of this key before it is forgotten. */
   get engaged(): boolean {
     return this.owes || this.inFlight || this.stale || this.waiting.length > 0

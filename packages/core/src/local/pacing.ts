@@ -75,26 +75,28 @@ export class Pacing {
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { demand, current } = key
     const { interval, strict, early } = this.settings
-    const idle = demand.offered === 0 && monotonic - key.heardAt > interval / 2
+    const idle = demand.offered === 0 && key.need === 0 && monotonic - key.heardAt > interval / 2
     demand.look(monotonic, this.memory)
     key.demandSent = demand.sent
     key.turnPending += (key.pending - key.turnPending) / 8
+    key.asked = 0
+    const nothing: Ask = [key.demandSent, 0, 0, 0]
+    if (idle) {
+      key.giveUp()
+      return nothing
+    }
     const most = Math.max(1, Math.ceil(AHEAD * demand.own * interval))
-    if (idle) key.giveUp()
-    else if (current.allowance > 2 * most) {
+    if (current.allowance > 2 * most) {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
     }
-    let need = demand.own > 0 ? Math.max(1, key.wanted) : key.wanted
-    for (const waiter of key.waiting) if (waiter.consume) need += waiter.cost
-    key.wanted = 0
-    key.asked = 0
     if (!early || (!strict && key.known && this.isPlenty(key, this.expected(key, now, monotonic))))
-      return [key.demandSent, 0, 0, 0]
-    if (key.takesTurns) return strict ? [key.demandSent, 1, 2 * TURN, need] : [key.demandSent, 0, 0, 0]
+      return nothing
+    const need = Math.max(demand.own > 0 ? 1 : 0, key.need)
+    key.wanted = 0
+    if (key.takesTurns) return strict ? [key.demandSent, 1, 2 * TURN, need] : nothing
     key.asked = need
-    const fraction = Math.round(1e6 * this.share(key)) / 1e6
-    return [key.demandSent, fraction, most, key.asked]
+    return [key.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most, need]
   }
 
   /** A new slice begins, of which the store has not spoken yet. */

@@ -111,7 +111,7 @@ test('hard mode in a calm network uses all of the limit, and every check waits a
 })
 
 test('soft mode at a fixed interval goes over by about the others’ traffic of an interval', async () => {
-  const simulation = fleet(16, {}, {}, { waits: false })
+  const simulation = fleet(16, { sync: { interval: 100, early: false } }, {}, { waits: false })
   await simulation.run(21 * WINDOW, poisson(200, 16))
   const { overshoot, waits, entriesPerCheck } = simulation.report(fixed)
   expect(overshoot.mean).toBeGreaterThan(0.1)
