@@ -45,6 +45,7 @@ export class LocalKey {
   heardAt: number
   /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
   takesTurns = false
+  turn = 0
   usedThen = 0
   planned = 0
   /** What is pending when the store is asked, on average. */

@@ -14,7 +14,8 @@ const AHEAD = 2
 /** A key of which nothing is left is asked about this often a window at most. */
 const LOOKS = 10
 /** What time frees in a saturated key, the nodes take in turns, of about this much. */
-const TURN = 8
+const TURN_SOFT = 8
+const TURN_STRICT = 5.5
 /** What is pending on another node when the store is asked, in what is pending here: less than half, since others ask early. */
 const HIDDEN = 1 / 3
 
@@ -28,12 +29,14 @@ export class Pacing {
   /** Milliseconds from a command to its answer, on average. */
   roundTrip = 1
   private readonly memory: number
+  private readonly turn: number
   /** The longest that a key at its limit waits for what time frees. */
   private readonly pause: number
 
   constructor(private readonly settings: Settings) {
     const { interval, limit } = settings
     this.memory = Math.max(2 * interval, limit.window / 8)
+    this.turn = settings.strict ? TURN_STRICT : TURN_SOFT
     this.pause = Math.min(interval, limit.window / LOOKS)
   }
 
@@ -74,7 +77,7 @@ export class Pacing {
   /** What to ask the store for; what is booked and not needed is given back. */
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { demand, current } = key
-    const { interval, strict, early } = this.settings
+    const { interval, strict, early, extra } = this.settings
     const idle = demand.offered === 0 && key.need === 0 && monotonic - key.heardAt > interval / 2
     demand.look(monotonic, this.memory)
     key.demandSent = demand.sent
@@ -94,7 +97,10 @@ export class Pacing {
       return nothing
     const need = Math.max(demand.own > 0 ? 1 : 0, key.need)
     key.wanted = 0
-    if (key.takesTurns) return strict ? [key.demandSent, 1, 2 * TURN, need] : nothing
+    if (key.takesTurns)
+      return strict
+        ? [key.demandSent, 1, 2 * this.turn, extra > 0 ? Math.max(this.turn, need) : need]
+        : nothing
     key.asked = need
     return [key.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most, need]
   }
@@ -104,6 +110,8 @@ export class Pacing {
     const { limit, strict } = this.settings
     if (strict) {
       key.headroom = 0
+      // Booked quota has ended for all nodes at once: they do not come back at once.
+      if (key.takesTurns) key.quietUntil = monotonic + this.settings.random() * key.turn
     } else if (limit.lateSlices === 0) {
       // Half of its share, until the store has booked more.
       key.heardAt = monotonic
@@ -139,6 +147,7 @@ export class Pacing {
   private willBeSpent(key: LocalKey, now: number): boolean {
     const { limit, extra } = this.settings
     if (extra === 0) return true
+    if (key.takesTurns) return false
     const rest = limit.lateSlices === 0 ? key.sliceEnd - now : limit.window
     const { own, others } = key.demand
     return (own + others) * rest >= limit.limit - limit.usage(key.state, now)
@@ -182,18 +191,22 @@ export class Pacing {
    */
   private takeTurn(key: LocalKey, left: number, flow: number, monotonic: number): void {
     const share = this.share(key)
-    const turn = Math.min(Math.max(TURN / (share * flow), 2 * this.roundTrip), this.settings.limit.window)
+    const turn = Math.min(
+      Math.max(this.turn / (share * flow), 2 * this.roundTrip),
+      this.settings.limit.window,
+    )
     const { allowance } = key.current
+    key.turn = turn
     key.quietUntil = monotonic + turn
     if (this.settings.strict) {
       key.headroom = allowance
       key.untilSync = Infinity
     } else {
       const hidden = HIDDEN * (1 / share - 1) * key.turnPending
-      key.headroom = allowance + Math.max(-TURN, share * (left - hidden))
+      key.headroom = allowance + Math.max(-this.turn, share * (left - hidden))
       key.planned = key.headroom
       key.usedThen = this.settings.limit.limit - left
-      key.untilSync = TURN
+      key.untilSync = this.turn
     }
   }
 
