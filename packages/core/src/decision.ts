@@ -40,6 +40,11 @@ export function syncDecision({ limit, remaining, resetAfterMs, source }: Decisio
   return new Decision(false, limit, remaining, 1, resetAfterMs, 0, source, 'sync')
 }
 
+/** A refusal though something is left: it is booked for others. */
+export function deniedDecision({ limit, remaining, resetAfterMs, source }: Decision, retryAfterMs: number): Decision {
+  return new Decision(false, limit, remaining, retryAfterMs, resetAfterMs, 0, source, 'limit')
+}
+
 /** A refusal while a key is blocked: also the limit itself must allow it afterwards. */
 export function blockedDecision(wouldBe: Decision, blockedForMs: number): Decision {
   return new Decision(

@@ -36,7 +36,7 @@ export class Demand {
 
   /** Whether what was offered since the last look is at least half of what was to be expected. */
   isSteady(monotonic: number): boolean {
-    return this.offered > 0 && this.offered >= (this.own * (monotonic - this.lookedAt)) / 2
+    return this.own > 0 && this.offered >= (this.own * (monotonic - this.lookedAt)) / 2
   }
 
   /** As it travels. */
@@ -57,9 +57,15 @@ export class Demand {
     this.others = fresh ? Math.max(this.heard, this.before) : this.heard
   }
 
-  /** This node's part of all demand; of equal parts, where there is none yet. */
-  share(nodes: number): number {
+  /** Whether it has been watched for long enough to tell this node's part of it. */
+  isKnown(memory: number): boolean {
+    return this.watched >= memory
+  }
+
+  /** This node's part of all demand; until that is known no more than an equal part. */
+  share(nodes: number, memory: number): number {
     const all = this.own + this.others
-    return all > 0 ? this.own / all : 1 / nodes
+    const part = all > 0 ? this.own / all : 1
+    return this.isKnown(memory) ? part : Math.min(part, 1 / nodes)
   }
 }

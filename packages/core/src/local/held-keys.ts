@@ -15,7 +15,7 @@ export class HeldKeys {
   private readonly engaged = new Map<string, LocalKey>()
 
   constructor(
-    maxKeys: number,
+    private readonly maxKeys: number,
     private readonly now: () => number,
     private readonly pushedOut: (key: LocalKey) => void,
   ) {
@@ -45,6 +45,11 @@ export class HeldKeys {
 
   private count(key: LocalKey): void {
     if (key.limit.endsAt(key.state) > this.now()) this.evicted++
+  }
+
+  /** Whether as many keys as may be held were pushed out and can't be forgotten yet. */
+  get isFull(): boolean {
+    return this.engaged.size >= this.maxKeys
   }
 
   get size(): number {

@@ -1,6 +1,6 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Checks } from '../checks.ts'
-import { blockedDecision, type Decision, syncDecision } from '../decision.ts'
+import { blockedDecision, type Decision, deniedDecision, syncDecision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { Settings } from '../options.ts'
@@ -30,7 +30,7 @@ export class LocalChecks implements Checks {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return this.outageDecision(key, cost, true)
     local.demand.offered += cost
-    const decision = this.decide(local, cost, true)
+    const decision = this.decide(local, cost, true, false)
     if (decision.reason === 'sync') this.askFor(local, cost)
     return decision
   }
@@ -48,9 +48,10 @@ export class LocalChecks implements Checks {
     return this.warm(key, 1, false)
   }
 
-  /** With the store away, whether a key that is not in RAM is answered by the outage rule. */
+  /** Whether a key that is not in RAM is answered by the outage rule: with the store away, or too slow for the new keys. */
   private get refusesNew(): boolean {
-    return this.link.away && (this.sync.full || this.settings.onOutage !== 'local')
+    const { sync, link, settings } = this
+    return sync.keys.isFull || (link.away && (sync.full || settings.onOutage !== 'local'))
   }
 
   private admitNew(key: string): LocalKey | undefined {
@@ -63,7 +64,7 @@ export class LocalChecks implements Checks {
     if (local === undefined) return this.outageDecision(key, cost, consume)
     if (consume) local.demand.offered += cost
     if (local.known || this.link.away) {
-      const decision = this.decide(local, cost, consume)
+      const decision = this.decide(local, cost, consume, true)
       if (decision.reason !== 'sync') return decision
     }
     return this.wait(local, cost, consume)
@@ -85,7 +86,8 @@ export class LocalChecks implements Checks {
     const waiters = waiting.splice(0)
     for (const waiter of waiters) {
       try {
-        const decision = error === undefined ? this.decide(local, waiter.cost, waiter.consume) : undefined
+        const decision =
+          error === undefined ? this.decide(local, waiter.cost, waiter.consume, true) : undefined
         if (decision !== undefined && decision.reason !== 'sync') waiter.resolve(decision)
         else if (error === undefined && now < waiter.deadline) waiting.push(waiter)
         else waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error))
@@ -99,12 +101,12 @@ export class LocalChecks implements Checks {
   private unanswered(local: LocalKey, cost: number, consume: boolean, error: unknown): Decision {
     if (error !== undefined && !(error instanceof StoreError)) throw error
     if (this.settings.onOutage === 'local' && !this.settings.strict) {
-      return this.decide(local, cost, consume)
+      return this.decide(local, cost, consume, false)
     }
     return this.outageDecision(local.key, cost, consume, error)
   }
 
-  private decide(local: LocalKey, cost: number, consume: boolean): Decision {
+  private decide(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
     const { limit, onOutage, strict, clock } = this.settings
     const { away } = this.link
     const monotonic = clock.monotonic()
@@ -126,7 +128,7 @@ export class LocalChecks implements Checks {
     if (within) {
       return this.admit(local, limit.take(local.state, now, cost, 'local', consume), now, cost, consume)
     }
-    return this.beyond(local, now, monotonic, cost, consume)
+    return this.beyond(local, now, monotonic, cost, consume, mayWait)
   }
 
   private admit(local: LocalKey, decision: Decision, now: number, cost: number, consume: boolean): Decision {
@@ -138,7 +140,14 @@ export class LocalChecks implements Checks {
   }
 
   /** The node has no quota left that it may count on: the store is asked, unless that is known to be of no use. */
-  private beyond(local: LocalKey, now: number, monotonic: number, cost: number, consume: boolean): Decision {
+  private beyond(
+    local: LocalKey,
+    now: number,
+    monotonic: number,
+    cost: number,
+    consume: boolean,
+    mayWait: boolean,
+  ): Decision {
     const { limit, strict } = this.settings
     const { sync } = this
     const decision = limit.take(local.state, now, cost, 'local', false)
@@ -148,11 +157,14 @@ export class LocalChecks implements Checks {
     }
     // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
     const scarce = local.quietUntil > -Infinity
-    if (decision.allowed && strict && !scarce) return consume ? syncDecision(decision) : decision
+    const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
+    if (decision.allowed && waits && !scarce) return consume ? syncDecision(decision) : decision
     if (consume && monotonic >= local.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
     if (!decision.allowed) return decision
     // What is left is booked for others, or will be by the time the store is heard: as if it were spent.
-    return limit.take(local.state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
+    const full = limit.take(local.state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
+    const retryAfter = full.allowed ? Math.ceil(sync.pacing.roundTrip) : full.retryAfterMs
+    return deniedDecision(decision, retryAfter)
   }
 
   /** With the store away for longer than a window, a node goes on with its fair share of the limit. */

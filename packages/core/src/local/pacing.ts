@@ -11,6 +11,8 @@ const PLENTY_INTERVALS = 2
 const PLENTY_ROUND_TRIPS = 20
 /** Intervals' worth of a node's own demand that is booked for it at most. */
 const AHEAD = 2
+/** Intervals for which booked quota may be spent without a word to the store. */
+const MOST_WAITS = 3
 /** A key of which nothing is left is asked about this often a window at most. */
 const LOOKS = 10
 /** What time frees in a saturated key, the nodes take in turns, of about this much. */
@@ -26,6 +28,8 @@ const HIDDEN = 1 / 3
  */
 export class Pacing {
   nodes = 1
+  /** From here on nothing is asked for, and what is booked is given back. */
+  closing = false
   /** Milliseconds from a command to its answer, on average. */
   roundTrip = 1
   private readonly memory: number
@@ -44,21 +48,25 @@ export class Pacing {
     this.roundTrip += (roundTrip - this.roundTrip) / 8
   }
 
-  private share(key: LocalKey): number {
-    return key.demand.share(this.nodes)
+  /** Whether the key has not been watched for long enough to tell this node's share of it. */
+  isNew(key: LocalKey): boolean {
+    return !key.demand.isKnown(this.memory)
   }
 
-  /** Whether the others can't use up what is left before the store is heard again. */
+  knowsShare(key: LocalKey): boolean {
+    return this.nodes === 1 || !this.isNew(key)
+  }
+
+  private share(key: LocalKey): number {
+    return key.demand.share(this.nodes, this.memory)
+  }
+
+  /** Whether the others, as far as they are known, can't use up what is left before the store is heard again. */
   private isPlenty(key: LocalKey, left: number): boolean {
+    if (!this.knowsShare(key)) return false
     const { interval } = this.settings
     const time = Math.max(PLENTY_INTERVALS * interval, PLENTY_ROUND_TRIPS * this.roundTrip)
     return left >= time * key.demand.others
-  }
-
-  /** Whether less than one is left for this node, and that is asked for. */
-  private isScarce(key: LocalKey, unbooked: number): boolean {
-    const { own, others } = key.demand
-    return unbooked * this.share(key) < 1 && unbooked < (own + others) * this.pause
   }
 
   /** What is left by the time `monotonic`, if the others went on as they did. */
@@ -78,14 +86,15 @@ export class Pacing {
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { demand, current } = key
     const { interval, strict, early, extra } = this.settings
-    const idle = demand.offered === 0 && key.need === 0 && monotonic - key.heardAt > interval / 2
+    const asks = Math.max(demand.offered > 0 && (strict || this.knowsShare(key)) ? 1 : 0, key.need)
+    key.wanted = 0
+    key.asked = 0
     demand.look(monotonic, this.memory)
     key.demandSent = demand.sent
     key.turnPending += (key.pending - key.turnPending) / 8
-    key.asked = 0
     const nothing: Ask = [key.demandSent, 0, 0, 0]
-    if (idle) {
-      key.giveUp()
+    if (asks === 0 || this.closing) {
+      if (this.closing || monotonic - key.heardAt > interval / 2) key.giveUp()
       return nothing
     }
     const most = Math.max(1, Math.ceil(AHEAD * demand.own * interval))
@@ -93,16 +102,13 @@ export class Pacing {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
     }
-    if (!early || (!strict && key.known && this.isPlenty(key, this.expected(key, now, monotonic))))
-      return nothing
-    const need = Math.max(demand.own > 0 ? 1 : 0, key.need)
-    key.wanted = 0
+    if (!early || (!strict && this.isPlenty(key, this.expected(key, now, monotonic)))) return nothing
     if (key.takesTurns)
       return strict
-        ? [key.demandSent, 1, 2 * this.turn, extra > 0 ? Math.max(this.turn, need) : need]
+        ? [key.demandSent, 1, 2 * this.turn, extra > 0 ? Math.max(this.turn, asks) : asks]
         : nothing
-    key.asked = need
-    return [key.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most, need]
+    key.asked = asks
+    return [key.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most, asks]
   }
 
   /** A new slice begins, of which the store has not spoken yet. */
@@ -124,7 +130,8 @@ export class Pacing {
   /** Whether what the key owes was booked, and is being used up, so that it will be settled with the next question. */
   canWait(key: LocalKey, monotonic: number): boolean {
     const { current, late, demand } = key
-    return !late.owes && current.allowance > 0 && demand.isSteady(monotonic)
+    if (late.owes || current.allowance === 0) return false
+    return monotonic - key.heardAt < MOST_WAITS * this.settings.interval && demand.isSteady(monotonic)
   }
 
   /** Takes in what the store said of a key. */
@@ -171,15 +178,16 @@ export class Pacing {
       return
     }
     const plenty = !strict && this.isPlenty(key, left)
-    const quota = plenty ? Math.max(allowance, Math.floor(this.share(key) * left)) : allowance
+    const counts = plenty || (!strict && !this.knowsShare(key))
+    const quota = counts ? Math.max(allowance, Math.floor(this.share(key) * left)) : allowance
     key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
     const lead = LEAD * own * this.roundTrip
-    key.untilSync = Math.max(1, plenty ? Math.floor(SPENT * quota) : Math.round(quota - lead))
-    if (!this.isScarce(key, left - allowance) && allowance >= key.asked) key.quietUntil = -Infinity
+    key.untilSync = Math.max(1, counts ? Math.floor(SPENT * quota) : Math.round(quota - lead))
+    if (left - allowance >= 1 && allowance >= key.asked) key.quietUntil = -Infinity
     else {
       // To ask again is of use when time has freed some, or others gave theirs back.
       key.untilSync = Infinity
-      const changes = limit.lateSlices > 0 || key.elsewhere > 0 || left > allowance
+      const changes = limit.lateSlices > 0 || key.elsewhere > 0
       key.quietUntil = changes ? monotonic + this.pause : Infinity
     }
   }

@@ -117,7 +117,10 @@ export class Sync {
     const now = this.settings.clock.monotonic()
     let deadline = now + this.settings.timeout
     for (const key of keys) for (const waiter of key.waiting) deadline = Math.min(deadline, waiter.deadline)
-    await Promise.allSettled(chunks(keys).map((chunk) => this.send(chunk, deadline, false)))
+    // A node that does not know its share of a key needs to know of how many.
+    const isNew = keys.some((key) => this.pacing.isNew(key))
+    const sent = chunks(keys).map((chunk, place) => this.send(chunk, deadline, isNew && place === 0))
+    await Promise.allSettled(sent)
   }
 
   /** The next half of an interval, up to a fifth earlier, so that nodes do not flush together. */
@@ -214,12 +217,11 @@ export class Sync {
       const reply = await this.link.exchange(operations, deadline, { ...asked, extra: this.settings.extra })
       this.heardAt = clock.monotonic()
       this.pacing.heard(this.heardAt - sentAt)
+      if (changes) this.pacing.nodes = Math.max(1, reply.nodes)
       for (let place = 0; place < keys.length; place++) {
         this.answered(keys[place] as LocalKey, reply.results[place] as Snapshot)
       }
       if (changes) this.takeChanges(reply)
-      // The keys held are as of this first answer: changes are asked for from here on.
-      else if (this.since < 0) this.since = reply.now
       this.checkMarker(reply)
     } catch (error) {
       for (const key of keys) this.unanswered(key, error)
@@ -262,7 +264,6 @@ export class Sync {
 
   /** Keys that were reset, blocked or refunded elsewhere; all of them, where the list does not go back far enough. */
   private takeChanges(reply: Reply): void {
-    this.pacing.nodes = Math.max(1, reply.nodes)
     if (this.since >= 0 && this.since < reply.changesFrom) this.readAgain()
     this.since = Math.max(this.since, reply.now)
     for (const snapshot of reply.changed) this.takeSnapshot(snapshot)
@@ -274,7 +275,10 @@ export class Sync {
     if (key === undefined) return
     // An answer under way may be older than this, and is taken in later.
     if (key.inFlight) this.readLater(key)
-    else if (key.known) this.answered(key, snapshot)
+    else if (key.known) {
+      key.asked = 0
+      this.answered(key, snapshot)
+    }
   }
 
   /** Another marker than before: the store lost its data, and is given again what this node still holds. */
@@ -288,6 +292,7 @@ export class Sync {
   }
 
   async close(): Promise<void> {
+    this.pacing.closing = true
     for (const key of this.keys) key.giveUp()
     await this.flush().catch(() => {})
     this.closed = true
