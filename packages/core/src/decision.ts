@@ -41,7 +41,10 @@ export function syncDecision({ limit, remaining, resetAfterMs, source }: Decisio
 }
 
 /** A refusal though something is left: it is booked for others. */
-export function deniedDecision({ limit, remaining, resetAfterMs, source }: Decision, retryAfterMs: number): Decision {
+export function deniedDecision(
+  { limit, remaining, resetAfterMs, source }: Decision,
+  retryAfterMs: number,
+): Decision {
   return new Decision(false, limit, remaining, retryAfterMs, resetAfterMs, 0, source, 'limit')
 }
 

@@ -162,7 +162,13 @@ export class LocalChecks implements Checks {
     if (consume && monotonic >= local.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
     if (!decision.allowed) return decision
     // What is left is booked for others, or will be by the time the store is heard: as if it were spent.
-    const full = limit.take(local.state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
+    const full = limit.take(
+      local.state,
+      now,
+      Math.min(limit.limit, decision.remaining + 2 * cost),
+      'local',
+      false,
+    )
     const retryAfter = full.allowed ? Math.ceil(sync.pacing.roundTrip) : full.retryAfterMs
     return deniedDecision(decision, retryAfter)
   }

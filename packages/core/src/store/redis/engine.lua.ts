@@ -3,7 +3,7 @@ import { CHANGES_KEPT, FURTHEST_SLICE, MOST_CHANGES } from '../store.ts'
 /**
  * What every script begins with: the request, the time, and the name of the counts.
  *
- * KEYS[1]: the limiter's prefix. ARGV[1]: the request as JSON, see `script.ts`:
+ * KEYS[1]: the limiter's prefix; KEYS[2]: its `:meta`. ARGV[1]: the request as JSON, see `script.ts`:
  * p parameters (p[1] limit, p[2] window), s signature, m a marker to use if there is none, n the node's id as two
  * 32-bit numbers, q sequence, d deadline, since, presence, x extra, now (tests only), o operations (see `store.ts`).
  *

@@ -196,17 +196,20 @@ class RedisStore implements Store {
     return { ...request, deadline: this.now() + Math.ceil(left) }
   }
 
-  /** Runs a script by its hash, and once by its text where the server does not have it. */
+  /**
+   * Runs a script by its hash, and once by its text where the server does not have it. Of its keys the first never
+   * exists and the second nearly always does: while a Cluster moves their slot neither side has both, and refuses.
+   */
   async run(script: Script, key: string, json: string): Promise<Buffer> {
     const sent = this.clock.monotonic()
     const sentWall = this.clock.wall()
     let reply: unknown
     try {
-      reply = await this.connection.callBuffer('EVALSHA', [script.sha, 1, key, json])
+      reply = await this.connection.callBuffer('EVALSHA', [script.sha, 2, key, `${key}:meta`, json])
     } catch (error) {
       if (!isMissingScript(error)) throw this.storeError(error)
       reply = await this.connection
-        .callBuffer('EVAL', [script.text, 1, key, json])
+        .callBuffer('EVAL', [script.text, 2, key, `${key}:meta`, json])
         .catch((second: unknown) => {
           throw this.storeError(second)
         })
