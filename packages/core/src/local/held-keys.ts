@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { LocalKey } from './local-key.ts'
 
+/** Keys that may be pushed out, whatever `maxKeys` is, before the store has heard of them. */
+const MOST_IN_A_HURRY = 1000
 /** The part of `maxKeys` that is kept for keys over their limit or blocked. */
 const RESERVE = 1 / 8
 
@@ -47,9 +49,9 @@ export class HeldKeys {
     if (key.limit.endsAt(key.state) > this.now()) this.evicted++
   }
 
-  /** Whether as many keys as may be held were pushed out and can't be forgotten yet. */
+  /** Whether as many keys again as may be held, and some, were pushed out and can't be forgotten yet. */
   get isFull(): boolean {
-    return this.engaged.size >= this.maxKeys
+    return this.engaged.size >= this.maxKeys + MOST_IN_A_HURRY
   }
 
   get size(): number {
