@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
@@ -13,15 +14,15 @@ const FOLDERS = [
 /**
  * The path of nginx. Where there is none and this process may install packages, it installs Debian's smallest.
  *
- * @throws Error where there is none and it may not; the message says what to install
+ * @throws Error where there is none and it may not, or apt-get fails; the message says what to install
  */
-export function findNginx(): string {
+export async function findNginx(): Promise<string> {
   const found = onDisk()
   if (found) return found
   if (process.getuid?.() === 0) {
     console.error('gateway: installing nginx with apt-get')
-    aptGet('update')
-    aptGet('install', '-y', '--no-install-recommends', 'nginx-light')
+    await aptGet('update')
+    await aptGet('install', '-y', '--no-install-recommends', 'nginx-light')
   }
   const installed = onDisk()
   if (!installed)
@@ -40,8 +41,8 @@ function onDisk(): string | undefined {
   })
 }
 
-function aptGet(...args: string[]): void {
+async function aptGet(...args: string[]): Promise<void> {
   // RUNLEVEL: the package then does not start a server of its own on port 80.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  spawnSync('apt-get', args, { stdio: ['ignore', 2, 2], env })
+  await once(spawn('apt-get', args, { stdio: ['ignore', 2, 2], env }), 'close')
 }

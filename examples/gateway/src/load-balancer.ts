@@ -17,7 +17,7 @@ const READY_WITHIN_MS = 10_000
 
 /** Starts an nginx of our own, in a folder of its own, that spreads requests over servers on these loopback ports. */
 export async function startLoadBalancer(ports: readonly number[]): Promise<LoadBalancer> {
-  const binary = findNginx()
+  const binary = await findNginx()
   const folder = await mkdtemp(join(tmpdir(), 'spillway-gateway-'))
   const port = await freePort()
   await writeFile(join(folder, 'nginx.conf'), configuration(port, ports))

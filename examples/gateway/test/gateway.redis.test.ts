@@ -20,7 +20,7 @@ const leastAdmitted = (mode: string) => (BOOKING.includes(mode) ? LIMIT.limit / 
 let gateway: Gateway
 beforeAll(async () => {
   gateway = await startGateway()
-})
+}, 300_000) // it may have to install nginx first
 afterAll(() => gateway?.[Symbol.asyncDispose]())
 
 const allowed = (seen: readonly Seen[]) => seen.filter(({ status }) => status === 200)
