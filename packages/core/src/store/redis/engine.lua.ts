@@ -78,7 +78,8 @@ if request.presence > 0 then
 end
 
 -- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
--- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under
+-- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the slice and of
+-- the one before, taken out of 10 where they are needed: false if there is none
 local operations = request.o
 local changed = {}
 if request.since >= 0 and changedlast >= request.since then
@@ -195,46 +196,51 @@ local function file(key, row)
   dirty[key] = true
 end
 
--- the place of the first byte of a node's cell of a slice (its id, the slice, then counters), or nil
-local function cellat(cells, id, theirs)
-  local from = 1
+-- takes the node's cell of a slice out of the others: admitted, refunded, granted, returned, demand
+local function takecell(row, theirs)
+  local cells, from = row[10], 1
   while true do
-    local at = string.find(cells, id, from, true)
-    if at == nil then return nil end
-    if at % CELLBYTES == 1 and unpack_row(CELL, cells, at + 8) == theirs then return at end
+    local at = string.find(cells, node, from, true)
+    if at == nil then return false end
+    if at % CELLBYTES == 1 then
+      local its, admitted, refunded, granted, returned, demand = unpack_row(CELL, cells, at + 8)
+      if its == theirs then
+        row[10] = string.sub(cells, 1, at - 1) .. string.sub(cells, at + CELLBYTES)
+        return {admitted, refunded, granted, returned, demand}
+      end
+    end
     from = at + 1
   end
 end
 
--- admitted, refunded, granted, returned, demand
-local function readcell(row, at)
-  if at == nil then return 0, 0, 0, 0, 0 end
-  local _, admitted, refunded, granted, returned, demand = unpack_row(CELL, row[10], at + 8)
-  return admitted, refunded, granted, returned, demand
-end
-
-local function writecell(row, at, theirs, admitted, refunded, granted, returned, demand)
-  local cell = node .. pack(CELL, theirs, admitted, refunded, granted, returned, demand)
-  if at == nil then
-    row[10] = row[10] .. cell
-  else
-    row[10] = string.sub(row[10], 1, at - 1) .. cell .. string.sub(row[10], at + CELLBYTES)
+local function owncells(row)
+  if row[12] == nil then
+    row[12] = row[10] ~= '' and takecell(row, slice)
+    row[13] = row[10] ~= '' and takecell(row, slice - 1)
   end
+  return row[12], row[13]
 end
 
 -- the node's cell of the slice, which takes the demand over from the one before
 local function opencell(row)
   row[6] = math.max(row[6], slice)
-  if cellat(row[10], node, slice) then return end
-  local before = cellat(row[10], node, slice - 1)
-  local admitted, refunded, granted, returned, demand = readcell(row, before)
-  if before then writecell(row, before, slice - 1, admitted, refunded, granted, returned, 0) end
-  writecell(row, nil, slice, 0, 0, 0, 0, demand)
+  local cell, before = owncells(row)
+  if cell then return cell end
+  cell = {0, 0, 0, 0, 0}
+  if before then cell[5], before[5] = before[5], 0 end
+  row[12] = cell
+  return cell
+end
+
+local function packcell(cell, theirs)
+  if not cell then return '' end
+  return node .. pack(CELL, theirs, cell[1], cell[2], cell[3], cell[4], cell[5])
 end
 
 -- what is booked and not known to be spent
-local function unspent(admitted, granted, returned)
-  return math.max(0, granted - returned - admitted)
+local function unspent(cell)
+  if not cell then return 0 end
+  return math.max(0, cell[3] - cell[4] - cell[1])
 end
 
 local function bookedinall(row)
@@ -245,19 +251,24 @@ end
 local function merge(key, row, theirs, counters, entries)
   local behind = slice - theirs
   if behind < 0 or behind > late then return end
-  local at = cellat(row[10], node, theirs)
-  local admitted, refunded, granted, returned, demand = readcell(row, at)
-  local more, back = counters[1] - admitted, counters[2] - refunded
-  local before = unspent(admitted, granted, returned)
-  admitted = math.max(admitted, counters[1])
-  granted = math.max(granted, counters[3])
-  returned = math.max(returned, counters[4])
-  if at == nil and admitted + granted + returned + counters[2] == 0 then return end
-  row[7 + behind] = row[7 + behind] + unspent(admitted, granted, returned) - before
+  local place = 12 + behind
+  owncells(row)
+  local cell = row[place]
+  if not cell then
+    if counters[1] + counters[2] + counters[3] + counters[4] == 0 then return end
+    cell = {0, 0, 0, 0, 0}
+    row[place] = cell
+  end
+  local more, back = counters[1] - cell[1], counters[2] - cell[2]
+  local before = unspent(cell)
+  cell[1] = math.max(cell[1], counters[1])
+  cell[2] = math.max(cell[2], counters[2])
+  cell[3] = math.max(cell[3], counters[3])
+  cell[4] = math.max(cell[4], counters[4])
+  row[7 + behind] = row[7 + behind] + unspent(cell) - before
   if more > 0 then
     row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, more, entries)
   end
-  writecell(row, at, theirs, admitted, math.max(refunded, counters[2]), granted, returned, demand)
   if back > 0 then
     if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
     row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, back)
@@ -268,21 +279,21 @@ end
 -- booked than it knows of
 local function grant(key, row, ask, known)
   if (blocks[key] or 0) > now then return end
-  opencell(row)
-  local at = cellat(row[10], node, slice)
-  local admitted, refunded, granted, returned, demand = readcell(row, at)
-  row[9] = row[9] + ask[1] - demand
-  local used = usage(key, row[1], row[2], row[3], row[4], now)
-  local room = limit - used - bookedinall(row)
-  local has = unspent(admitted, granted, returned)
-  local share = math.floor(ask[2] * math.max(0, room + has))
-  local target = math.max(ask[4], math.min(ask[3], share))
-  local more = granted <= known and math.min(target - has, room + request.x, limit - used - has) or 0
-  if more > 0 then
-    granted = returned + admitted + has + more
-    row[7] = row[7] + more
+  local cell = opencell(row)
+  row[9] = row[9] + ask[1] - cell[5]
+  cell[5] = ask[1]
+  if ask[3] + ask[4] > 0 and cell[3] <= known then
+    local used = usage(key, row[1], row[2], row[3], row[4], now)
+    local room = limit - used - bookedinall(row)
+    local has = unspent(cell)
+    local share = math.floor(ask[2] * math.max(0, room + has))
+    local target = math.max(ask[4], math.min(ask[3], share))
+    local more = math.min(target - has, room + request.x, limit - used - has)
+    if more > 0 then
+      cell[3] = cell[4] + cell[1] + has + more
+      row[7] = row[7] + more
+    end
   end
-  writecell(row, at, slice, admitted, refunded, granted, returned, ask[1])
   file(key, row)
 end
 
@@ -291,17 +302,13 @@ local function settle(key, row, op)
   opencell(row)
   merge(key, row, op[4] - 1, op[6], op[9])
   merge(key, row, op[4], op[5], op[8])
-  file(key, row)
   if type(op[7]) == 'table' then grant(key, row, op[7], op[4] == slice and op[5][3] or 0) end
+  file(key, row)
 end
 
 local function bookedelsewhere(row)
-  local booked = bookedinall(row)
-  for theirs = slice - 1, slice do
-    local admitted, _, granted, returned = readcell(row, cellat(row[10], node, theirs))
-    booked = booked - unspent(admitted, granted, returned)
-  end
-  return booked
+  local cell, before = owncells(row)
+  return bookedinall(row) - unspent(cell) - unspent(before)
 end
 
 -- a take is answered by the state before it; the node replays the decisions from that
@@ -340,13 +347,12 @@ local function take(key, row, op)
   return answer
 end
 
+local NONE = {0, 0, 0, 0, 0}
 local function snapshot(key, row)
-  local admitted, refunded, granted, returned = readcell(row, cellat(row[10], node, slice))
-  local lateadmitted, laterefunded, lategranted, latereturned = readcell(row, cellat(row[10], node, slice - 1))
-  local elsewhere = bookedinall(row) - unspent(admitted, granted, returned)
-    - unspent(lateadmitted, lategranted, latereturned)
-  return pack('>dddddd', row[5], slice, admitted, refunded, returned, granted)
-    .. pack('>dddd', lateadmitted, laterefunded, latereturned, row[9])
+  local cell, before = owncells(row)
+  local elsewhere = bookedinall(row) - unspent(cell) - unspent(before)
+  cell, before = cell or NONE, before or NONE
+  return pack('>dddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], row[9])
     .. state(key, row[1], row[2], row[3], row[4], elsewhere, math.huge)
 end
 
@@ -385,7 +391,7 @@ local function carryout(op)
     local booked = bookedelsewhere(row)
     row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, 0, now)
     row[5] = math.max(now, row[5] + 1)
-    row[6], row[7], row[8], row[9], row[10] = slice, 0, 0, 0, ''
+    row[6], row[7], row[8], row[9], row[10], row[12], row[13] = slice, 0, 0, 0, '', false, false
     -- other nodes may spend it until they hear of the reset
     if booked > 0 then row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, booked) end
     if blocks[key] then
@@ -411,7 +417,8 @@ for key in pairs(dirty) do
     files[filed] = rowsof
   end
   rowsof[#rowsof + 1] = key
-  rowsof[#rowsof + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9]) .. row[10]
+  rowsof[#rowsof + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
+    .. row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
 end
 for filed, rowsof in pairs(files) do
   local FILE = prefix .. ':' .. string.format('%.0f', filed)
