@@ -12,6 +12,8 @@ import { Pacing } from './pacing.ts'
 const MOST_KEYS = 500
 /** Commands under way at once. */
 const IN_FLIGHT = 2
+/** How often a limiter that closes tries to settle with a store that is not known to be away. */
+const CLOSING_TRIES = 3
 /** After this many answers that do not acknowledge what was sent, a flush gives up. */
 const MOST_PASSES = 20
 
@@ -172,6 +174,13 @@ export class Sync {
     await this.settle([...this.keys])
   }
 
+  private hasFlushed(): Promise<boolean> {
+    return this.flush().then(
+      () => true,
+      () => false,
+    )
+  }
+
   /** Settles what these keys owe at the call; what they come to owe meanwhile may stay. */
   async settle(keys: readonly LocalKey[]): Promise<void> {
     const owing = keys.filter((key) => key.owes || key.inFlight)
@@ -245,6 +254,8 @@ export class Sync {
     pacing.learn(key, snapshot, now, monotonic)
     key.stale = false
     this.serve(key)
+    // Quota that was booked by an answer under way.
+    if (pacing.closing) key.giveUp()
     if (key.waiting.length > 0 || (isFirst && key.owes)) this.queueAtOnce(key)
     else if (key.owes || key.current.allowance > 0) this.requeue(key)
     else this.keys.release(key)
@@ -281,10 +292,13 @@ export class Sync {
     }
   }
 
-  /** Another marker than before: the store lost its data, and is given again what this node still holds. */
+  /** Another marker than before: the store lost its data, and is given again at once what this node still holds. */
   private checkMarker(reply: Reply): void {
-    if (this.marker !== undefined && this.marker !== reply.marker) this.readAgain()
+    const lost = this.marker !== undefined && this.marker !== reply.marker
     this.marker = reply.marker
+    if (!lost) return
+    this.readAgain()
+    void this.flushDirty().catch(() => {})
   }
 
   private readAgain(): void {
@@ -294,7 +308,7 @@ export class Sync {
   async close(): Promise<void> {
     this.pacing.closing = true
     for (const key of this.keys) key.giveUp()
-    await this.flush().catch(() => {})
+    for (let tries = 0; tries < CLOSING_TRIES && !(await this.hasFlushed()); tries++);
     this.closed = true
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
   }
