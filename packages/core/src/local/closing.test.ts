@@ -65,7 +65,7 @@ test.each<[string, Partial<LimiterOptions<'soft' | 'leased'>>]>([
   ['leased', { mode: 'leased' }],
   ['soft, maxOvershoot', { mode: 'soft', sync: { maxOvershoot: 0.05 } }],
 ])('%s: quota that is booked by an answer under way at the end goes back', async (_, options) => {
-  const { clock, store, limiter, taken } = world(options)
+  const { clock, limiter, taken } = world(options)
   const check = limiter.check('key')
   await clock.advance(1000)
   await check

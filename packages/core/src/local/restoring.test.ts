@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { Algorithm } from '../algorithms/algorithm.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { createLimiter } from '../index.ts'
 import { memoryStore } from '../store/memory.ts'
@@ -6,7 +7,7 @@ import type { Store } from '../store/store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 const INTERVAL = 1000
-const limit = fixedWindow({ limit: 10, window: '365d' })
+const limit = fixedWindow({ limit: 10, window: '365d' }) as Algorithm
 
 test('what a node holds is given back within an interval of the loss, all keys at once', async () => {
   const clock = new ManualClock(Date.UTC(2026, 5, 1))
