@@ -35,6 +35,7 @@ local oldest, mergeentries
  */
 export const engineLua = /* lua */ `
 local pack, unpack_row = struct.pack, struct.unpack
+local max, min = math.max, math.min
 local ROW = '>ddddddddd'
 local ROWBYTES = 72
 local CELL = '>dddddd'
@@ -63,8 +64,8 @@ if not marker then
 end
 local changedlast = tonumber(meta[3] or 0)
 local changesfrom = tonumber(meta[4] or 0)
-local slice = math.floor(now / window)
-local top = math.max(slice + late, tonumber(meta[5] or 0))
+local slice = floor(now / window)
+local top = max(slice + late, tonumber(meta[5] or 0))
 local blockslast = tonumber(meta[6] or 0)
 
 local nodes = 0
@@ -74,7 +75,7 @@ if request.presence > 0 then
   redis.call('ZREMRANGEBYSCORE', NODES, '-inf', now)
   redis.call('PEXPIRE', NODES, request.presence + 60000)
   nodes = redis.call('ZCARD', NODES)
-  keepmeta(math.max(3 * window, request.presence + 60000))
+  keepmeta(max(3 * window, request.presence + 60000))
 end
 
 -- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
@@ -83,7 +84,7 @@ end
 local operations = request.o
 local changed = {}
 if request.since >= 0 and changedlast >= request.since then
-  local since = math.max(request.since, now - ${CHANGES_KEPT})
+  local since = max(request.since, now - ${CHANGES_KEPT})
   changed = redis.call('ZRANGEBYSCORE', prefix .. ':changes', since, '+inf')
 end
 local listed = {}
@@ -102,13 +103,13 @@ for filed = top, slice, -1 do
   if #missing == 0 then break end
   local still = {}
   for first = 1, #missing, 1000 do
-    local last = math.min(first + 999, #missing)
+    local last = min(first + 999, #missing)
     local values = redis.call('HMGET', prefix .. ':' .. string.format('%.0f', filed), unpack(missing, first, last))
     for i = 1, #values do
       local key, value = missing[first + i - 1], values[i]
       if value then
         local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
-        rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), filed}
+        rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), filed, nil, nil}
       else
         still[#still + 1] = key
       end
@@ -116,7 +117,7 @@ for filed = top, slice, -1 do
   end
   missing = still
 end
-for i = 1, #missing do rows[missing[i]] = {0, 0, 0, 0, 0, 0, 0, 0, 0, '', -1} end
+for i = 1, #missing do rows[missing[i]] = {0, 0, 0, 0, 0, 0, 0, 0, 0, '', -1, nil, nil} end
 
 -- cost that was booked, and counts as spent from the slice on
 local function spend(key, row, cost, from)
@@ -156,7 +157,7 @@ end
 local blocks = {}
 if blockslast > now and #names > 0 then
   for first = 1, #names, 1000 do
-    local last = math.min(first + 999, #names)
+    local last = min(first + 999, #names)
     local values = redis.call('HMGET', prefix .. ':blocks', unpack(names, first, last))
     for i = 1, #values do
       local till = tonumber(values[i] or 0)
@@ -186,13 +187,13 @@ end
 
 -- a row goes under the last slice in which it is worth anything, never under an earlier one than before
 local function file(key, row)
-  local filed = math.max(row[11], slice, math.floor((ends(row[1], row[2], row[3]) - 1) / window))
+  local filed = max(row[11], slice, floor((ends(row[1], row[2], row[3]) - 1) / window))
   if row[6] > 0 or row[5] > 0 then
     local after = late
     if row[7] + row[8] > 0 then after = 2 * late end
-    filed = math.max(filed, row[6] + after)
+    filed = max(filed, row[6] + after)
   end
-  row[11] = math.min(filed, slice + ${FURTHEST_SLICE})
+  row[11] = min(filed, slice + ${FURTHEST_SLICE})
   dirty[key] = true
 end
 
@@ -223,7 +224,7 @@ end
 
 -- the node's cell of the slice, which takes the demand over from the one before
 local function opencell(row)
-  row[6] = math.max(row[6], slice)
+  row[6] = max(row[6], slice)
   local cell, before = owncells(row)
   if cell then return cell end
   cell = {0, 0, 0, 0, 0}
@@ -234,13 +235,13 @@ end
 
 local function packcell(cell, theirs)
   if not cell then return '' end
-  return node .. pack(CELL, theirs, cell[1], cell[2], cell[3], cell[4], cell[5])
+  return pack('>c8dddddd', node, theirs, cell[1], cell[2], cell[3], cell[4], cell[5])
 end
 
 -- what is booked and not known to be spent
 local function unspent(cell)
   if not cell then return 0 end
-  return math.max(0, cell[3] - cell[4] - cell[1])
+  return max(0, cell[3] - cell[4] - cell[1])
 end
 
 local function bookedinall(row)
@@ -261,10 +262,10 @@ local function merge(key, row, theirs, counters, entries)
   end
   local more, back = counters[1] - cell[1], counters[2] - cell[2]
   local before = unspent(cell)
-  cell[1] = math.max(cell[1], counters[1])
-  cell[2] = math.max(cell[2], counters[2])
-  cell[3] = math.max(cell[3], counters[3])
-  cell[4] = math.max(cell[4], counters[4])
+  cell[1] = max(cell[1], counters[1])
+  cell[2] = max(cell[2], counters[2])
+  cell[3] = max(cell[3], counters[3])
+  cell[4] = max(cell[4], counters[4])
   row[7 + behind] = row[7 + behind] + unspent(cell) - before
   if more > 0 then
     row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, more, entries)
@@ -286,9 +287,9 @@ local function grant(key, row, ask, known)
     local used = usage(key, row[1], row[2], row[3], row[4], now)
     local room = limit - used - bookedinall(row)
     local has = unspent(cell)
-    local share = math.floor(ask[2] * math.max(0, room + has))
-    local target = math.max(ask[4], math.min(ask[3], share))
-    local more = math.min(target - has, room + request.x, limit - used - has)
+    local share = floor(ask[2] * max(0, room + has))
+    local target = max(ask[4], min(ask[3], share))
+    local more = min(target - has, room + request.x, limit - used - has)
     if more > 0 then
       cell[3] = cell[4] + cell[1] + has + more
       row[7] = row[7] + more
@@ -311,15 +312,19 @@ local function bookedelsewhere(row)
   return bookedinall(row) - unspent(cell) - unspent(before)
 end
 
--- a take is answered by the state before it; the node replays the decisions from that
-local function state(key, a, b, c, d, booked, need)
-  local text = pack('>dddddd', a, b, c, d, booked, blocks[key] or 0)
-  if oldest == nil then return text end
+-- a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
+local function entriesof(key, a, need)
+  if oldest == nil then return '' end
   local entries = oldest(key, a, need)
   if need == math.huge then entries = mergeentries(entries) end
-  local parts = {text, pack('>d', #entries)}
+  local parts = {pack('>d', #entries)}
   for i = 1, #entries do parts[#parts + 1] = pack('>d', entries[i]) end
   return table.concat(parts)
+end
+
+-- a take is answered by the state before it; the node replays the decisions from that
+local function state(key, a, b, c, d, booked, need)
+  return pack('>dddddd', a, b, c, d, booked, blocks[key] or 0) .. entriesof(key, a, need)
 end
 
 local function take(key, row, op)
@@ -352,8 +357,10 @@ local function snapshot(key, row)
   local cell, before = owncells(row)
   local elsewhere = bookedinall(row) - unspent(cell) - unspent(before)
   cell, before = cell or NONE, before or NONE
-  return pack('>dddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], row[9])
-    .. state(key, row[1], row[2], row[3], row[4], elsewhere, math.huge)
+  return pack(
+    '>dddddddddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], row[9],
+    row[1], row[2], row[3], row[4], elsewhere, blocks[key] or 0
+  ) .. entriesof(key, row[1], math.huge)
 end
 
 local function carryout(op)
@@ -363,7 +370,7 @@ local function carryout(op)
   if name == 'peek' then
     local booked = bookedinall(row)
     local need = usage(key, row[1], row[2], row[3], row[4], now) + booked + 1 - limit
-    return state(key, row[1], row[2], row[3], row[4], booked, math.max(0, need))
+    return state(key, row[1], row[2], row[3], row[4], booked, max(0, need))
   end
   if name == 'settle' then
     settle(key, row, op)
@@ -381,7 +388,7 @@ local function carryout(op)
     for i = 1, #some, 2 do
       if tonumber(some[i + 1]) <= now then redis.call('HDEL', BLOCKS, some[i]) end
     end
-    blockslast = math.max(blockslast, blocks[key])
+    blockslast = max(blockslast, blocks[key])
     redis.call('HSET', META, 'blocks', blockslast)
     redis.call('PEXPIRE', BLOCKS, blockslast - now + 1000)
     keepmeta(blockslast - now + 1000)
@@ -390,7 +397,7 @@ local function carryout(op)
     if oldest then redis.call('UNLINK', prefix .. ':l:' .. key) end
     local booked = bookedelsewhere(row)
     row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, 0, now)
-    row[5] = math.max(now, row[5] + 1)
+    row[5] = max(now, row[5] + 1)
     row[6], row[7], row[8], row[9], row[10], row[12], row[13] = slice, 0, 0, 0, '', false, false
     -- other nodes may spend it until they hear of the reset
     if booked > 0 then row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, booked) end
@@ -424,12 +431,12 @@ for filed, rowsof in pairs(files) do
   local FILE = prefix .. ':' .. string.format('%.0f', filed)
   local added = 0
   for first = 1, #rowsof, 2000 do
-    added = added + redis.call('HSET', FILE, unpack(rowsof, first, math.min(first + 1999, #rowsof)))
+    added = added + redis.call('HSET', FILE, unpack(rowsof, first, min(first + 1999, #rowsof)))
   end
   if added > 0 and redis.call('HLEN', FILE) == added then
     redis.call('PEXPIRE', FILE, (filed + 1) * window - now + 1000)
     redis.call('UNLINK', prefix .. ':' .. string.format('%.0f', slice - 1))
-    keepmeta(math.max(3 * window, (filed + 1) * window - now + 1000))
+    keepmeta(max(3 * window, (filed + 1) * window - now + 1000))
   end
   if filed > top then
     top = filed
@@ -438,7 +445,7 @@ for filed, rowsof in pairs(files) do
 end
 
 local parts = {
-  pack('>Bddd', 0, exact, nodes, math.max(changesfrom, now - ${CHANGES_KEPT})), marker, pack('>d', #changed)
+  pack('>Bddd', 0, exact, nodes, max(changesfrom, now - ${CHANGES_KEPT})), marker, pack('>d', #changed)
 }
 for i = 1, #changed do
   parts[#parts + 1] = pack('>d', #changed[i]) .. changed[i] .. snapshot(changed[i], rows[changed[i]])
