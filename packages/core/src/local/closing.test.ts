@@ -90,3 +90,24 @@ test('an answer that is lost at the end loses nothing', async () => {
   expect(limiter.stats().pending).toBe(0)
   expect(await taken()).toBe(12)
 })
+
+test.each<[string, Partial<LimiterOptions<'soft' | 'leased'>>]>([
+  ['leased', { mode: 'leased' }],
+  ['soft, maxOvershoot', { mode: 'soft', sync: { maxOvershoot: 0.05 } }],
+])('%s: quota that was booked by an answer which was lost goes back', async (_, options) => {
+  const { clock, store, limiter, taken } = world(options)
+  const check = limiter.check('key')
+  await clock.advance(1000)
+  await check
+  store.lost = 1
+  const unanswered = limiter.check('key', { cost: 25 })
+  await clock.advance(150)
+  expect(await unanswered).toMatchObject({ allowed: false, source: 'outage' })
+  await clock.advance(10_000)
+  expect(await taken()).toBe(1)
+  const closed = limiter.close()
+  await clock.advance(1000)
+  await closed
+  expect(await taken()).toBe(1)
+  expect(limiter.stats().uncertain).toBe(0)
+})

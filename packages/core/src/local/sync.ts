@@ -183,7 +183,7 @@ export class Sync {
 
   /** Settles what these keys owe at the call; what they come to owe meanwhile may stay. */
   async settle(keys: readonly LocalKey[]): Promise<void> {
-    const owing = keys.filter((key) => key.owes || key.inFlight)
+    const owing = keys.filter((key) => key.owes || key.stale || key.inFlight)
     if (owing.length === 0) return
     // After this pass the counters of keys that were unknown are those of the store's ledger.
     await this.pass(owing)
@@ -198,7 +198,7 @@ export class Sync {
 
   private async pass(keys: readonly LocalKey[]): Promise<void> {
     if (this.link.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
-    for (const key of keys) if (key.owes) this.queue(key)
+    for (const key of keys) if (key.owes || key.stale) this.queue(key)
     await this.flushDirty()
     await this.urgentFlushes(() => undefined)
     await Promise.allSettled(this.underWay)
@@ -263,6 +263,8 @@ export class Sync {
 
   private unanswered(key: LocalKey, error: unknown): void {
     key.inFlight = false
+    // Quota may have been booked by the answer that is lost: the key is read again, and gives it back.
+    if (error instanceof StoreError && error.uncertain) key.stale = true
     this.serve(key, error)
     if (key.owes || key.stale || key.current.allowance > 0) this.requeue(key)
     else this.keys.release(key)
