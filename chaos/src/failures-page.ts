@@ -82,7 +82,7 @@ function faults(verdicts: readonly Verdict[]): string[] {
 /** What callers saw while it lasted; then what of the counts was kept. */
 function cell(outcome: Outcome | undefined): string {
   if (outcome === undefined) return '–'
-  const { during, difference, expired, uncertain, overshoot } = outcome
+  const { during, difference, booked, expired, uncertain, overshoot } = outcome
   const { checks, denied, admitted, admittedInOutage } = during
   const byRule = admittedInOutage + (denied.outage ?? 0) + sum(Object.values(during.thrown))
   const share = (count: number) => `${Math.round((100 * count) / Math.max(1, checks))} %`
@@ -95,6 +95,7 @@ function cell(outcome: Outcome | undefined): string {
         ? `${-difference} lost`
         : `${difference} more counted than admitted`,
   ]
+  if (booked > 0) kept.push(`${booked} booked for killed nodes`)
   if (expired > 0) kept.push(`${expired} expired`)
   if (uncertain > 0) kept.push(`${uncertain} uncertain`)
   if (overshoot > 0) kept.push(`${Math.round((100 * overshoot) / LIMIT)} % over the limit`)

@@ -29,6 +29,7 @@ interface Story {
   readonly key?: Partial<KeyTally>
   readonly tally?: Partial<TrackTally>
   readonly count?: number
+  readonly booked?: number
   readonly keeps?: boolean
   readonly outage?: 'away' | 'none'
   readonly accidents?: string[]
@@ -49,7 +50,7 @@ function evidence(story: Story): Evidence {
     scene: { name: 'scene', title: 'Scene', keeps, outage, run: async () => {} },
     ...{ tracks: [track], run: 'scene', timeout: 200, delay: 0 },
     nodes: [{ journal, killed: false, exitCode: null, quiet }],
-    counts: { [`scene:${track.label}`]: { key: story.count ?? 50 } },
+    counts: { [`scene:${track.label}`]: { key: { counted: story.count ?? 50, booked: story.booked ?? 0 } } },
     recoveredAfter: recovered ? 1 : undefined,
     load: { steadyRate: 1, steadyKeys: 1, steadyFor: 1, hotRate: 1, hotCost: 25, hotFor: 1 },
   }
@@ -65,6 +66,8 @@ test.each<[string, Story]>([
   ['hard mode above its limit', { key: { counted: 101 }, count: 101 }],
   ['a soft settlement that is lost', { track: soft, count: 49 }],
   ['a soft settlement that is counted twice', { track: soft, count: 51 }],
+  ['quota that did not go back', { track: soft, booked: 1 }],
+  ['a local check that is uncertain', { track: soft, tally: { uncertain: 1 } }],
   ['a soft settlement that is lost with data', { track: soft, count: 49, keeps: false }],
   ['soft mode above its bound', { track: soft, key: { counted: 101, most: 50 }, count: 101 }],
   ['something that is still owed', { track: soft, tally: { pending: 1 } }],

@@ -1,4 +1,4 @@
-import type { KeyTally, PhaseTally, Track, TrackTally } from './node/job.ts'
+import type { Count, KeyTally, PhaseTally, Track, TrackTally } from './node/job.ts'
 import { limiterName } from './node/job.ts'
 import { strictBound } from './tracks.ts'
 import type { Evidence, NodeRecord } from './under-load.ts'
@@ -35,6 +35,8 @@ export interface Outcome {
   readonly counted: number
   /** Counted less admitted. */
   readonly difference: number
+  /** Quota that is still booked, though every node that could give it back has ended. */
+  readonly booked: number
   readonly owed: number
   readonly expired: number
   readonly uncertain: number
@@ -131,7 +133,9 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
   const of = (key: string, what: keyof KeyTally) => sum(tallies.map((tally) => tally.keys[key]?.[what] ?? 0))
   const total = (what: keyof KeyTally) => sum(keys.map((key) => of(key, what)))
   const short = track.window < SHORT
-  const counted = short ? sum(tallies.map(({ acknowledged }) => acknowledged)) : sum(Object.values(inStore))
+  const counted = short
+    ? sum(tallies.map(({ acknowledged }) => acknowledged))
+    : sum(Object.values(inStore).map((count) => count.counted))
   const phases = tallies.map(({ phases }) => phases.during)
   const during = {
     checks: sum(phases.map(({ checks }) => checks)),
@@ -152,7 +156,7 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
   ]
   if (short) claims.push(...windowClaims(parts))
   else if (track.mode === 'hard') {
-    const differences = keys.map((key) => (inStore[key] as number) - of(key, 'counted'))
+    const differences = keys.map((key) => (inStore[key] as Count).counted - of(key, 'counted'))
     claims.push(...hardClaims(evidence, parts, differences, uncertain))
   } else claims.push(...settledClaims(scene.keeps, track, evidence, parts, inStore))
   const bound = strictBound(track)
@@ -167,6 +171,7 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
     admittedInOutage: total('outage'),
     counted,
     difference: counted - admitted,
+    booked: sum(Object.values(inStore).map((count) => count.booked)),
     owed: sum(tallies.map((tally) => tally.pending)),
     expired: sum(tallies.map((tally) => tally.expired)),
     uncertain,
@@ -277,22 +282,23 @@ function announced(parts: readonly NodeTrack[]): number {
 }
 
 /**
- * Each key's count is what the nodes admitted, to the last unit; what a killed node had pending excepted, and quota
- * that was booked for a node which could not give it back.
+ * Each key's count is what the nodes admitted, to the last unit, so that no check of theirs can have been counted
+ * though the outage rule answered it; what a killed node had pending excepted. Quota that was booked has gone back,
+ * but for that of killed nodes.
  */
 function settledClaims(
   keeps: boolean,
   track: Track,
   evidence: Evidence,
   parts: readonly NodeTrack[],
-  inStore: Record<string, number>,
+  inStore: Record<string, Count>,
 ): Claim[] {
   const killed = parts.filter((part) => part.killed)
-  // One that closes flushes once: on a machine that is held up that may be in vain.
+  // One that closes flushes three times: on a machine that is held up that may be in vain.
   const ended = stalled(evidence) ? parts.filter((part) => part.changed) : killed
   const lost = sum(ended.map(({ tally }) => tally.pending))
   const differences = Object.entries(inStore).map(
-    ([key, count]) => count - sum(parts.map(({ tally }) => tally.keys[key]?.counted ?? 0)),
+    ([key, { counted }]) => counted - sum(parts.map(({ tally }) => tally.keys[key]?.counted ?? 0)),
   )
   const less = sum(differences.map((difference) => Math.max(0, -difference)))
   const more = sum(differences.map((difference) => Math.max(0, difference)))
@@ -300,24 +306,27 @@ function settledClaims(
     parts.filter((part) => !part.killed && !ended.includes(part)).map(({ tally }) => tally.pending),
   )
   const books = track.mode === 'leased' || track.maxOvershoot !== undefined
-  const claims = [countClaim('nothing is owed in the end', owed === 0, `${owed} owed`)]
-  if (!books)
-    claims.push(countClaim('nothing is counted twice', more <= announced(parts), `${more} too many`))
-  else if (evidence.scene.outage === 'none' && keeps && killed.length === 0)
-    claims.push(countClaim('unused quota goes back', more === 0, `${more} did not`))
-  claims.push(
+  const uncertain = sum(parts.map(({ tally }) => tally.uncertain))
+  const claims = [
+    countClaim('nothing is owed in the end', owed === 0, `${owed} owed`),
+    countClaim('nothing is counted twice', more <= announced(parts), `${more} too many`),
+    countClaim('nothing is uncertain', uncertain === 0, `${uncertain} checks`),
     countClaim(
       keeps ? 'what was admitted is settled' : 'what living nodes hold is restored',
       less <= lost,
       `${less} missing${killed.length > 0 ? `, of ${lost} that killed nodes owed` : ''}`,
     ),
-  )
+  ]
+  if (ended.length === 0) {
+    const booked = sum(Object.values(inStore).map((count) => count.booked))
+    claims.push(countClaim('unused quota goes back', booked === 0, `${booked} did not`))
+  }
   if (!books && keeps && evidence.scene.outage === 'none') claims.push(softBound(track, parts, inStore))
   return claims
 }
 
 /** U ≤ L + Σ over all nodes but the one with the smallest term of min(a, L). */
-function softBound(track: Track, parts: readonly NodeTrack[], inStore: Record<string, number>): Claim {
+function softBound(track: Track, parts: readonly NodeTrack[], inStore: Record<string, Count>): Claim {
   let tightest = Infinity
   let worst = ''
   for (const key of Object.keys(inStore)) {

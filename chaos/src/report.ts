@@ -4,7 +4,18 @@ import type { LoadVerdict } from './load/load-verdict.ts'
 import type { SmokeResult } from './smoke/run-smoke.ts'
 
 const COLUMNS = [
-  ...['track', 'offered', 'admitted', 'let through', 'counted', 'difference', 'owed', 'expired', 'uncertain'],
+  ...[
+    'track',
+    'offered',
+    'admitted',
+    'let through',
+    'counted',
+    'difference',
+    'booked',
+    'owed',
+    'expired',
+    'uncertain',
+  ],
   ...['overshoot', 'commands', 'longest ms'],
 ]
 
@@ -19,6 +30,7 @@ export function printVerdict(verdict: Verdict): void {
       outcome.admittedInOutage,
       outcome.counted,
       outcome.difference,
+      outcome.booked,
       outcome.owed,
       outcome.expired,
       outcome.uncertain,

@@ -144,8 +144,14 @@ export interface Audit {
     readonly keys: readonly string[]
   }[]
 }
-/** By limiter, then by key: cost. */
-export type Counts = Record<string, Record<string, number>>
+/** What the store has of a key: cost, and quota that is booked for some node and not known to be spent. */
+export interface Count {
+  readonly counted: number
+  readonly booked: number
+}
+
+/** By limiter, then by key. */
+export type Counts = Record<string, Record<string, Count>>
 
 /** The name in the store of a track's limiter. */
 export function limiterName(run: string, label: string): string {

@@ -21,6 +21,8 @@ const NODES = 3
 const TIMEOUT = 200
 const INTERVAL = 200
 const LEAD = 3000
+/** Milliseconds without load until nothing is under way, and what is booked and not used has gone back. */
+const QUIET = TIMEOUT + 4 * INTERVAL
 
 /** Faults after which everything must add up to the last unit, and which leave the server and its options as they were. */
 const faults: readonly Fault[] = [...serverFaults, ...networkFaults, ...nodeFaults].filter(
@@ -95,7 +97,7 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
       await delay(Math.max(LEAD, every * 1000 - (performance.now() - roundBegun)))
 
       await all(living, (node) => node.load(false))
-      await delay(TIMEOUT + INTERVAL)
+      await delay(QUIET)
       await all(living, settle)
       const after = new Map(await all(living, async (node) => [node, await node.resources()] as const))
       await all(living, (node) => node.report())
@@ -152,7 +154,10 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
 function since(earlier: Counts, now: Counts): Counts {
   return Object.fromEntries(
     Object.entries(now).map(([name, keys]) => {
-      const counts = Object.entries(keys).map(([key, count]) => [key, count - (earlier[name]?.[key] ?? 0)])
+      const counts = Object.entries(keys).map(([key, { counted, booked }]) => {
+        const before = earlier[name]?.[key] ?? { counted: 0, booked: 0 }
+        return [key, { counted: counted - before.counted, booked: booked - before.booked }]
+      })
       return [name, Object.fromEntries(counts)]
     }),
   )
