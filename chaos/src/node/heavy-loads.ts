@@ -109,35 +109,38 @@ async function oneKey({ url, name, limit, ms }: HeavyLoad): Promise<Figures> {
   return { softChecks, softAdmitted, hardChecks, hardAdmitted, uncertain }
 }
 
-/** Many keys whose windows all end at the same instants. */
-async function rollover({ url, name, keys, ms }: HeavyLoad): Promise<Figures> {
+/** Many keys whose windows all end at the same instants, just when all of them are checked. */
+async function rollover({ url, name, keys, windows, window }: HeavyLoad): Promise<Figures> {
   const store = redisStore(url)
   const loop = new EventLoop()
   const timeout = 500
   const limiter = createLimiter({
     ...{ name, store, mode: 'soft', timeout },
-    limit: fixedWindow({ limit: 100, window: '1s' }),
+    limit: fixedWindow({ limit: 100, window: window as number }),
     sync: { interval: '200ms' },
   })
   let longest = 0
   let longestExcess = -Infinity
   let checks = 0
-  for (const until = performance.now() + (ms as number); performance.now() < until; ) {
+  for (let round = 0; round < (windows as number); round++) {
+    await later((window as number) - (Date.now() % (window as number)))
     const answers: Promise<Decision>[] = []
-    for (let key = 0; key < 200; key++) {
+    for (let key = 0; key < (keys as number); key++, checks++) {
       const started = performance.now()
       const late = loop.lateness()
-      const answer = limiter.check(`key-${checks++ % (keys as number)}`)
+      const answer = limiter.check(`key-${key}`)
       answers.push(answer)
       void answer.then(() => {
         const took = performance.now() - started
         longest = Math.max(longest, took)
         longestExcess = Math.max(longestExcess, took - timeout - (loop.lateness() - late))
       })
+      if (key % 500 === 499) await turn()
     }
     await Promise.all(answers)
   }
   await settled(limiter)
+  loop.stop()
   const { admitted, expired, pending, keys: held } = limiter.stats()
   await limiter.close()
   await store.close()
