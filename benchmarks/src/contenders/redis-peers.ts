@@ -1,0 +1,106 @@
+import { createLimiter, fixedWindow, type Limit, slidingWindow, tokenBucket } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
+import { Ratelimit } from '@upstash/ratelimit'
+import { Redis } from 'ioredis'
+import { RedisStore } from 'rate-limit-redis'
+import { RateLimiterRedis } from 'rate-limiter-flexible'
+
+/** Decides a check in Redis: whether it is admitted. */
+export interface RedisPeer {
+  check(key: string): Promise<boolean>
+  close(): Promise<void>
+}
+
+export type MakePeer = (url: string, limit: number) => Promise<RedisPeer>
+
+const WINDOW_MS = 3_600_000
+
+export function spillwayHard(limitOf: (limit: number) => Limit): MakePeer {
+  return async (url, limit) => {
+    const store = redisStore(url)
+    const limiter = createLimiter({ name: 'bench', limit: limitOf(limit), store, timeout: '10s' })
+    return {
+      check: async (key) => (await limiter.check(key)).allowed,
+      close: async () => {
+        await limiter.close()
+        await store.close()
+      },
+    }
+  }
+}
+
+export const spillwayFixed = spillwayHard((limit) => fixedWindow({ limit, window: WINDOW_MS }))
+export const spillwaySliding = spillwayHard((limit) => slidingWindow({ limit, window: WINDOW_MS }))
+export const spillwayBucket = spillwayHard((capacity) => tokenBucket({ capacity, refill: 1, per: '1h' }))
+
+export const flexible: MakePeer = async (url, points) => {
+  const redis = new Redis(url)
+  const limiter = new RateLimiterRedis({ storeClient: redis, points, duration: WINDOW_MS / 1000 })
+  return {
+    check: (key) =>
+      limiter.consume(key).then(
+        () => true,
+        (refusal) => {
+          if (refusal instanceof Error) throw refusal
+          return false
+        },
+      ),
+    close: async () => redis.disconnect(),
+  }
+}
+
+export const expressWithRedis: MakePeer = async (url, limit) => {
+  const redis = new Redis(url)
+  const store = new RedisStore({
+    sendCommand: (command, ...args) => redis.call(command!, ...args) as Promise<number>,
+  })
+  store.init({ windowMs: WINDOW_MS } as Parameters<typeof store.init>[0])
+  return {
+    check: async (key) => (await store.increment(key)).totalHits <= limit,
+    close: async () => redis.disconnect(),
+  }
+}
+
+/** Upstash's algorithms, as the package runs them, over ioredis in place of HTTP. */
+function upstash(algorithm: (limit: number) => ReturnType<typeof Ratelimit.fixedWindow>): MakePeer {
+  return async (url, limit) => {
+    const redis = new Redis(url)
+    const parsed = (reply: unknown): unknown => {
+      if (Array.isArray(reply)) return reply.map(parsed)
+      return typeof reply === 'string' && /^-?\d+$/.test(reply) ? Number(reply) : reply
+    }
+    const texts = (values: readonly unknown[]) => values.map(String)
+    const client = {
+      evalsha: async (sha: string, keys: string[], args: unknown[]) =>
+        parsed(await redis.evalsha(sha, keys.length, ...keys, ...texts(args))),
+      eval: async (text: string, keys: string[], args: unknown[]) =>
+        parsed(await redis.eval(text, keys.length, ...keys, ...texts(args))),
+    }
+    const limiter = new Ratelimit({
+      redis: client as never,
+      limiter: algorithm(limit),
+      ephemeralCache: false,
+      timeout: 0,
+    })
+    return {
+      check: async (key) => (await limiter.limit(key)).success,
+      close: async () => redis.disconnect(),
+    }
+  }
+}
+
+export const upstashFixed = upstash((limit) => Ratelimit.fixedWindow(limit, '1 h'))
+export const upstashSliding = upstash((limit) => Ratelimit.slidingWindow(limit, '1 h'))
+export const upstashBucket = upstash((limit) => Ratelimit.tokenBucket(1, '1 h', limit) as never)
+
+/** The floor: a counter, and nothing that decides or ends. */
+export const increments: MakePeer = async (url, limit) => {
+  const redis = new Redis(url)
+  return { check: async (key) => (await redis.incr(key)) <= limit, close: async () => redis.disconnect() }
+}
+
+/** The same, with what comes in a turn sent together. */
+export const pipelinedIncrements: MakePeer = async (url, limit) => {
+  const redis = new Redis(url, { enableAutoPipelining: true })
+  return { check: async (key) => (await redis.incr(key)) <= limit, close: async () => redis.disconnect() }
+}

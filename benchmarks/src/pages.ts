@@ -1,0 +1,20 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { questions } from './questions.ts'
+import { readResults } from './result.ts'
+import { section, targetTable, withSection } from './tables.ts'
+
+const PAGES = ['README.md', 'docs/performance.md', 'docs/scaling.md']
+
+/** Writes the results' tables into the pages, where their markers are. */
+export function writePages(): void {
+  const order = questions.map(({ name }) => name)
+  const results = readResults().sort((a, b) => order.indexOf(a.question) - order.indexOf(b.question))
+  for (const path of PAGES) {
+    const file = fileURLToPath(new URL(`../../${path}`, import.meta.url))
+    let page = readFileSync(file, 'utf8')
+    page = withSection(page, 'benchmarks: targets', targetTable(results))
+    for (const result of results) page = withSection(page, `benchmarks: ${result.question}`, section(result))
+    writeFileSync(file, page)
+  }
+}

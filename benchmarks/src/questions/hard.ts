@@ -1,0 +1,86 @@
+import * as peers from '../contenders/redis-peers.ts'
+import { admissible, draws, keyNames } from '../keys.ts'
+import { cpuMicroseconds, expectAdmitted } from '../measure.ts'
+import type { Case, Contender, Question, Target } from '../question.ts'
+
+// A check that Redis decides: one at a time, 64 and 512 at a time, and all for one key.
+
+const LIMIT = 20
+const OURS = 'spillway, fixed window'
+const FLEXIBLE = 'rate-limiter-flexible'
+const RATE = 'checks a second'
+const CPU = 'µs of node CPU a check'
+
+interface Load {
+  readonly atOnce: number
+  readonly keys: number
+  readonly checks: number
+}
+
+function contender(name: string, load: Load, make: peers.MakePeer): Contender {
+  return {
+    name,
+    run: async ({ redisUrl, share }) => {
+      const peer = await make(redisUrl, LIMIT)
+      const names = keyNames(load.keys)
+      const count = Math.ceil(load.checks * share)
+      const warmUp = Math.ceil(count / 3)
+      const order = draws('uniform', load.keys, warmUp + count)
+      let next = 0
+      let admitted = 0
+      const upTo = (end: number) => {
+        const worker = async () => {
+          while (next < end) if (await peer.check(names[order[next++]!]!)) admitted++
+        }
+        return Promise.all(Array.from({ length: load.atOnce }, worker))
+      }
+      await upTo(warmUp)
+      const cpu = cpuMicroseconds()
+      const began = process.hrtime.bigint()
+      await upTo(warmUp + count)
+      const seconds = Number(process.hrtime.bigint() - began) / 1e9
+      const used = cpuMicroseconds() - cpu
+      await peer.close()
+      expectAdmitted(admitted, admissible(order, load.keys, LIMIT))
+      return { [RATE]: count / seconds, [CPU]: used / count }
+    },
+  }
+}
+
+function loadCase(name: string, load: Load, targets: Target[], isFull = true): Case {
+  return {
+    name,
+    redis: true,
+    contenders: [
+      contender(FLEXIBLE, load, peers.flexible),
+      contender(OURS, load, peers.spillwayFixed),
+      contender('spillway, sliding window', load, peers.spillwaySliding),
+      contender('spillway, token bucket', load, peers.spillwayBucket),
+      contender('express-rate-limit, rate-limit-redis', load, peers.expressWithRedis),
+      ...(isFull
+        ? [
+            contender('@upstash/ratelimit, fixed window', load, peers.upstashFixed),
+            contender('@upstash/ratelimit, sliding window', load, peers.upstashSliding),
+            contender('@upstash/ratelimit, token bucket', load, peers.upstashBucket),
+          ]
+        : []),
+      contender('floor: INCR', load, peers.increments),
+      contender('floor: INCR, auto-pipelined', load, peers.pipelinedIncrements),
+    ],
+    targets,
+  }
+}
+
+const rate = (atLeast: number): Target => ({ measure: RATE, ours: OURS, to: FLEXIBLE, atLeast })
+const cpu = (atMost: number): Target => ({ measure: CPU, ours: OURS, to: FLEXIBLE, atMost })
+
+export const hard: Question = {
+  name: 'hard',
+  title: 'Hard checks on Redis',
+  cases: [
+    loadCase('hard, one at a time', { atOnce: 1, keys: 10_000, checks: 12_000 }, [rate(0.95)]),
+    loadCase('hard, 64 at a time', { atOnce: 64, keys: 10_000, checks: 150_000 }, [rate(4), cpu(1 / 6)]),
+    loadCase('hard, 512 at a time', { atOnce: 512, keys: 10_000, checks: 200_000 }, [rate(5.5), cpu(1 / 10)]),
+    loadCase('hard, one hot key, 512 at a time', { atOnce: 512, keys: 1, checks: 300_000 }, [rate(15)], false),
+  ],
+}

@@ -1,0 +1,62 @@
+import { markdownTable } from 'markdown-table'
+import type { Target } from './question.ts'
+import { type CaseResult, isReached, medianOf, type Result, reached } from './result.ts'
+
+/** A number as a person reads it: three digits that mean something. */
+export function shown(value: number): string {
+  if (!Number.isFinite(value)) return '–'
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
+  return String(Number(value.toPrecision(3)))
+}
+
+function wanted({ to, atLeast, atMost }: Target): string {
+  const bound = atMost === undefined ? `≥ ${shown(atLeast!)}` : `≤ ${shown(atMost)}`
+  return to === undefined ? bound : `${bound} ×`
+}
+
+/** What was to be reached, and what was. */
+export function targetTable(results: readonly Result[]): string {
+  const rows = results.flatMap(({ cases }) =>
+    cases.flatMap((theCase) =>
+      theCase.targets.map((target) => {
+        const value = reached(theCase, target)
+        const { ours, to, measure } = target
+        const what = to === undefined ? `${ours}: ${measure}` : `${ours}: ${measure}, to ${to}`
+        const value_ = to === undefined ? shown(value) : `${shown(value)} ×`
+        return [theCase.name, what, wanted(target), value_, isReached(value, target) ? 'yes' : 'no']
+      }),
+    ),
+  )
+  return markdownTable([['question', 'measure', 'target', 'measured', 'reached'], ...rows], {
+    align: ['l', 'l', 'r', 'r', 'l'],
+  })
+}
+
+/** All contenders of a case, with all they measured: medians over the rounds. */
+export function caseTable({ rounds }: CaseResult): string {
+  const measures = [...new Set(Object.values(rounds).flatMap((list) => Object.keys(list[0] ?? {})))]
+  const rows = Object.entries(rounds).map(([name, list]) => [
+    name,
+    ...measures.map((measure) => shown(medianOf(list, measure))),
+  ])
+  return markdownTable([['', ...measures], ...rows], { align: ['l', ...measures.map(() => 'r')] })
+}
+
+/** A question's tables, and on which machine they were measured. */
+export function section(result: Result): string {
+  const { machine, date, commit } = result
+  const count = Object.values(result.cases[0]?.rounds ?? {})[0]?.length ?? 0
+  const tables = result.cases.map((theCase) => `**${theCase.name}**\n\n${caseTable(theCase)}`)
+  return `${tables.join('\n\n')}
+
+Medians over ${count} rounds. ${date.slice(0, 10)}, commit ${commit}, Node ${machine.node}, Redis ${machine.redis}, ${machine.cpus} × ${machine.cpu}.`
+}
+
+/** The page with what stands between `<!-- NAME -->` and `<!-- /NAME -->` replaced. */
+export function withSection(page: string, name: string, text: string): string {
+  const begin = `<!-- ${name} -->`
+  const from = page.indexOf(begin)
+  const to = page.indexOf(`<!-- /${name} -->`)
+  if (from < 0 || to < from) return page
+  return `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`
+}
