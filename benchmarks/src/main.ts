@@ -35,7 +35,9 @@ if (!values.tables) {
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 5))
   const asked = questions.filter(({ name }) => values.only?.includes(name) ?? true)
   if (asked.length === 0) {
-    console.error(`there is no question ${values.only}: there are ${questions.map(({ name }) => name).join(', ')}`)
+    console.error(
+      `there is no question ${values.only}: there are ${questions.map(({ name }) => name).join(', ')}`,
+    )
     process.exit(2)
   }
   for (const question of asked) {

@@ -9,7 +9,12 @@ const MAIN = fileURLToPath(new URL('./contender-main.ts', import.meta.url))
 export type Rounds = Record<string, Measures[]>
 
 /** Contenders take turns, each in a process of its own; every other round backwards, so that none always follows the same. */
-export async function runRounds(question: Question, theCase: Case, rounds: number, share: number): Promise<Rounds> {
+export async function runRounds(
+  question: Question,
+  theCase: Case,
+  rounds: number,
+  share: number,
+): Promise<Rounds> {
   const results: Rounds = Object.fromEntries(theCase.contenders.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? theCase.contenders : theCase.contenders.toReversed()
@@ -20,7 +25,12 @@ export async function runRounds(question: Question, theCase: Case, rounds: numbe
   return results
 }
 
-async function measured(question: Question, theCase: Case, contender: Contender, share: number): Promise<Measures> {
+async function measured(
+  question: Question,
+  theCase: Case,
+  contender: Contender,
+  share: number,
+): Promise<Measures> {
   const redis = theCase.redis ? await startRedis() : undefined
   try {
     return await inProcess([question.name, theCase.name, contender.name, redis?.url ?? 'none', String(share)])

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createLimiter, fixedWindow, type Limit, slidingWindow, tokenBucket } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { Ratelimit } from '@upstash/ratelimit'
@@ -70,11 +71,19 @@ function upstash(algorithm: (limit: number) => ReturnType<typeof Ratelimit.fixed
       return typeof reply === 'string' && /^-?\d+$/.test(reply) ? Number(reply) : reply
     }
     const texts = (values: readonly unknown[]) => values.map(String)
+    // The scripts open with a flag that only Upstash's own server knows: without it they are others, by hash.
+    const plain = new Map<string, string>()
     const client = {
-      evalsha: async (sha: string, keys: string[], args: unknown[]) =>
-        parsed(await redis.evalsha(sha, keys.length, ...keys, ...texts(args))),
-      eval: async (text: string, keys: string[], args: unknown[]) =>
-        parsed(await redis.eval(text, keys.length, ...keys, ...texts(args))),
+      evalsha: async (sha: string, keys: string[], args: unknown[]) => {
+        const known = plain.get(sha)
+        if (known === undefined) throw new Error('NOSCRIPT')
+        return parsed(await redis.evalsha(known, keys.length, ...keys, ...texts(args)))
+      },
+      eval: async (text: string, keys: string[], args: unknown[]) => {
+        const known = (await redis.script('LOAD', text.replace(/^#!.*\n/, ''))) as string
+        plain.set(createHash('sha1').update(text).digest('hex'), known)
+        return parsed(await redis.evalsha(known, keys.length, ...keys, ...texts(args)))
+      },
     }
     const limiter = new Ratelimit({
       redis: client as never,

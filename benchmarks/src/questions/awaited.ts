@@ -50,7 +50,7 @@ function contender(name: string, keys: number, popularity: Popularity, subject: 
 function spillway(mode: Mode & ('soft' | 'leased'), keys: number): () => Subject {
   return () => {
     const limit = fixedWindow({ limit: LIMIT, window: WINDOW_MS })
-    const limiter = createLimiter({ name: 'bench', limit, mode, maxKeys: 2 * keys })
+    const limiter = createLimiter({ name: 'bench', limit, mode, maxKeys: 2 * keys, timeout: '10s' })
     return { check: async (key) => (await limiter.check(key)).allowed, warm: () => limiter.flush() }
   }
 }
@@ -69,7 +69,11 @@ function flexible(): Subject {
   }
 }
 
-function popularityCase(keys: number, popularity: Popularity, least: { soft: number; leased?: number }): Case {
+function popularityCase(
+  keys: number,
+  popularity: Popularity,
+  least: { soft: number; leased?: number },
+): Case {
   const target = (ours: string, atLeast: number): Target => ({
     measure: 'checks a second',
     ours,

@@ -81,6 +81,11 @@ export const hard: Question = {
     loadCase('hard, one at a time', { atOnce: 1, keys: 10_000, checks: 12_000 }, [rate(0.95)]),
     loadCase('hard, 64 at a time', { atOnce: 64, keys: 10_000, checks: 150_000 }, [rate(4), cpu(1 / 6)]),
     loadCase('hard, 512 at a time', { atOnce: 512, keys: 10_000, checks: 200_000 }, [rate(5.5), cpu(1 / 10)]),
-    loadCase('hard, one hot key, 512 at a time', { atOnce: 512, keys: 1, checks: 300_000 }, [rate(15)], false),
+    loadCase(
+      'hard, one hot key, 512 at a time',
+      { atOnce: 512, keys: 1, checks: 300_000 },
+      [rate(15)],
+      false,
+    ),
   ],
 }

@@ -29,7 +29,8 @@ export interface Stats {
 
 /** How a mode decides checks. */
 export interface Checks {
-  check(key: string, cost: number): Promise<Decision>
+  /** At once where nobody has to be asked. */
+  check(key: string, cost: number): Decision | Promise<Decision>
   peek(key: string): Promise<Decision>
   refund(key: string, cost: number): Promise<void>
   /** Until it is told otherwise, quota that is booked for the key is not spent. */

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Limit } from './algorithms/algorithm.ts'
 import type { Checks, Stats } from './checks.ts'
 import type { Timer } from './clock.ts'
-import type { Decision } from './decision.ts'
+import { Decision } from './decision.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { AcquireError, ConfigError, StoreError, show } from './errors.ts'
 import { HardChecks } from './hard/hard-checks.ts'
@@ -30,6 +30,9 @@ export interface AcquireOptions extends CheckOptions {
   /** The longest to wait; default: for ever. */
   maxWait?: Duration | undefined
 }
+
+/** Where a check is given none: made once, not for each. */
+const NO_OPTIONS: CheckOptions = {}
 
 /** What a user holds. All methods but `checkSync` and `stats` return promises, and reject rather than throw. */
 class Limiter {
@@ -88,11 +91,12 @@ class Limiter {
    *
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
-  async check(key: string, options: CheckOptions = {}): Promise<Decision> {
+  async check(key: string, options: CheckOptions = NO_OPTIONS): Promise<Decision> {
     checkCallOptions(options)
     const { cost = 1 } = options
     this.prepare(key, cost)
-    return this.count(await this.checks.check(key, cost))
+    const answer = this.checks.check(key, cost)
+    return this.count(answer instanceof Decision ? answer : await answer)
   }
 
   /** The decision that a check of cost 1 would get, taking nothing. */
@@ -240,7 +244,7 @@ class LocalLimiter extends Limiter {
    *
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
-  checkSync(key: string, options: CheckOptions = {}): Decision {
+  checkSync(key: string, options: CheckOptions = NO_OPTIONS): Decision {
     checkCallOptions(options)
     const { cost = 1 } = options
     this.prepare(key, cost)

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import type { LocalKey } from './local-key.ts'
+import { RecentKeys } from './recent-keys.ts'
 
 /** Keys that may be pushed out, whatever `maxKeys` is, before the store has heard of them. */
 const MOST_IN_A_HURRY = 1000
@@ -10,9 +10,9 @@ const RESERVE = 1 / 8
 export class HeldKeys {
   /** Keys forgotten within their window. */
   evicted = 0
-  private readonly recent: LRUCache<string, LocalKey>
+  private readonly recent: RecentKeys
   private readonly hasReserve: boolean
-  private readonly denying: LRUCache<string, LocalKey>
+  private readonly denying: RecentKeys
   /** Keys that were pushed out, and of which the store must hear. */
   private readonly engaged = new Map<string, LocalKey>()
 
@@ -23,21 +23,12 @@ export class HeldKeys {
   ) {
     const reserve = Math.floor(maxKeys * RESERVE)
     this.hasReserve = reserve > 0
-    this.recent = new LRUCache({
-      max: maxKeys - reserve,
-      dispose: (key, name, reason) => {
-        if (reason !== 'evict') return
-        this.pushedOut(key)
-        if (key.engaged) this.engaged.set(name, key)
-        else this.letGo(key)
-      },
+    this.recent = new RecentKeys(maxKeys - reserve, (key, name) => {
+      this.pushedOut(key)
+      if (key.engaged) this.engaged.set(name, key)
+      else this.letGo(key)
     })
-    this.denying = new LRUCache({
-      max: Math.max(1, reserve),
-      dispose: (key, _, reason) => {
-        if (reason === 'evict') this.count(key)
-      },
-    })
+    this.denying = new RecentKeys(Math.max(1, reserve), (key) => this.count(key))
   }
 
   private letGo(key: LocalKey): void {

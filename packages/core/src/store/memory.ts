@@ -72,6 +72,7 @@ class MemoryTable implements Table {
     private readonly limit: Algorithm,
     private readonly counts: Counts,
     private readonly time: () => number,
+    private readonly recentTime: () => number,
   ) {
     this.files = counts.files
     this.blocks = counts.blocks
@@ -81,6 +82,10 @@ class MemoryTable implements Table {
   now(): number {
     this.counts.last = Math.max(this.counts.last, this.time())
     return this.counts.last
+  }
+
+  recent(): number {
+    return Math.max(this.counts.last, this.recentTime())
   }
 
   latest(): number {
@@ -319,10 +324,12 @@ class MemoryTable implements Table {
 class MemoryStore implements Store {
   private readonly counts = new Map<string, Counts>()
   private readonly time: () => number
+  private readonly recentTime: () => number
 
   constructor(clock: Clock) {
     const offset = clock.wall() - clock.monotonic()
     this.time = () => Math.floor(clock.monotonic() + offset)
+    this.recentTime = () => Math.floor((clock.recent?.() ?? clock.monotonic()) + offset)
   }
 
   open(name: string, limit: Algorithm): Table {
@@ -335,7 +342,7 @@ class MemoryStore implements Store {
     if (counts.signature !== ours) {
       throw new ConfigError('ERR_MISMATCH', mismatchMessage(name, counts.signature, ours))
     }
-    return new MemoryTable(limit, counts, this.time)
+    return new MemoryTable(limit, counts, this.time, this.recentTime)
   }
 
   async close(): Promise<void> {}

@@ -59,6 +59,10 @@ class RedisTable implements Table {
     return this.store.now()
   }
 
+  recent(): number {
+    return this.store.recent()
+  }
+
   latest(): number {
     return this.store.latest()
   }
@@ -141,6 +145,11 @@ class RedisStore implements Store {
   now(): number {
     if (this.testNow !== undefined) return this.testNow()
     return Math.floor(this.offset.at(this.clock.monotonic()))
+  }
+
+  recent(): number {
+    if (this.testNow !== undefined) return this.testNow()
+    return Math.floor(this.offset.at(this.clock.recent?.() ?? this.clock.monotonic()))
   }
 
   /**
