@@ -163,12 +163,19 @@ export async function settle(node: NodeProcess): Promise<void> {
   }
 }
 
+/** Waits until each limiter of each node has been seen to be back with the store. */
 export async function untilRecovered(nodes: readonly NodeProcess[]): Promise<boolean> {
-  const deadline = performance.now() + RECOVERY
-  while (performance.now() < deadline) {
-    const journals = await Promise.all(nodes.map((node) => node.report()))
-    if (journals.every(({ tracks }) => tracks.every(({ isDegraded }) => !isDegraded))) return true
-    await delay(50)
+  const away = new Map(nodes.map((node) => [node, new Set<string>()]))
+  let isFirst = true
+  for (const deadline = performance.now() + RECOVERY; performance.now() < deadline; await delay(50)) {
+    for (const [node, labels] of away) {
+      const { tracks } = await node.report()
+      if (isFirst) for (const { label } of tracks) labels.add(label)
+      for (const { label, isDegraded } of tracks) if (!isDegraded) labels.delete(label)
+      if (labels.size === 0) away.delete(node)
+    }
+    isFirst = false
+    if (away.size === 0) return true
   }
   return false
 }
