@@ -88,7 +88,8 @@ export class LocalChecks implements Checks {
       try {
         const decision =
           error === undefined ? this.decide(local, waiter.cost, waiter.consume, true) : undefined
-        if (decision !== undefined && decision.reason !== 'sync') waiter.resolve(decision)
+        const stays = decision?.reason === 'sync' && !this.sync.pacing.closing
+        if (decision !== undefined && !stays) waiter.resolve(decision)
         else if (error === undefined && now < waiter.deadline) waiting.push(waiter)
         else waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error))
       } catch (failure) {
@@ -145,7 +146,8 @@ export class LocalChecks implements Checks {
 
   private admit(local: LocalKey, decision: Decision, now: number, cost: number, consume: boolean): Decision {
     if (!decision.allowed || !consume) return decision
-    local.admitted(now, cost)
+    // In a log, what is spent must not grow old before its time, should the clock be behind.
+    local.admitted(this.settings.strict ? Math.ceil(this.link.table.latest()) : now, cost)
     if (local.untilSync <= 0) this.sync.queueAtOnce(local)
     else this.sync.queue(local)
     return decision
