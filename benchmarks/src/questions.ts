@@ -1,7 +1,23 @@
 import type { Question } from './question.ts'
 import { awaited } from './questions/awaited.ts'
+import { fleet } from './questions/fleet.ts'
 import { hard } from './questions/hard.ts'
+import { lua } from './questions/lua.ts'
+import { openLoop } from './questions/open-loop.ts'
+import { ram } from './questions/ram.ts'
+import { settling } from './questions/settling.ts'
 import { softSync } from './questions/soft-sync.ts'
+import { start } from './questions/start.ts'
 
 /** In the order of the tables. */
-export const questions: readonly Question[] = [softSync, awaited, hard]
+export const questions: readonly Question[] = [
+  softSync,
+  awaited,
+  hard,
+  openLoop,
+  settling,
+  fleet,
+  lua,
+  start,
+  ram,
+]

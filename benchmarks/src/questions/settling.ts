@@ -1,0 +1,122 @@
+import { createLimiter, fixedWindow } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
+import { Redis } from 'ioredis'
+import { keyNames } from '../keys.ts'
+import { quantile } from '../measure.ts'
+import type { Contender, Measures, Question } from '../question.ts'
+import { holdsWhile } from '../turns.ts'
+
+// How fast what 100,000 keys owe reaches Redis, and for how long that holds the event loop.
+
+const KEYS = 100_000
+const LIMIT = 1000
+const PASSES = 5
+const RATE = 'keys a second'
+const HELD = 'ms the loop is held, median'
+const LONGEST = 'ms the loop is held, longest'
+const OURS = 'spillway, soft'
+const FLOOR = 'floor: pipelined INCRBY, the best of three sizes'
+
+/** Settles all keys a few times; the first time warms everything up, and does not count. */
+async function passes(keys: number, owe: (pass: number) => void, settle: () => Promise<void>) {
+  const rates: number[] = []
+  const holds: number[] = []
+  for (let pass = 0; pass <= PASSES; pass++) {
+    owe(pass)
+    const began = process.hrtime.bigint()
+    const held = await holdsWhile(settle)
+    if (pass === 0) continue
+    rates.push((keys * 1e9) / Number(process.hrtime.bigint() - began))
+    holds.push(...held)
+  }
+  return { rate: quantile(rates, 0.5), held: quantile(holds, 0.5), longest: Math.max(...holds) }
+}
+
+const measures = ({ rate, held, longest }: Awaited<ReturnType<typeof passes>>): Measures => ({
+  [RATE]: rate,
+  [HELD]: held,
+  [LONGEST]: longest,
+})
+
+const spillway: Contender = {
+  name: OURS,
+  run: async ({ redisUrl, share }) => {
+    const names = keyNames(Math.ceil(KEYS * share))
+    const store = redisStore(redisUrl)
+    const limit = fixedWindow({ limit: LIMIT, window: '1d' })
+    // Nothing settles by itself: what is measured is `flush`.
+    const sync = { interval: '1h' }
+    const options = { name: 'bench', limit, store, maxKeys: 2 * KEYS, timeout: '10s' } as const
+    const limiter = createLimiter({ ...options, mode: 'soft', sync })
+    const other = createLimiter(options)
+    await other.peek('user:0')
+    let owed = 0
+    const result = await passes(
+      names.length,
+      (pass) => {
+        owed += pass + 1
+        for (const name of names) limiter.checkSync(name, { cost: pass + 1 })
+      },
+      () => limiter.flush(),
+    )
+    for (let place = 0; place < names.length; place += 997) {
+      // What the check that is peeked at would leave.
+      const settled = LIMIT - (await other.peek(names[place]!)).remaining - 1
+      if (settled !== owed) throw new Error(`${names[place]}: ${settled} settled, ${owed} owed`)
+    }
+    return measures(result)
+  },
+}
+
+const increments: Contender = {
+  name: FLOOR,
+  run: async ({ redisUrl, share }) => {
+    const names = keyNames(Math.ceil(KEYS * share))
+    const redis = new Redis(redisUrl)
+    let owed = 0
+    const results: Awaited<ReturnType<typeof passes>>[] = []
+    for (const size of [200, 1000, 5000]) {
+      let cost = 0
+      const send = async (first: number) => {
+        const pipeline = redis.pipeline()
+        for (const name of names.slice(first, first + size)) pipeline.incrby(name, cost)
+        await pipeline.exec()
+      }
+      // Two under way, as ours.
+      const line = async (start: number) => {
+        for (let first = start; first < names.length; first += 2 * size) await send(first)
+      }
+      const result = await passes(
+        names.length,
+        (pass) => {
+          cost = pass + 1
+          owed += cost
+        },
+        async () => {
+          await Promise.all([line(0), line(size)])
+        },
+      )
+      results.push(result)
+    }
+    const wrong = (await redis.mget(...names.slice(0, 1000))).find((count) => Number(count) !== owed)
+    if (wrong !== undefined) throw new Error(`${wrong} settled, ${owed} owed`)
+    redis.disconnect()
+    return measures(results.reduce((best, result) => (result.rate > best.rate ? result : best)))
+  },
+}
+
+export const settling: Question = {
+  name: 'settling',
+  title: 'Settling 100,000 keys',
+  cases: [
+    {
+      name: 'settling 100k dirty keys',
+      redis: true,
+      contenders: [increments, spillway],
+      targets: [
+        { measure: RATE, ours: OURS, to: FLOOR, atLeast: 2 },
+        { measure: HELD, ours: OURS, atMost: 3 },
+      ],
+    },
+  ],
+}

@@ -1,0 +1,24 @@
+/** A turn of the event loop that took no longer did nothing worth counting: it looked, and waited. */
+const IDLE_MS = 0.1
+
+/** For how many milliseconds the event loop was held while this ran, by each of its turns that did something. */
+export async function holdsWhile(act: () => Promise<void>): Promise<number[]> {
+  const holds: number[] = []
+  let watching = true
+  let before = process.hrtime.bigint()
+  const look = () => {
+    const now = process.hrtime.bigint()
+    const held = Number(now - before) / 1e6
+    if (held > IDLE_MS) holds.push(held)
+    before = now
+    // Immediates keep the loop from waiting: a turn's length is its work.
+    if (watching) setImmediate(look)
+  }
+  setImmediate(look)
+  try {
+    await act()
+  } finally {
+    watching = false
+  }
+  return holds
+}
