@@ -55,8 +55,11 @@ export interface Algorithm<S = unknown> extends Limit {
    * `entries` are a log's.
    */
   settle(state: S, now: number, behind: number, cost: number, entries?: readonly number[]): void
-  /** Gives cost back, clamped at zero usage; returns how much that was. */
-  refund(state: S, now: number, behind: number, cost: number): number
+  /**
+   * Gives cost back, clamped at zero usage; returns how much that was. With `at`, what was taken then and turned out
+   * to be of no use: no more than what of it still counts.
+   */
+  refund(state: S, now: number, behind: number, cost: number, at?: number): number
   /** What is in use, as the design defines usage, rounded up. */
   usage(state: S, now: number): number
   /** How much cost time frees in a millisecond, now. */
@@ -69,6 +72,8 @@ export interface Algorithm<S = unknown> extends Limit {
   load(state: S, numbers: Numbers): void
   /** The same limit for one of `nodes` nodes that can't ask each other. */
   share(nodes: number): Algorithm<S>
+  /** The same algorithm with other numbers, as its `parameters`. */
+  with(parameters: readonly number[]): Algorithm<S>
 }
 
 /** @throws ConfigError `ERR_LIMIT` where the count is not an integer from 1 to 2^31 − 1 */

@@ -25,7 +25,12 @@ local function add(_, a, b, c, d, _, _, cost)
   return a, b + cost, c, d
 end
 
-local function remove(_, a, b, c, d, _, cost)
+local function remove(_, a, b, c, d, _, cost, at)
+  if at and now > at then
+    local drained, rest = muldiv(now - at, rate, per)
+    if rest > 0 then drained = drained + 1 end
+    cost = math.max(0, cost - drained)
+  end
   b = b - math.min(cost, b)
   if b == 0 then c = 0 end
   return a, b, c, d

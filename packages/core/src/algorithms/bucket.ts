@@ -88,9 +88,11 @@ export class Bucket implements Algorithm<BucketState> {
     state.used += cost
   }
 
-  refund(state: BucketState, now: number, _behind: number, cost: number): number {
+  /** What was taken at `at` may have drained since, all of it, before anything else was taken. */
+  refund(state: BucketState, now: number, _behind: number, cost: number, at = now): number {
     this.drain(state, now)
-    const back = Math.min(cost, state.used)
+    const drained = now > at ? mulDivUp(now - at, this.rate, this.per) : 0
+    const back = Math.min(Math.max(0, cost - drained), state.used)
     state.used -= back
     if (state.used === 0) state.drained = 0
     return back
@@ -128,6 +130,10 @@ export class Bucket implements Algorithm<BucketState> {
     // so long a time is beyond the arithmetic: fewer tokens in the longest instead
     const rate = Math.ceil(this.rate * (LONGEST_DURATION / per))
     return new Bucket(this.algorithm, limit, rate, LONGEST_DURATION, this.paced)
+  }
+
+  with([limit, , rate, per]: readonly [number, number, number, number]): Bucket {
+    return new Bucket(this.algorithm, limit, rate, per, this.paced)
   }
 }
 

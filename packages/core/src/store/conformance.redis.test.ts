@@ -11,7 +11,14 @@ import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import { memoryStore } from './memory.ts'
 import { redisStore } from './redis/redis-store.ts'
-import { CHANGES_KEPT, type Counters, type Operation, type Reply, Snapshot } from './store.ts'
+import {
+  CHANGES_KEPT,
+  type Counters,
+  type LimitInForce,
+  type Operation,
+  type Reply,
+  Snapshot,
+} from './store.ts'
 
 const PREFIX = 'conformance'
 const KEYS = ['one', 'two', 'three']
@@ -88,6 +95,14 @@ const costs = fc.array(cost, { minLength: 1, maxLength: 3 })
 
 const take = fc.record({ kind: fc.constant('take' as const), key, costs })
 const refund = fc.record({ kind: fc.constant('refund' as const), key, cost })
+const giveBack = fc.record({
+  kind: fc.constant('give back' as const),
+  key,
+  cost,
+  /** How long ago it was taken: milliseconds, or a part of the window. */
+  ago: fc.oneof(fc.constantFrom(0, 0, 1, 3), fc.double({ min: 0, max: 1.1, noNaN: true })),
+})
+const charge = fc.record({ kind: fc.constant('charge' as const), key, cost })
 const read = fc.record({
   kind: fc.constant('read' as const),
   key,
@@ -118,6 +133,8 @@ const anything = fc.oneof(
   { weight: 4, arbitrary: take },
   { weight: 4, arbitrary: settle },
   { weight: 2, arbitrary: refund },
+  { weight: 1, arbitrary: giveBack },
+  { weight: 1, arbitrary: charge },
   { weight: 1, arbitrary: read },
   { weight: 2, arbitrary: other },
   { weight: 1, arbitrary: block },
@@ -130,6 +147,9 @@ function history<T>(step: fc.Arbitrary<T>) {
       node: fc.nat(NODES.length - 1),
       since: fc.constantFrom(-1, 0, 0.5, 1),
       extra: fc.constantFrom(0, 0, 2),
+      /** Goes by the limit in force; sets another one by so much; tells of one that was set at a time. */
+      follows: fc.constantFrom('no', 'yes', 'yes', 'sets', 'tells'),
+      other: fc.integer({ min: 1, max: 4 }),
       steps: fc.array(step, { minLength: 0, maxLength: 4 }),
     }),
     { minLength: 1, maxLength: 15 },
@@ -217,7 +237,12 @@ function operationOf(
     case 'take':
       return ['take', key, ...step.costs]
     case 'refund':
-      return ['refund', key, step.cost]
+    case 'charge':
+      return [step.kind, key, step.cost]
+    case 'give back': {
+      const ago = Number.isInteger(step.ago) ? step.ago : Math.floor(step.ago * limit.window)
+      return ['refund', key, step.cost, Math.max(0, now - ago)]
+    }
     case 'block':
       return ['block', key, Math.ceil(step.windows * limit.window)]
     case 'settle':
@@ -240,11 +265,21 @@ function plainSnapshot(limit: Algorithm, snapshot: Snapshot): object {
   return { ...rest, total: a, newest: b, entries: [...byTime] }
 }
 
+function inForce(how: string, limit: Algorithm, other: number): { limit?: LimitInForce } {
+  // A bucket's numbers stay: what drains before a change is seen may go by either rate.
+  const [most, ...rest] = limit.parameters as [number, ...number[]]
+  const parameters = [rest.length === 1 ? most * other : most, ...rest]
+  if (how === 'no') return {}
+  if (how === 'yes') return { limit: [] }
+  return { limit: [how === 'sets' ? 0 : Math.ceil(now / other), ...parameters] }
+}
+
 /** What two stores must agree on. */
 function plain(limit: Algorithm, reply: Reply): object {
   const changed = [...reply.changed].sort((one, two) => (one.key < two.key ? -1 : 1))
   return {
     now: reply.now,
+    limit: reply.limit,
     changesFrom: reply.changesFrom,
     changed: changed.map((snapshot) => plainSnapshot(limit, snapshot)),
     results: reply.results.map((result) =>
@@ -292,6 +327,7 @@ for (const [what, limit] of Object.entries(limits)) {
             presence: 0,
             extra: exchange.extra,
             operations,
+            ...inForce(exchange.follows, limit, exchange.other),
           }
           const expected = await one.exchange(request)
           const actual = await two.exchange(request)

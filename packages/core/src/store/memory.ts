@@ -8,6 +8,7 @@ import {
   type Ask,
   CHANGES_KEPT,
   FURTHEST_SLICE,
+  type LimitInForce,
   lateError,
   MOST_CHANGES,
   mergeEntries,
@@ -37,6 +38,8 @@ class Counts {
   /** The last sequence of each node, and until when it is remembered. */
   readonly sequences = new Map<string, { last: number; until: number }>()
   readonly present = new Map<string, number>()
+  /** Set while limiters run. */
+  limit: LimitInForce = []
   last = 0
   swept = -1
   sweepAt = 0
@@ -68,12 +71,16 @@ class MemoryTable implements Table {
   private readonly blocks
   private readonly changes
 
+  /** By whose numbers the operations of a request go. */
+  private limit: Algorithm
+
   constructor(
-    private readonly limit: Algorithm,
+    private readonly own: Algorithm,
     private readonly counts: Counts,
     private readonly time: () => number,
     private readonly recentTime: () => number,
   ) {
+    this.limit = own
     this.files = counts.files
     this.blocks = counts.blocks
     this.changes = counts.changes
@@ -94,7 +101,7 @@ class MemoryTable implements Table {
 
   async exchange(request: Request): Promise<Reply> {
     const now = this.now()
-    const slice = Math.floor(now / this.limit.window)
+    const slice = Math.floor(now / this.own.window)
     const { counts } = this
     counts.sweep(slice)
     const { node, presence, since, operations } = request
@@ -104,6 +111,7 @@ class MemoryTable implements Table {
       counts.sequences.set(node, { last: request.sequence, until: now + SEQUENCES_KEPT })
     }
     if (presence > 0) counts.present.set(node, now + presence)
+    this.limit = this.goBy(request.limit, now)
     const results = operations.map((operation) => this.carryOut(operation, request, now, slice))
     return {
       now,
@@ -111,8 +119,20 @@ class MemoryTable implements Table {
       nodes: counts.present.size,
       changesFrom: Math.max(counts.changesFrom, now - CHANGES_KEPT),
       changed: since < 0 ? [] : this.changedSince(since, node, now, slice),
+      ...(request.limit === undefined ? {} : { limit: counts.limit }),
       results,
     }
+  }
+
+  private goBy(theirs: LimitInForce | undefined, now: number): Algorithm {
+    if (theirs === undefined) return this.own
+    const { counts } = this
+    const [known = 0] = counts.limit
+    const [revision, ...parameters] = theirs
+    if (revision === 0) counts.limit = [Math.max(now, known + 1), ...parameters]
+    else if (revision !== undefined && revision > known) counts.limit = theirs
+    const [, ...inForce] = counts.limit
+    return inForce.length === 0 ? this.own : this.own.with(inForce)
   }
 
   private carryOut(
@@ -135,7 +155,10 @@ class MemoryTable implements Table {
         this.settle(operation, node, now, slice, extra)
         break
       case 'refund':
-        this.refund(key, operation[2], now, slice)
+        this.refund(key, operation[2], now, slice, operation[3])
+        break
+      case 'charge':
+        this.charge(key, operation[2], now, slice)
         break
       case 'block':
         this.blocks.set(key, now + operation[2])
@@ -218,17 +241,28 @@ class MemoryTable implements Table {
   }
 
   /** A refund of a full key must reach every node: those that deny it do not ask. */
-  private giveBack(key: string, row: Row, now: number, behind: number, cost: number): void {
+  private giveBack(key: string, row: Row, now: number, behind: number, cost: number, at?: number): void {
     if (cost === 0) return
     if (this.limit.usage(row.state, now) + row.bookedInAll >= this.limit.limit) this.changed(key, now)
-    this.limit.refund(row.state, now, behind, cost)
+    this.limit.refund(row.state, now, behind, cost, at)
   }
 
-  private refund(key: string, cost: number, now: number, slice: number): void {
+  private refund(key: string, cost: number, now: number, slice: number, at?: number): void {
     const row = this.find(key, slice)
     if (row === undefined) return
-    this.giveBack(key, row, now, 0, cost)
+    const behind = at === undefined ? 0 : slice - Math.floor(at / this.limit.window)
+    // What was taken before a reset, or counts no more, is not there to be given back.
+    if (behind > this.limit.lateSlices || (at !== undefined && at <= row.generation)) return
+    this.giveBack(key, row, now, behind, cost, at)
     this.file(key, row, slice)
+  }
+
+  /** Must reach every node: those that still allow the key do not ask. */
+  private charge(key: string, cost: number, now: number, slice: number): void {
+    const row = this.find(key, slice) ?? this.create()
+    this.limit.settle(row.state, now, 0, cost)
+    this.file(key, row, slice)
+    this.changed(key, now)
   }
 
   /**
@@ -296,6 +330,7 @@ class MemoryTable implements Table {
     for (const [filed, file] of this.files) {
       const row = filed >= slice ? file.get(key) : undefined
       if (row === undefined) continue
+      row.limit = this.limit
       row.roll(slice)
       return row
     }

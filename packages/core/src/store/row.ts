@@ -53,7 +53,8 @@ export class Row {
   readonly cells = new Map<string, Cell>()
 
   constructor(
-    readonly limit: Algorithm,
+    /** By whose numbers it is changed now: limiters of one name may differ in them. */
+    public limit: Algorithm,
     readonly state: unknown,
   ) {}
 

@@ -23,7 +23,9 @@ export type Ask = readonly [demand: number, fraction: number, most: number, leas
  * - `settle`: records what the node has counted within the slice and within the one before it; for a log, with
  *   the entries of each, oldest first. Merged by maximum, so that a second arrival changes nothing. Dropped if the
  *   key was reset meanwhile (`generation`). Then as `read`.
- * - `refund`, `block`, `reset`: as the limiter's methods
+ * - `refund`, `block`, `reset`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
+ *   turned out to be of no use, what still counts
+ * - `charge`: records cost, whether the limit allows it or not
  */
 export type Operation =
   | readonly ['take', key: string, ...costs: number[]]
@@ -40,7 +42,8 @@ export type Operation =
       entries?: readonly number[],
       lateEntries?: readonly number[],
     ]
-  | readonly ['refund', key: string, cost: number]
+  | readonly ['refund', key: string, cost: number, at?: number]
+  | readonly ['charge', key: string, cost: number]
   | readonly ['block', key: string, ms: number]
   | readonly ['reset', key: string]
 
@@ -71,6 +74,12 @@ export class Snapshot extends Numbers {
   }
 }
 
+/**
+ * A limit set while limiters run: which one it is (0: one that is new), and its parameters. Of two the store keeps the
+ * later. Empty where none is known.
+ */
+export type LimitInForce = readonly [] | readonly [revision: number, ...parameters: number[]]
+
 export interface Request {
   /** The node's id: 16 hex digits. */
   readonly node: string
@@ -87,6 +96,8 @@ export interface Request {
   /** How far above the limit may be booked. */
   readonly extra: number
   readonly operations: readonly Operation[]
+  /** The operations go by the limit that is in force: what the node knows of it. Not there: by the table's own. */
+  readonly limit?: LimitInForce
 }
 
 export interface Reply {
@@ -99,6 +110,8 @@ export interface Reply {
   /** The list of changes is complete from this store time on. */
   readonly changesFrom: number
   readonly changed: readonly Snapshot[]
+  /** As of now, where the request went by it. */
+  readonly limit?: LimitInForce
   /** In the order of the operations. */
   readonly results: readonly (readonly Decision[] | Snapshot)[]
 }
@@ -132,12 +145,14 @@ export interface Store {
 
 /** What limiters of one name must have in common. */
 export function signature(limit: Algorithm): string {
-  return `${limit.algorithm}/${limit.window}`
+  const [, , , per] = limit.parameters
+  // What has drained of a bucket's last token is kept in parts of `per`.
+  return `${limit.algorithm}/${limit.window}${per === undefined ? '' : `/${per}`}`
 }
 
 /** Why limiters of one name can't work together. */
 export function mismatchMessage(name: string, theirs: string, ours: string): string {
-  return `the limiter name ${JSON.stringify(name)} is in use with ${theirs} ms, and this limiter has ${ours} ms: give it another name, or the same algorithm and window`
+  return `the limiter name ${JSON.stringify(name)} is in use with ${theirs} ms, and this limiter has ${ours} ms: give it another name, or the same algorithm and window (of a bucket the time to fill, and \`per\`)`
 }
 
 /** The command arrived past its deadline: nothing was done. */
@@ -155,6 +170,9 @@ export function repeatedError(): StoreError {
 
 /** A change is listed for this long, in milliseconds; a node that was away longer reads its keys again. */
 export const CHANGES_KEPT = 600_000
+
+/** A limit that was set is kept for this long after the name was last used, in milliseconds: 30 days. */
+export const LIMIT_KEPT = 2_592_000_000
 
 /** The most changes that are listed. */
 export const MOST_CHANGES = 10_000

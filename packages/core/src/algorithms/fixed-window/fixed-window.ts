@@ -98,6 +98,10 @@ class FixedWindow implements Algorithm<FixedWindowState> {
   share(nodes: number): FixedWindow {
     return new FixedWindow(Math.max(1, Math.floor(this.limit / nodes)), this.window)
   }
+
+  with([limit, window]: readonly [number, number]): FixedWindow {
+    return new FixedWindow(limit, window)
+  }
 }
 
 /**

@@ -54,8 +54,30 @@ local function add(key, a, b, c, d, now, behind, cost, entries)
   return a, b, c, d
 end
 
--- newest first
-local function remove(key, a, b, c, d, _, cost)
+-- out of the entries from a time on, oldest first
+local function removefrom(key, a, b, c, d, cost, at)
+  local log = prefix .. ':l:' .. key
+  local left = cost
+  while left > 0 and a > 0 do
+    local first = redis.call('ZRANGEBYSCORE', log, at, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if #first == 0 then break end
+    local had = costof(first[1])
+    if had > left then
+      d = d + 1
+      redis.call('ZADD', log, first[2], string.format('%.0f:%.0f', d, had - left))
+    end
+    redis.call('ZREM', log, first[1])
+    a = a - math.min(left, had)
+    left = left - math.min(left, had)
+  end
+  if a == 0 then return 0, 0, 0, d end
+  local newest = tonumber(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2])
+  return a, newest, tonumber(redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')[2]), d
+end
+
+-- newest first, or what was taken at a time
+local function remove(key, a, b, c, d, _, cost, at)
+  if at then return removefrom(key, a, b, c, d, cost, at) end
   local log = prefix .. ':l:' .. key
   local left = math.min(cost, a)
   a = a - left

@@ -125,8 +125,9 @@ class SlidingLog implements Algorithm<SlidingLogState> {
     }
   }
 
-  refund(state: SlidingLogState, now: number, _behind: number, cost: number): number {
+  refund(state: SlidingLogState, now: number, _behind: number, cost: number, at?: number): number {
     this.expire(state, now)
+    if (at !== undefined) return this.remove(state, cost, at)
     const { times, costs } = state
     let left = Math.min(cost, state.total)
     state.total -= left
@@ -142,6 +143,28 @@ class SlidingLog implements Algorithm<SlidingLogState> {
       }
     }
     return back
+  }
+
+  /** Takes cost out of the entries from `at` on, oldest first: so none of what is left ends sooner than it must. */
+  private remove(state: SlidingLogState, cost: number, at: number): number {
+    const { times, costs } = state
+    let left = cost
+    let place = state.head
+    while (left > 0 && place < times.length) {
+      if ((times[place] as number) < at) {
+        place++
+        continue
+      }
+      const part = Math.min(left, costs[place] as number)
+      left -= part
+      state.total -= part
+      costs[place] = (costs[place] as number) - part
+      if (costs[place] === 0) {
+        times.splice(place, 1)
+        costs.splice(place, 1)
+      }
+    }
+    return cost - left
   }
 
   usage(state: SlidingLogState, now: number): number {
@@ -181,6 +204,10 @@ class SlidingLog implements Algorithm<SlidingLogState> {
 
   share(nodes: number): SlidingLog {
     return new SlidingLog(Math.max(1, Math.floor(this.limit / nodes)), this.window)
+  }
+
+  with([limit, window]: readonly [number, number]): SlidingLog {
+    return new SlidingLog(limit, window)
   }
 }
 

@@ -119,6 +119,10 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   share(nodes: number): SlidingWindow {
     return new SlidingWindow(Math.max(1, Math.floor(this.limit / nodes)), this.window)
   }
+
+  with([limit, window]: readonly [number, number]): SlidingWindow {
+    return new SlidingWindow(limit, window)
+  }
 }
 
 /**

@@ -1,13 +1,14 @@
-import { CHANGES_KEPT, FURTHEST_SLICE, MOST_CHANGES } from '../store.ts'
+import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES } from '../store.ts'
 
 /**
  * What every script begins with: the request, the time, and the name of the counts.
  *
  * KEYS[1]: the limiter's prefix; KEYS[2]: its `:meta`. ARGV[1]: the request as JSON, see `script.ts`:
  * p parameters (p[1] limit, p[2] window), s signature, m a marker to use if there is none, n the node's id as two
- * 32-bit numbers, q sequence, d deadline, since, presence, x extra, now (tests only), o operations (see `store.ts`).
+ * 32-bit numbers, q sequence, d deadline, since, presence, x extra, l what is known of the limit in force, now (tests
+ * only), o operations (see `store.ts`).
  *
- * Keys: `:meta` hash (signature, marker, changed, changesFrom, top, blocks); `:<slice>` hash of packed rows, filed
+ * Keys: `:meta` hash (signature, marker, changed, changesFrom, top, blocks, limit); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
  * `:nodes` sorted sets by time; `:q:<node>` the node's last sequence.
  */
@@ -15,11 +16,23 @@ export const openingLua = /* lua */ `
 local prefix = KEYS[1]
 local request = cjson.decode(ARGV[1])
 local parameters = request.p
-local limit, window = parameters[1], parameters[2]
 local time = redis.call('TIME')
 local exact = time[1] * 1000 + time[2] / 1000
 if request.now then exact = request.now end
 local now = math.floor(exact)
+-- the limit set while limiters run: which one it is, and its parameters
+local inforce, setlimit = nil, false
+if request.l then
+  local kept = redis.call('HGET', KEYS[2], 'limit')
+  inforce = kept and cjson.decode(kept) or {}
+  local known, revision = inforce[1] or 0, request.l[1]
+  if revision and (revision == 0 or revision > known) then
+    if revision == 0 then request.l[1] = math.max(now, known + 1) end
+    inforce, setlimit = request.l, true
+  end
+  if #inforce > 0 then parameters = {unpack(inforce, 2)} end
+end
+local limit, window = parameters[1], parameters[2]
 local dirty = {}
 local function touched(key) dirty[key] = true end
 -- only a log has these
@@ -30,7 +43,8 @@ local oldest, mergeentries
  * What every script ends with: rows in, operations, rows out.
  *
  * Returns one binary string: a status byte (0 done, 1 late, 2 repeated, 3 mismatch and then the signature in use), the
- * exact time; then nodes, changesFrom, the marker (36 bytes), the number of changed keys; each changed key's
+ * exact time; then nodes, changesFrom, the marker (36 bytes), how many numbers tell of the limit in force and they;
+ * the number of changed keys; each changed key's
  * length, bytes and snapshot; then a result an operation. Numbers are big-endian doubles.
  */
 export const engineLua = /* lua */ `
@@ -61,6 +75,10 @@ if not marker then
   marker = request.m
   redis.call('HSET', META, 'signature', request.s, 'marker', marker)
   keepmeta(3 * window)
+end
+if setlimit then
+  redis.call('HSET', META, 'limit', cjson.encode(inforce))
+  keepmeta(${LIMIT_KEPT})
 end
 local changedlast = tonumber(meta[3] or 0)
 local changesfrom = tonumber(meta[4] or 0)
@@ -377,9 +395,18 @@ local function carryout(op)
   elseif name == 'read' and op[3] then
     grant(key, row, op[3], 0)
   elseif name == 'refund' and row[11] >= 0 then
-    if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
-    row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], 0, op[3])
+    local at = op[4]
+    local behind = at and slice - floor(at / window) or 0
+    -- what was taken before a reset, or counts no more, is not there to be given back
+    if behind <= late and not (at and at <= row[5]) then
+      if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
+      row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, op[3], at)
+      file(key, row)
+    end
+  elseif name == 'charge' then
+    row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, op[3])
     file(key, row)
+    change(key)
   elseif name == 'block' then
     local BLOCKS = prefix .. ':blocks'
     blocks[key] = now + op[3]
@@ -445,8 +472,12 @@ for filed, rowsof in pairs(files) do
 end
 
 local parts = {
-  pack('>Bddd', 0, exact, nodes, max(changesfrom, now - ${CHANGES_KEPT})), marker, pack('>d', #changed)
+  pack('>Bddd', 0, exact, nodes, max(changesfrom, now - ${CHANGES_KEPT})), marker, pack('>d', inforce and #inforce or 0)
 }
+if inforce then
+  for i = 1, #inforce do parts[#parts + 1] = pack('>d', inforce[i]) end
+end
+parts[#parts + 1] = pack('>d', #changed)
 for i = 1, #changed do
   parts[#parts + 1] = pack('>d', #changed[i]) .. changed[i] .. snapshot(changed[i], rows[changed[i]])
 end

@@ -75,7 +75,7 @@ class RedisTable implements Table {
     if (reader.status === Status.mismatch) {
       throw new ConfigError('ERR_MISMATCH', mismatchMessage(this.name, reader.text(), signature(limit)))
     }
-    return reader.reply(limit, request.operations)
+    return reader.reply(limit, request.operations, request.limit !== undefined)
   }
 
   private async answer(request: Request): Promise<Buffer> {

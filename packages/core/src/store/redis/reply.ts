@@ -1,7 +1,7 @@
 import { type Algorithm, Numbers } from '../../algorithms/algorithm.ts'
 import { blockedDecision, type Decision } from '../../decision.ts'
 import { keyOfWire } from '../../key.ts'
-import { type Operation, type Reply, Snapshot } from '../store.ts'
+import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
 
 /** What the status byte of a reply says. */
 export const Status = { done: 0, late: 1, repeated: 2, mismatch: 3 } as const
@@ -27,12 +27,15 @@ export class ReplyReader {
   }
 
   /** Replays the decisions of the takes from the state before each, as the script took them. */
-  reply(limit: Algorithm, operations: readonly Operation[]): Reply {
+  reply(own: Algorithm, operations: readonly Operation[], follows: boolean): Reply {
     const now = Math.floor(this.time)
     const nodes = this.double()
     const changesFrom = this.double()
     const marker = this.bytes.toString('latin1', this.at, this.at + MARKER)
     this.at += MARKER
+    const inForce: number[] = []
+    for (let left = this.double(); left > 0; left--) inForce.push(this.double())
+    const limit = inForce.length === 0 ? own : own.with(inForce.slice(1))
     const changed: Snapshot[] = []
     for (let left = this.double(); left > 0; left--) {
       const length = this.double()
@@ -45,7 +48,8 @@ export class ReplyReader {
       if (operation[0] === 'peek') return this.decisions(limit, now, undefined)
       return this.snapshot(limit, operation[1])
     })
-    return { now, marker, nodes, changesFrom, changed, results }
+    const reply = { now, marker, nodes, changesFrom, changed, results }
+    return follows ? { ...reply, limit: inForce as unknown as LimitInForce } : reply
   }
 
   private double(): number {

@@ -49,6 +49,7 @@ export function requestJson(
     since,
     presence,
     x: extra,
+    l: request.limit,
     now,
     o: operations.map(withWireKey),
   })
