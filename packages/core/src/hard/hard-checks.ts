@@ -16,17 +16,15 @@ export class HardChecks implements Checks {
     private readonly link: Link,
     private readonly settings: Settings,
   ) {
-    this.queue = new TakeQueue(link, settings.clock, settings.timeout)
+    this.queue = new TakeQueue(link, settings.clock, settings.timeout, (error, key, cost) => {
+      if (error instanceof StoreError && error.uncertain) this.uncertain++
+      return this.unanswered(error, key, cost, true)
+    })
     this.outage = new OutageRule(settings)
   }
 
-  async check(key: string, cost: number): Promise<Decision> {
-    try {
-      return await this.queue.take(key, cost)
-    } catch (error) {
-      if (error instanceof StoreError && error.uncertain) this.uncertain++
-      return this.unanswered(error, key, cost, true)
-    }
+  check(key: string, cost: number): Promise<Decision> {
+    return this.queue.take(key, cost)
   }
 
   private unanswered(error: unknown, key: string, cost: number, consume: boolean): Decision {

@@ -44,6 +44,8 @@ export class TakeQueue {
     private readonly link: Link,
     private readonly clock: Clock,
     private readonly timeout: number,
+    /** What a check is answered that the store did not answer, or throws. */
+    private readonly unanswered: (error: unknown, key: string, cost: number) => Decision,
   ) {}
 
   take(key: string, cost: number): Promise<Decision> {
@@ -66,10 +68,21 @@ export class TakeQueue {
       const { results } = await this.link.exchange(operations, batch.deadline, { once: true })
       takes.forEach(({ waiters }, place) => {
         const decisions = results[place] as readonly Decision[]
-        for (const [turn, waiter] of waiters.entries()) waiter.resolve(decisions[turn] as Decision)
+        for (let turn = 0; turn < waiters.length; turn++)
+          (waiters[turn] as Waiter).resolve(decisions[turn] as Decision)
       })
     } catch (error) {
-      for (const { waiters } of takes) for (const waiter of waiters) waiter.reject(error)
+      for (const take of takes) this.answerWithout(take, error)
+    }
+  }
+
+  private answerWithout({ operation: [, key, ...costs], waiters }: Takes, error: unknown): void {
+    for (const [turn, waiter] of waiters.entries()) {
+      try {
+        waiter.resolve(this.unanswered(error, key, costs[turn] as number))
+      } catch (failure) {
+        waiter.reject(failure)
+      }
     }
   }
 }

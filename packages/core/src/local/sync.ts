@@ -28,7 +28,8 @@ export class Sync {
   /** What is to be sent at the next tick, and at the one after it: a tick is half an interval. */
   private due = new Set<LocalKey>()
   private dirty = new Set<LocalKey>()
-  private urgent: LocalKey[] = []
+  /** What is to be sent now, in commands of at most `MOST_KEYS`: each is drawn up when its turn comes, so that none holds the event loop. */
+  private readonly urgent: LocalKey[][] = []
   private readonly flushes = pLimit(IN_FLIGHT)
   private readonly urgentFlushes = pLimit(IN_FLIGHT)
   private readonly underWay = new Set<Promise<void>>()
@@ -109,20 +110,24 @@ export class Sync {
     this.dirty.delete(key)
     key.queued = true
     key.urgent = true
-    this.urgent.push(key)
-    if (this.urgent.length === 1) void this.urgentFlushes(() => this.flushUrgent())
+    const last = this.urgent.at(-1)
+    if (last !== undefined && last.length < MOST_KEYS) {
+      last.push(key)
+      return
+    }
+    this.urgent.push([key])
+    const isFirst = last === undefined
+    void this.urgentFlushes(() => this.flushUrgent(isFirst))
   }
 
-  private async flushUrgent(): Promise<void> {
-    const keys = this.urgent
-    this.urgent = []
+  private async flushUrgent(isFirst: boolean): Promise<void> {
+    const keys = this.urgent.shift() as LocalKey[]
     const now = this.settings.clock.monotonic()
     let deadline = now + this.settings.timeout
     for (const key of keys) for (const waiter of key.waiting) deadline = Math.min(deadline, waiter.deadline)
     // A node that does not know its share of a key needs to know of how many.
-    const isNew = keys.some((key) => this.pacing.isNew(key))
-    const sent = chunks(keys).map((chunk, place) => this.send(chunk, deadline, isNew && place === 0))
-    await Promise.allSettled(sent)
+    const isNew = isFirst && keys.some((key) => this.pacing.isNew(key))
+    await this.send(keys, deadline, isNew).catch(() => {})
   }
 
   /** The next half of an interval, up to a fifth earlier, so that nodes do not flush together. */

@@ -41,6 +41,8 @@ local function add(key, a, b, c, d, now, behind, cost, entries)
   if behind > 1 then return a, b, c, d end
   local log = prefix .. ':l:' .. key
   local latest = math.max(now, b)
+  -- the expiry is set by the first entry of each slice, so that it holds for what the slice may yet bring
+  local renews = a == 0 or math.floor(latest / window) ~= math.floor(b / window)
   if entries == nil then a, b, c, d = enter(log, a, b, c, d, latest, cost) end
   local i = entries and #entries - 1 or 0
   while i >= 1 and cost > 0 do
@@ -50,7 +52,7 @@ local function add(key, a, b, c, d, now, behind, cost, entries)
     if time > now - window then a, b, c, d = enter(log, a, b, c, d, time, part) end
     i = i - 2
   end
-  redis.call('PEXPIRE', log, 2 * window + 1000)
+  if renews then redis.call('PEXPIRE', log, 3 * window + 1000) end
   return a, b, c, d
 end
 
