@@ -45,7 +45,7 @@ if (!values.tables) {
     for (const theCase of question.cases.filter(({ name }) => name.includes(values.case))) {
       const result = {
         name: theCase.name,
-        rounds: await runRounds(question, theCase, rounds, values.quick ? 0.2 : 1),
+        rounds: await runRounds(question, theCase, question.rounds ?? rounds, values.quick ? 0.2 : 1),
         targets: theCase.targets,
       }
       cases.push(result)

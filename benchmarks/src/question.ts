@@ -37,5 +37,7 @@ export interface Case {
 export interface Question {
   readonly name: string
   readonly title: string
+  /** Where each round would measure the same, since nothing but the seed decides; otherwise as asked. */
+  readonly rounds?: 1
   readonly cases: readonly Case[]
 }

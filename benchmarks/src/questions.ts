@@ -16,8 +16,8 @@ export const questions: readonly Question[] = [
   hard,
   openLoop,
   settling,
-  fleet,
   lua,
   start,
   ram,
+  fleet,
 ]

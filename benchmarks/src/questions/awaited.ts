@@ -8,7 +8,7 @@ import type { Case, Contender, Question, Target } from '../question.ts'
 
 const LIMIT = 5000
 const WINDOW_MS = 3_600_000
-const CHECKS = 2_000_000
+const CHECKS = 2 ** 20
 const BURST = 256
 const FLEXIBLE = 'rate-limiter-flexible, memory'
 

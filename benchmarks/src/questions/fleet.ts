@@ -84,7 +84,7 @@ function contender(name: string, intervalMs: number, part: number): Contender {
       // Keys that a node never saw are asked about once each: that part of the run is told apart.
       await simulation.run(2 * intervalMs, traffic)
       const cold = sum()
-      await simulation.run(2 * intervalMs, traffic)
+      await simulation.run(intervalMs, traffic)
       const warm = sum()
       if (simulation.overshoot(limit) > 0) throw new Error('above a limit that nobody comes near')
       const checks = warm.checks - cold.checks
@@ -97,16 +97,18 @@ function contender(name: string, intervalMs: number, part: number): Contender {
   }
 }
 
-const TEN_MINUTES = 'soft, settles every 10 minutes, a fiftieth of the fleet'
+const SECOND = 'soft, settles every second'
+const TEN_MINUTES = 'soft, settles every 10 minutes'
 
 export const fleet: Question = {
   name: 'fleet',
   title: 'A fleet of 16 nodes, simulated',
+  rounds: 1,
   cases: [
     {
       name: 'soft, Zipf over 500k keys, 16 nodes, 20k checks a second each',
       contenders: [
-        contender('soft, settles every second', 1000, 1),
+        contender(SECOND, 1000, 0.2),
         contender('soft, settles every 10 seconds', 10_000, 0.1),
         contender('soft, settles every minute', 60_000, 0.1),
         contender(TEN_MINUTES, 600_000, 0.02),
@@ -114,8 +116,8 @@ export const fleet: Question = {
       targets: [
         { measure: ENTRIES, ours: TEN_MINUTES, atMost: 0.05 },
         { measure: CALLS, ours: TEN_MINUTES, atMost: 0.005 },
-        { measure: ENTRIES, ours: 'soft, settles every second', atMost: 0.05 },
-        { measure: CALLS, ours: 'soft, settles every second', atMost: 0.005 },
+        { measure: ENTRIES, ours: SECOND, atMost: 0.05 },
+        { measure: CALLS, ours: SECOND, atMost: 0.005 },
       ],
     },
   ],

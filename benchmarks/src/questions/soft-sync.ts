@@ -8,7 +8,7 @@ import type { Case, Contender, Question } from '../question.ts'
 
 const LIMIT = 5000
 const WINDOW_MS = 3_600_000
-const CHECKS = 4_000_000
+const CHECKS = 2 ** 21
 const NAMES = { fixed: 'fixed window', sliding: 'sliding window', bucket: 'token bucket' }
 const FLOOR = 'floor: lru-cache, Date.now(), count, result'
 
