@@ -77,7 +77,8 @@ export class TrackRunner {
               this.tally.staleness = Math.max(this.tally.staleness, stretch)
               this.sentBefore = sent
             }
-            for (const result of [...reply.results, ...reply.changed]) this.acknowledge(result)
+            for (const result of [...reply.results, ...reply.changed])
+              if (result !== undefined) this.acknowledge(result)
             return reply
           },
         }

@@ -12,6 +12,8 @@ export class Ledger {
   settledReturned = 0
   /** A log's admissions that the store may not have: time, cost, time, cost…. */
   entries: number[] = []
+  /** Store time of the newest admission, of a log only. */
+  newest = 0
 
   get pending(): number {
     return this.admitted - this.settledAdmitted
@@ -32,6 +34,11 @@ export class Ledger {
 
   get counters(): Counters {
     return [this.admitted, this.refunded, this.granted, this.returned]
+  }
+
+  /** The store has lost a log's admissions, of which only the newest one's time is kept: none counts as older than it is. */
+  lose(): void {
+    this.entries = this.admitted > 0 ? [this.newest, this.admitted] : []
   }
 
   /** Gives booked quota back: from now on it can't be spent. */

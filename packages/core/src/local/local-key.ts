@@ -27,6 +27,8 @@ export class LocalKey {
   inFlight = false
   /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
   stale = false
+  /** The store has lost what this node settled of the key. */
+  lost = false
   /** Resets under way: until they are answered, nothing that was booked may be spent. */
   resetting = 0
   readonly waiting: Waiter[] = []
@@ -110,7 +112,9 @@ export class LocalKey {
     this.current.admitted += cost
     this.headroom -= cost
     this.untilSync -= cost
-    if (this.limit.algorithm === 'sliding-log') this.current.entries.push(now, cost)
+    if (this.limit.algorithm !== 'sliding-log') return
+    this.current.entries.push(now, cost)
+    this.current.newest = Math.max(this.current.newest, now)
   }
 
   /** Gives cost back, and notes it. */
@@ -154,6 +158,32 @@ export class LocalKey {
     return this.limit.algorithm === 'sliding-log' ? [...operation, current.entries, late.entries] : operation
   }
 
+  /** The store has lost its data. */
+  lose(): void {
+    this.lost = true
+    if (this.limit.algorithm !== 'sliding-log') return
+    this.current.lose()
+    this.late.lose()
+  }
+
+  /**
+   * Whether a store that has lost the key can be given it again without an answer: where nothing else is owed, and
+   * nobody waits to hear what of it is left.
+   */
+  isRestorable(now: number): boolean {
+    if (!this.lost || !this.known || this.owes || this.need > 0 || this.denies(now)) return false
+    return this.current.admitted > 0 || this.late.admitted > 0
+  }
+
+  /** What to give back to a store that has lost this key. */
+  restoration(): Operation {
+    const { current, late } = this
+    const operation = ['restore', this.key, this.generation, this.slice, current.counters] as const
+    if (this.limit.algorithm === 'sliding-log')
+      return [...operation, late.counters, null, current.entries, late.entries]
+    return late.admitted > 0 ? [...operation, late.counters] : operation
+  }
+
   /** Takes in the store's answer; what is pending stays so until the store itself says that it has it. */
   reconcile(snapshot: Snapshot, now: number, monotonic: number): number {
     if (this.guessedOffset !== undefined && !this.known) {
@@ -175,6 +205,7 @@ export class LocalKey {
       // What an earlier stay of this key in RAM has settled is where its counters go on from.
       theirs?.resume(snapshot.admitted, snapshot.refunded, snapshot.returned)
       if (ahead === 0) this.late.resume(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+      for (const ledger of [this.current, this.late]) ledger.newest = now
       this.known = true
     }
     if (theirs !== undefined && snapshot.generation === this.generation) {

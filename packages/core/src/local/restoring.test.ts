@@ -1,26 +1,33 @@
 import { expect, test } from 'vitest'
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
-import { createLimiter } from '../index.ts'
+import { createLimiter, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
 import { memoryStore } from '../store/memory.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 const INTERVAL = 1000
 const limit = fixedWindow({ limit: 10, window: '365d' }) as Algorithm
 
+/** A store that can be made to lose its data. */
+function forgetful(clock: ManualClock, limit: Algorithm): { store: Store; lose(): void } {
+  const begin = () => memoryStore({ clock }).open('restoring', limit)
+  let under = begin()
+  const table: Table = {
+    known: true,
+    now: () => under.now(),
+    latest: () => under.latest(),
+    exchange: (request) => under.exchange(request),
+  }
+  const lose = () => {
+    under = begin()
+  }
+  return { store: { open: () => table, close: async () => {} }, lose }
+}
+
 test('what a node holds is given back within an interval of the loss, all keys at once', async () => {
   const clock = new ManualClock(Date.UTC(2026, 5, 1))
-  let under = memoryStore({ clock }).open('restoring', limit)
-  const store: Store = {
-    open: () => ({
-      known: true,
-      now: () => under.now(),
-      latest: () => under.latest(),
-      exchange: (request) => under.exchange(request),
-    }),
-    close: async () => {},
-  }
+  const { store, lose } = forgetful(clock, limit)
   const limiter = createLimiter({
     ...{ name: 'restoring', limit, store, clock, random: () => 1, mode: 'soft' },
     sync: { interval: INTERVAL },
@@ -30,9 +37,62 @@ test('what a node holds is given back within an interval of the loss, all keys a
   await clock.advance(3 * INTERVAL)
   expect(limiter.stats().pending).toBe(0)
 
-  under = memoryStore({ clock }).open('restoring', limit)
+  lose()
   await clock.advance(INTERVAL)
   const hard = createLimiter({ name: 'restoring', limit, store, clock })
   for (const key of keys) expect((await hard.peek(key)).remaining).toBe(6)
+  await limiter.close()
+})
+
+for (const [what, limit] of Object.entries({
+  'sliding window': slidingWindow({ limit: 10, window: '1m' }),
+  'sliding log': slidingLog({ limit: 10, window: '1m' }),
+  'token bucket': tokenBucket({ capacity: 10, refill: 1, per: '1m' }),
+})) {
+  test(`${what}: what was admitted in the window before is given back too`, async () => {
+    const clock = new ManualClock(Date.UTC(2026, 5, 1))
+    const { store, lose } = forgetful(clock, limit as Algorithm)
+    const limiter = createLimiter({
+      ...{ name: 'restoring', limit, store, clock, random: () => 1, mode: 'soft' },
+      sync: { interval: INTERVAL },
+    })
+    // So late in its window that what is asked for later is asked in the next.
+    await clock.advance(55_000)
+    limiter.checkSync('key', { cost: 4 })
+    await clock.advance(6 * INTERVAL)
+    limiter.checkSync('key', { cost: 1 })
+    await clock.advance(3 * INTERVAL)
+    expect(limiter.stats().pending).toBe(0)
+    const hard = createLimiter({ name: 'restoring', limit, store, clock })
+    const { remaining } = await hard.peek('key')
+    expect(remaining).toBeLessThan(9)
+
+    lose()
+    await clock.advance(INTERVAL)
+    expect((await hard.peek('key')).remaining).toBe(remaining)
+    await limiter.close()
+  })
+}
+
+test('what is admitted while a key is given back is counted as well', async () => {
+  const clock = new ManualClock(Date.UTC(2026, 5, 1))
+  const { store, lose } = forgetful(clock, limit)
+  const limiter = createLimiter({
+    ...{ name: 'restoring', limit, store, clock, random: () => 1, mode: 'soft' },
+    sync: { interval: INTERVAL },
+  })
+  limiter.checkSync('key', { cost: 2 })
+  limiter.checkSync('full', { cost: 10 })
+  await clock.advance(3 * INTERVAL)
+  lose()
+  for (let time = 0; time < 8; time++) {
+    await clock.advance(INTERVAL / 4)
+    limiter.checkSync('key')
+  }
+  await clock.advance(2 * INTERVAL)
+  const hard = createLimiter({ name: 'restoring', limit, store, clock })
+  expect((await hard.peek('key')).remaining).toBe(0)
+  expect((await hard.peek('full')).allowed).toBe(false)
+  expect(limiter.stats().pending).toBe(0)
   await limiter.close()
 })

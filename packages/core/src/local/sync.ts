@@ -224,7 +224,7 @@ export class Sync {
       key.urgent = false
       key.inFlight = true
       if (now >= key.sliceEnd) this.begin(key, now, sentAt)
-      return key.operation(this.pacing.ask(key, now, sentAt))
+      return key.isRestorable(now) ? key.restoration() : key.operation(this.pacing.ask(key, now, sentAt))
     })
     try {
       const asked = changes ? { since: this.since, presence: 3 * interval + 1000 } : {}
@@ -233,7 +233,10 @@ export class Sync {
       this.pacing.heard(this.heardAt - sentAt)
       if (changes) this.pacing.nodes = Math.max(1, reply.nodes)
       for (let place = 0; place < keys.length; place++) {
-        this.answered(keys[place] as LocalKey, reply.results[place] as Snapshot)
+        const key = keys[place] as LocalKey
+        const snapshot = reply.results[place] as Snapshot | undefined
+        if (snapshot === undefined) this.heard(key, false)
+        else this.answered(key, snapshot)
       }
       if (changes) this.takeChanges(reply)
       this.checkMarker(reply)
@@ -250,17 +253,23 @@ export class Sync {
   }
 
   private answered(key: LocalKey, snapshot: Snapshot): void {
-    key.inFlight = false
     const isFirst = !key.known
     const { pacing } = this
     const now = this.link.table.now()
     const monotonic = this.settings.clock.monotonic()
     this.expired += key.reconcile(snapshot, now, monotonic)
     pacing.learn(key, snapshot, now, monotonic)
+    this.heard(key, isFirst)
+  }
+
+  /** The store has, or has again, what was sent; after a restoration, what is known here of the others stands. */
+  private heard(key: LocalKey, isFirst: boolean): void {
+    key.inFlight = false
     key.stale = false
+    key.lost = false
     this.serve(key)
     // Quota that was booked by an answer under way.
-    if (pacing.closing) key.giveUp()
+    if (this.pacing.closing) key.giveUp()
     if (key.waiting.length > 0 || (isFirst && key.owes)) this.queueAtOnce(key)
     else if (key.owes || key.current.allowance > 0) this.requeue(key)
     else this.keys.release(key)
@@ -304,6 +313,7 @@ export class Sync {
     const lost = this.marker !== undefined && this.marker !== reply.marker
     this.marker = reply.marker
     if (!lost) return
+    for (const key of this.keys) key.lose()
     this.readAgain()
     void this.flushDirty().catch(() => {})
   }

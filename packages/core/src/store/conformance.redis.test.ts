@@ -127,6 +127,7 @@ const settle = fc.record({
     nil: null,
   }),
   place: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  restores: fc.integer({ min: 0, max: 3 }).map((one) => one === 0),
   how: fc.constantFrom('new', 'new', 'new', 'new', 'again', 'older', 'old generation'),
 })
 const anything = fc.oneof(
@@ -219,10 +220,18 @@ function settlement(ledger: Ledger, limit: Algorithm, key: string, step: Settle)
   }
   const generation = step.how === 'old generation' ? ledger.generation - 1 : ledger.generation
   const counters = [present.counters(step.returned), late.counters(step.returned)] as const
-  const operation: Operation =
-    limit.algorithm === 'sliding-log'
-      ? ['settle', key, generation, slice, ...counters, step.ask, [...present.entries], [...late.entries]]
-      : ['settle', key, generation, slice, ...counters, step.ask]
+  const operation = ((): Operation => {
+    const isLog = limit.algorithm === 'sliding-log'
+    const entries = [[...present.entries], [...late.entries]] as const
+    if (step.restores) {
+      if (isLog) return ['restore', key, generation, slice, ...counters, null, ...entries]
+      return late.admitted > 0
+        ? ['restore', key, generation, slice, ...counters]
+        : ['restore', key, generation, slice, counters[0]]
+    }
+    if (isLog) return ['settle', key, generation, slice, ...counters, step.ask, ...entries]
+    return ['settle', key, generation, slice, ...counters, step.ask]
+  })()
   ledger.sent.push(operation)
   return operation
 }
@@ -283,7 +292,9 @@ function plain(limit: Algorithm, reply: Reply): object {
     changesFrom: reply.changesFrom,
     changed: changed.map((snapshot) => plainSnapshot(limit, snapshot)),
     results: reply.results.map((result) =>
-      result instanceof Snapshot ? plainSnapshot(limit, result) : result.map((decision) => ({ ...decision })),
+      result instanceof Snapshot
+        ? plainSnapshot(limit, result)
+        : result?.map((decision) => ({ ...decision })),
     ),
   }
 }

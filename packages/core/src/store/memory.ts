@@ -140,7 +140,7 @@ class MemoryTable implements Table {
     request: Request,
     now: number,
     slice: number,
-  ): readonly Decision[] | Snapshot {
+  ): readonly Decision[] | Snapshot | undefined {
     const key = operation[1]
     const { node, extra } = request
     switch (operation[0]) {
@@ -154,6 +154,9 @@ class MemoryTable implements Table {
       case 'settle':
         this.settle(operation, node, now, slice, extra)
         break
+      case 'restore':
+        this.settle(operation, node, now, slice, extra)
+        return undefined
       case 'refund':
         this.refund(key, operation[2], now, slice, operation[3])
         break
@@ -208,7 +211,7 @@ class MemoryTable implements Table {
   }
 
   private settle(
-    operation: Operation & { 0: 'settle' },
+    operation: Operation & { 0: 'settle' | 'restore' },
     node: string,
     now: number,
     slice: number,
@@ -219,7 +222,7 @@ class MemoryTable implements Table {
     if (generation < row.generation) return
     const cell = row.cell(node, slice)
     const behind = slice - theirs
-    this.giveBack(key, row, now, behind + 1, row.merge(cell, now, behind + 1, late, lateEntries))
+    if (late) this.giveBack(key, row, now, behind + 1, row.merge(cell, now, behind + 1, late, lateEntries))
     this.giveBack(key, row, now, behind, row.merge(cell, now, behind, current, entries))
     this.file(key, row, slice)
     if (ask) this.grant(key, node, behind === 0 ? current[2] : 0, now, slice, ask, extra)

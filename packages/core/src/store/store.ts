@@ -23,6 +23,8 @@ export type Ask = readonly [demand: number, fraction: number, most: number, leas
  * - `settle`: records what the node has counted within the slice and within the one before it; for a log, with
  *   the entries of each, oldest first. Merged by maximum, so that a second arrival changes nothing. Dropped if the
  *   key was reset meanwhile (`generation`). Then as `read`.
+ * - `restore`: as `settle`, but nothing is asked for, and nothing answered: gives back in bulk what the store has lost.
+ *   What is late is left out where there is none.
  * - `refund`, `block`, `reset`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
  *   turned out to be of no use, what still counts
  * - `charge`: records cost, whether the limit allows it or not
@@ -39,6 +41,17 @@ export type Operation =
       current: Counters,
       late: Counters,
       ask?: Ask | null,
+      entries?: readonly number[],
+      lateEntries?: readonly number[],
+    ]
+  | readonly [
+      'restore',
+      key: string,
+      generation: number,
+      slice: number,
+      current: Counters,
+      late?: Counters,
+      ask?: null,
       entries?: readonly number[],
       lateEntries?: readonly number[],
     ]
@@ -112,8 +125,8 @@ export interface Reply {
   readonly changed: readonly Snapshot[]
   /** As of now, where the request went by it. */
   readonly limit?: LimitInForce
-  /** In the order of the operations. */
-  readonly results: readonly (readonly Decision[] | Snapshot)[]
+  /** In the order of the operations; nothing for a `restore`. */
+  readonly results: readonly (readonly Decision[] | Snapshot | undefined)[]
 }
 
 /** The counts of one limiter name in a store. */

@@ -319,7 +319,7 @@ end
 local function settle(key, row, op)
   if op[3] < row[5] then return end
   opencell(row)
-  merge(key, row, op[4] - 1, op[6], op[9])
+  if op[6] then merge(key, row, op[4] - 1, op[6], op[9]) end
   merge(key, row, op[4], op[5], op[8])
   if type(op[7]) == 'table' then grant(key, row, op[7], op[4] == slice and op[5][3] or 0) end
   file(key, row)
@@ -389,6 +389,10 @@ local function carryout(op)
     local booked = bookedinall(row)
     local need = usage(key, row[1], row[2], row[3], row[4], now) + booked + 1 - limit
     return state(key, row[1], row[2], row[3], row[4], booked, max(0, need))
+  end
+  if name == 'restore' then
+    settle(key, row, op)
+    return ''
   end
   if name == 'settle' then
     settle(key, row, op)

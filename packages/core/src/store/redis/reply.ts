@@ -49,7 +49,7 @@ export class ReplyReader {
     const results = operations.map((operation) => {
       if (operation[0] === 'take') return this.decisions(limit, now, operation)
       if (operation[0] === 'peek') return this.decisions(limit, now, undefined)
-      return this.snapshot(limit, operation[1])
+      return operation[0] === 'restore' ? undefined : this.snapshot(limit, operation[1])
     })
     const reply = { now, marker, nodes, changesFrom, changed, results }
     return follows ? { ...reply, limit: inForce as unknown as LimitInForce } : reply
