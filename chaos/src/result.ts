@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { arch, availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { withMeasurements } from './failures-page.ts'
+import type { Claim } from './judge.ts'
 import type { Result } from './measured.ts'
 
 const FOLDER = new URL('../results/', import.meta.url)
@@ -44,8 +45,10 @@ export function writeResult(result: Result, order: readonly string[]): void {
   writeFileSync(PAGE, withMeasurements(readFileSync(PAGE, 'utf8'), measured))
 }
 
-/** Writes a file in chaos/results. */
+/** Writes a file in chaos/results. Of the claims only those that did not hold are kept: the others are many. */
 export function save(name: string, value: object): void {
   mkdirSync(FOLDER, { recursive: true })
-  writeFileSync(fileURLToPath(new URL(name, FOLDER)), `${JSON.stringify(value, undefined, 2)}\n`)
+  const failed = (key: string, item: unknown) =>
+    key === 'claims' ? (item as readonly Claim[]).filter(({ holds }) => !holds) : item
+  writeFileSync(fileURLToPath(new URL(name, FOLDER)), `${JSON.stringify(value, failed, 2)}\n`)
 }

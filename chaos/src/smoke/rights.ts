@@ -5,7 +5,7 @@
 export const LEAST_RIGHTS = [
   '~spillway:*',
   ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+get', '+set', '+pexpire', '+pttl', '+unlink'],
-  ...['+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
+  ...['+hget', '+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
   ...[
     '+zadd',
     '+zcard',
