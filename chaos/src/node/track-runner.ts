@@ -1,5 +1,13 @@
 import type { Store } from '@spillway/core'
-import { type Clock, createLimiter, type Decision, fixedWindow, type LimiterOptions } from '@spillway/core'
+import {
+  type Clock,
+  createLimiter,
+  type Decision,
+  fixedWindow,
+  type LimiterOf,
+  type LimiterOptions,
+  type Mode,
+} from '@spillway/core'
 import type { EventLoop } from './event-loop.ts'
 import {
   type Job,
@@ -22,7 +30,7 @@ function emptyPhase(): PhaseTally {
 /** One limiter of a node, and the record of all it answered. */
 export class TrackRunner {
   readonly tally: TrackTally
-  private readonly limiter: ReturnType<typeof createLimiter>
+  private readonly limiter: LimiterOf<Mode>
   private readonly offers = new Map<string, number[]>()
   private readonly costs = new Map<string, number>()
   /** By key and window. */

@@ -8,6 +8,30 @@ export type DecisionSource = 'local' | 'store' | 'outage'
  */
 export type DenialReason = 'limit' | 'blocked' | 'cost' | 'sync' | 'outage'
 
+/** How it stands with one limit of several. */
+export interface DecisionPart {
+  readonly name: string
+  /** By its folder's name, such as `'fixed-window'`. */
+  readonly algorithm: string
+  readonly limit: number
+  /** Milliseconds. */
+  readonly window: number
+  readonly remaining: number
+  readonly resetAfterMs: number
+}
+
+/** What only some decisions have. */
+export interface Details {
+  /** Each limit, where a limiter has several. */
+  readonly parts?: readonly DecisionPart[]
+  /** It exceeds its limit, out of the reserve of `spike`. */
+  readonly spike?: true
+  /** It would be denied, but for `dryRun`. */
+  readonly wouldDeny?: true
+  /** What is in use above the limit: charged afterwards, or overshoot. */
+  readonly debt?: number
+}
+
 /** The answer to a check. A denial is a value, never an exception. */
 export class Decision {
   constructor(
@@ -33,6 +57,52 @@ export class Decision {
     /** Which limit decided, where a limiter has several. */
     readonly name: string | undefined = undefined,
   ) {}
+
+  // Declared only: a decision that has none of them is not made larger by them.
+  declare readonly parts?: readonly DecisionPart[]
+  declare readonly spike?: true
+  declare readonly wouldDeny?: true
+  declare readonly debt?: number
+}
+
+/** The decision, with more said of it. */
+export function detailed<D extends object>(decision: Decision, details: D): Decision & D {
+  return Object.assign(decision, details)
+}
+
+/** Of a cost for which `left` does not suffice; below 0, that is owed. */
+export function refusal(
+  left: number,
+  limit: number,
+  retryAfterMs: number,
+  resetAfterMs: number,
+  source: DecisionSource,
+  reason: DenialReason,
+): Decision {
+  const decision = new Decision(
+    false,
+    limit,
+    Math.max(0, left),
+    retryAfterMs,
+    resetAfterMs,
+    0,
+    source,
+    reason,
+  )
+  return left < 0 ? detailed(decision, { debt: -left }) : decision
+}
+
+/** What `dryRun` makes of a refusal. */
+export function passedAnyway(refusal: Decision): Decision {
+  const { limit, remaining, resetAfterMs, source, reason, name, parts, debt } = refusal
+  const decision = new Decision(true, limit, remaining, 0, resetAfterMs, 0, source, reason, name)
+  return detailed(decision, { ...(parts && { parts }), ...(debt && { debt }), wouldDeny: true as const })
+}
+
+/** What the lists say of a key: nothing is counted. */
+export function listedDecision(allowed: boolean, limit: number): Decision {
+  if (allowed) return new Decision(true, limit, limit, 0, 0, 0, 'local')
+  return new Decision(false, limit, 0, Infinity, Infinity, 0, 'local', 'blocked')
 }
 
 /** Only the store could say: worth asking again as soon as it has been heard. */

@@ -5,7 +5,6 @@ export type ConfigErrorCode =
   | 'ERR_COST'
   | 'ERR_KEY'
   | 'ERR_OPTION'
-  | 'ERR_UNSUPPORTED'
   | 'ERR_MISMATCH'
   | 'ERR_CLOSED'
 
@@ -40,12 +39,12 @@ export class StoreError extends Error {
   }
 }
 
-/** `acquire` would have to wait past `maxWait`, or for ever. Nothing was taken. */
+/** `acquire` would have to wait past `maxWait`, for ever, or behind too many others. Nothing was taken. */
 export class AcquireError extends Error {
   override readonly name = 'AcquireError'
-  readonly code: 'ERR_MAX_WAIT' | 'ERR_NEVER'
+  readonly code: 'ERR_MAX_WAIT' | 'ERR_NEVER' | 'ERR_QUEUE_FULL'
 
-  constructor(code: 'ERR_MAX_WAIT' | 'ERR_NEVER', message: string) {
+  constructor(code: 'ERR_MAX_WAIT' | 'ERR_NEVER' | 'ERR_QUEUE_FULL', message: string) {
     super(message)
     this.code = code
   }

@@ -1,63 +1,75 @@
 import { EventEmitter } from 'node:events'
-import type { Limit } from './algorithms/algorithm.ts'
-import type { Checks, Stats } from './checks.ts'
-import type { Timer } from './clock.ts'
-import { Decision } from './decision.ts'
+import { AcquireQueue } from './acquire-queue.ts'
+import type { Stats } from './checks.ts'
+import type { Decider } from './decider.ts'
+import { Decision, listedDecision, passedAnyway } from './decision.ts'
 import { type Duration, durationMs } from './duration.ts'
-import { AcquireError, ConfigError, StoreError, show } from './errors.ts'
-import { HardChecks } from './hard/hard-checks.ts'
-import { checkKey } from './key.ts'
-import { Link } from './link.ts'
-import { LocalChecks } from './local/local-checks.ts'
+import { ConfigError, StoreError, show } from './errors.ts'
+import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
 import {
+  checkActual,
   checkCallOptions,
   checkCost,
   type LimiterOptions,
   type Mode,
+  type ScopedOptions,
   type Settings,
   settings,
 } from './options.ts'
-import type { Operation, Snapshot } from './store/store.ts'
+import { Plans } from './plans.ts'
+import { type Reservation, reservation } from './reservation.ts'
+import { Spike } from './spike.ts'
 
-export interface CheckOptions {
+export interface CheckOptions<L = Limits> {
   /** A positive integer; default 1. */
   cost?: number | undefined
+  /**
+   * Goes by another limit than the limiter's, such as that of a plan: made once, and of the same algorithm and window.
+   * A list has as many; of scopes, those that are left out stay.
+   */
+  limit?: L | undefined
 }
 
-export interface AcquireOptions extends CheckOptions {
+export interface AcquireOptions<L = Limits> extends CheckOptions<L> {
   /** Stops waiting; what was taken is given back. */
   signal?: AbortSignal | undefined
   /** The longest to wait; default: for ever. */
   maxWait?: Duration | undefined
 }
 
+export interface ReserveOptions<L = Limits> {
+  limit?: L | undefined
+  /** A reservation of which nothing is heard for so long costs what was estimated; default `'1m'`. */
+  settleAfter?: Duration | undefined
+}
+
 /** Where a check is given none: made once, not for each. */
-const NO_OPTIONS: CheckOptions = {}
+const NO_OPTIONS: CheckOptions<never> = {}
 
 /** What a user holds. All methods but `checkSync` and `stats` return promises, and reject rather than throw. */
-class Limiter {
+class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<Scopes> = Limits> {
   private readonly events = new EventEmitter()
-  private readonly link: Link
-  protected readonly checks: Checks
+  private readonly plans: Plans<K>
+  private readonly spike: Spike | undefined
+  private readonly line: AcquireQueue
   private closed = false
   private admitted = 0
   private denied = 0
 
-  constructor(protected readonly settings: Settings) {
-    const { store, name, limit, clock, random } = settings
+  constructor(
+    protected readonly settings: Settings,
+    /** What it was made with. */
+    readonly limit: K extends string ? L : Limits | Scopes,
+  ) {
     // In a microtask, so that a listener's error is not taken for the check's.
     const changed = (away: boolean) => queueMicrotask(() => this.events.emit(away ? 'degraded' : 'recovered'))
-    this.link = new Link(store.open(name, limit), clock, random, changed)
-    this.checks =
-      settings.mode === 'hard' ? new HardChecks(this.link, settings) : new LocalChecks(this.link, settings)
+    this.plans = new Plans(settings, changed)
+    this.spike = settings.reserve && new Spike(settings, settings.reserve)
+    this.line = new AcquireQueue(settings.clock, settings.maxWaiting)
   }
 
   get name(): string {
     return this.settings.name
-  }
-
-  get limit(): Limit {
-    return this.settings.limit
   }
 
   /** Calls back when the store goes away (`'degraded'`) or is back (`'recovered'`); returns how to stop it. */
@@ -66,10 +78,13 @@ class Limiter {
     return () => this.events.off(event, listener)
   }
 
-  protected prepare(key: unknown, cost: unknown): asserts key is string {
+  /** What a call on the key goes by, with all that it was given valid. */
+  protected prepare(key: unknown, cost: unknown, limit?: L): Decider<K> {
     this.open()
-    checkKey(key)
+    const decider: Decider<K> = limit === undefined ? this.plans.own : this.plans.of(limit)
+    decider.checkKey(key)
     checkCost(cost)
+    return decider
   }
 
   private open(): void {
@@ -80,115 +95,179 @@ class Limiter {
     )
   }
 
+  /** What the lists say of a key, before anything is counted. */
+  protected listed(key: K): Decision | undefined {
+    const { allows, denies } = this.settings
+    if (allows === undefined && denies === undefined) return undefined
+    const allowed = allows?.(key)
+    if (!allowed && !denies?.(key)) return undefined
+    return listedDecision(allowed === true, Math.min(...this.settings.parts.map(({ limit }) => limit.limit)))
+  }
+
   protected count(decision: Decision): Decision {
-    if (decision.allowed) this.admitted++
-    else this.denied++
-    return decision
+    if (decision.allowed) {
+      this.admitted++
+      return decision
+    }
+    this.denied++
+    return this.enforced(decision)
+  }
+
+  private enforced(decision: Decision): Decision {
+    return this.settings.dryRun && !decision.allowed ? passedAnyway(decision) : decision
   }
 
   /**
    * Takes `cost` if the limit allows it; a refused check takes nothing.
    *
-   * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
+   * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_MISMATCH`, `ERR_CLOSED`; StoreError only with
+   * `onOutage: 'throw'`
    */
-  async check(key: string, options: CheckOptions = NO_OPTIONS): Promise<Decision> {
+  async check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
     checkCallOptions(options)
-    const { cost = 1 } = options
-    this.prepare(key, cost)
-    const answer = this.checks.check(key, cost)
+    const { cost = 1, limit } = options
+    const decider = this.prepare(key, cost, limit)
+    const answer = this.listed(key) ?? this.decide(decider, key, cost)
     return this.count(answer instanceof Decision ? answer : await answer)
   }
 
+  private decide(decider: Decider<K>, key: K, cost: number): Decision | Promise<Decision> {
+    if (this.spike === undefined) return decider.check(key, cost)
+    return this.spike.check(decider as Decider<string>, key as string, cost)
+  }
+
+  /** As `checkSync` of a limiter that has it. */
+  protected decideSync(decider: Decider<K>, key: K, cost: number): Decision {
+    if (this.spike === undefined) return decider.checkSync(key, cost)
+    return this.spike.checkSync(decider as Decider<string>, key as string, cost)
+  }
+
   /** The decision that a check of cost 1 would get, taking nothing. */
-  async peek(key: string): Promise<Decision> {
-    this.prepare(key, 1)
-    return this.checks.peek(key)
+  async peek(key: K, options: Pick<CheckOptions<L>, 'limit'> = NO_OPTIONS): Promise<Decision> {
+    checkCallOptions(options)
+    const decider = this.prepare(key, 1, options.limit)
+    const listed = this.listed(key)
+    if (listed !== undefined) return this.enforced(listed)
+    const peeked = this.spike?.peek(decider as Decider<string>, key as string) ?? decider.peek(key)
+    return this.enforced(await peeked)
   }
 
   /**
-   * Waits until the cost is allowed, and with a leaky bucket until its turn has come.
+   * Waits until the cost is allowed, and with a leaky bucket until its turn has come. Those that wait for a key are
+   * served in their order.
    *
    * @throws AcquireError `ERR_MAX_WAIT` where that would be past `maxWait`, `ERR_NEVER` where the cost is above the
-   * limit; the signal's reason on abort. Nothing stays taken then.
+   * limit, `ERR_QUEUE_FULL` where `maxWaiting` wait; the signal's reason on abort. Nothing stays taken then.
    */
-  async acquire(key: string, options: AcquireOptions = {}): Promise<Decision> {
+  async acquire(key: K, options: AcquireOptions<L> = NO_OPTIONS): Promise<Decision> {
     checkCallOptions(options)
-    const { signal, maxWait, cost = 1 } = options
-    this.prepare(key, cost)
+    const { signal, maxWait, cost = 1, limit } = options
+    this.prepare(key, cost, limit)
     const { clock } = this.settings
     const last = maxWait === undefined ? Infinity : clock.monotonic() + durationMs(maxWait, 'maxWait')
-    for (;;) {
-      signal?.throwIfAborted()
-      const decision = await this.check(key, { cost })
-      const wait = decision.allowed ? decision.delayMs : decision.retryAfterMs
-      const late = clock.monotonic() + wait > last
-      if (decision.allowed && (late || signal?.aborted)) await this.giveBack(key, cost)
-      signal?.throwIfAborted()
-      if (wait === Infinity) {
-        throw new AcquireError(
-          'ERR_NEVER',
-          `a cost of ${cost} is above the limit of ${decision.limit}: ask for less`,
-        )
-      }
-      if (late)
-        throw new AcquireError('ERR_MAX_WAIT', `${show(key)} would have to wait ${wait} ms, past maxWait`)
-      if (wait > 0) {
-        await this.pause(wait, signal).catch(async (reason) => {
-          if (decision.allowed) await this.giveBack(key, cost)
-          throw reason
-        })
-      }
-      if (decision.allowed) return decision
+    signal?.throwIfAborted()
+    let late = false
+    const decision = await this.line.acquire(lineOf(key), {
+      signal,
+      last,
+      attempt: async () => {
+        const decision = await this.check(key, { cost, limit })
+        late = decision.allowed && clock.monotonic() + decision.delayMs > last
+        if (decision.allowed && (late || signal?.aborted)) await this.giveBack(key, cost)
+        signal?.throwIfAborted()
+        return decision
+      },
+      late: (decision) => late && decision.delayMs,
+    })
+    if (decision.delayMs > 0) {
+      await this.line.pause(decision.delayMs, signal).catch(async (reason) => {
+        await this.giveBack(key, cost)
+        throw reason
+      })
     }
+    return decision
   }
 
   /** What a given-up `acquire` took, also on a limiter closed meanwhile; with the store away it stays taken. */
-  private async giveBack(key: string, cost: number): Promise<void> {
-    await this.checks.refund(key, cost).catch((error: unknown) => {
+  private async giveBack(key: K, cost: number): Promise<void> {
+    await this.plans.own.refund(key, cost).catch((error: unknown) => {
       if (!(error instanceof StoreError)) throw error
     })
   }
 
-  private pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Takes what a call is estimated to cost, to be settled when its true cost is known.
+   *
+   * @example
+   * ```ts
+   * import { createLimiter, tokenBucket } from '@spillway/core'
+   *
+   * const limit = tokenBucket({ capacity: 10_000, refill: 10_000, per: '1m' })
+   * const limiter = createLimiter({ name: 'tokens', limit })
+   * const call = await limiter.reserve('user:42', 2000)
+   * if (call.allowed) await call.settle(1500)
+   * console.log((await limiter.peek('user:42')).remaining) // 8499
+   * ```
+   */
+  async reserve(key: K, estimate: number, options: ReserveOptions<L> = NO_OPTIONS): Promise<Reservation> {
+    checkCallOptions(options)
     const { clock } = this.settings
-    return new Promise((resolve, reject) => {
-      let timer: Timer
-      const abort = () => {
-        clock.clearTimer(timer)
-        reject(signal?.reason)
-      }
-      timer = clock.setTimer(() => {
-        signal?.removeEventListener('abort', abort)
-        resolve()
-      }, ms)
-      signal?.addEventListener('abort', abort, { once: true })
-    })
+    const ms = durationMs(options.settleAfter ?? '1m', 'settleAfter')
+    const decision = await this.check(key, { cost: estimate, limit: options.limit })
+    const account = {
+      refund: (cost: number) => this.refund(key, cost),
+      charge: (cost: number) => this.penalty(key, cost),
+    }
+    // What passed without having been taken has nothing to settle.
+    const taken = decision.allowed && !decision.wouldDeny && this.listed(key) === undefined
+    return reservation(decision, taken, estimate, account, checkActual, clock, ms)
   }
 
   /** Gives cost back to the current window or bucket, clamped at zero usage; of a log, the newest entries first. */
-  async refund(key: string, cost = 1): Promise<boolean> {
-    this.prepare(key, cost)
-    return this.acknowledged(() => this.checks.refund(key, cost))
+  async refund(key: K, cost = 1): Promise<boolean> {
+    const decider = this.prepare(key, cost)
+    return this.changing(key, () => decider.refund(key, cost))
+  }
+
+  /** Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync interval. */
+  async penalty(key: K, cost = 1): Promise<boolean> {
+    const decider = this.prepare(key, cost)
+    return this.acknowledged(() => decider.charge(key, cost))
   }
 
   /** Refuses everything of the key for a while, on all nodes within one sync interval. */
-  async block(key: string, duration: Duration): Promise<boolean> {
-    this.prepare(key, 1)
+  async block(key: K, duration: Duration): Promise<boolean> {
+    const decider = this.prepare(key, 1)
     const ms = durationMs(duration, 'block: duration')
-    return this.acknowledged(() => this.verb(['block', key, ms]))
+    return this.acknowledged(() => decider.block(key, ms))
   }
 
   /** Forgets the key, blocks included, on all nodes within one sync interval. */
-  async reset(key: string): Promise<boolean> {
-    this.prepare(key, 1)
-    const resume = this.checks.suspend(key)
-    return this.acknowledged(() => this.verb(['reset', key])).finally(resume)
+  async reset(key: K): Promise<boolean> {
+    const decider = this.prepare(key, 1)
+    return this.changing(key, async () => {
+      await decider.reset(key)
+      await this.spike?.reserve.reset(key as string)
+    })
   }
 
-  private async verb(operation: Operation): Promise<void> {
-    const deadline = this.settings.clock.monotonic() + this.settings.timeout
-    const { results } = await this.link.exchange([operation], deadline, { once: true })
-    this.checks.learn(results[0] as Snapshot)
+  /**
+   * Changes the numbers while traffic runs, on all nodes within one sync interval. What was counted stays, and quota
+   * that is leased already stays valid until it ends. Nodes that start later take it over from the store.
+   *
+   * @throws ConfigError `ERR_MISMATCH` where algorithm or window differ
+   */
+  async setLimit(limit: L): Promise<boolean> {
+    this.open()
+    const set = await this.acknowledged(() => this.plans.set(limit))
+    this.line.wakeAll()
+    return set
+  }
+
+  private async changing(key: K, act: () => Promise<void>): Promise<boolean> {
+    const done = await this.acknowledged(act)
+    this.line.wake(lineOf(key))
+    return done
   }
 
   /** True when the store has acknowledged it, false when it is away; an error where `onOutage` is to throw. */
@@ -209,27 +288,21 @@ class Limiter {
    */
   async flush(): Promise<void> {
     this.open()
-    await this.checks.flush()
+    await this.plans.flush()
+    await this.spike?.reserve.flush()
   }
 
   stats(): Stats {
-    const { admitted, denied, link } = this
-    return {
-      checks: admitted + denied,
-      admitted,
-      denied,
-      storeCalls: link.calls,
-      storeEntries: link.entries,
-      degraded: link.away,
-      ...this.checks.stats(),
-    }
+    const { admitted, denied } = this
+    return { checks: admitted + denied, admitted, denied, ...this.plans.stats() }
   }
 
   /** Flushes, unless the store does not answer, and stops timers. The store stays open. */
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    await this.checks.close()
+    this.line.wakeAll()
+    await Promise.all([this.plans.close(), this.spike?.reserve.close()])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -237,26 +310,46 @@ class Limiter {
   }
 }
 
-class LocalLimiter extends Limiter {
+function lineOf(key: string | ScopeKeys): string {
+  return typeof key === 'string' ? key : JSON.stringify(Object.entries(key).sort())
+}
+
+class LocalLimiter<
+  K extends string | ScopeKeys = string,
+  L extends Limits | Partial<Scopes> = Limits,
+> extends Limiter<K, L> {
   /**
    * Answers from RAM without ever waiting. With `maxOvershoot`, and in leased mode, a check that only the store could
    * decide is denied with the reason `'sync'`; `check` waits for it.
    *
-   * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
+   * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
-  checkSync(key: string, options: CheckOptions = NO_OPTIONS): Decision {
+  checkSync(key: K, options: CheckOptions<L> = NO_OPTIONS): Decision {
     checkCallOptions(options)
-    const { cost = 1 } = options
-    this.prepare(key, cost)
-    return this.count((this.checks as LocalChecks).checkSync(key, cost))
+    const { cost = 1, limit } = options
+    const decider = this.prepare(key, cost, limit)
+    return this.count(this.listed(key) ?? this.decideSync(decider, key, cost))
   }
 }
 
-export type HardLimiter = Limiter
-export type SoftLimiter = LocalLimiter
-export type LeasedLimiter = LocalLimiter
+export type HardLimiter<
+  K extends string | ScopeKeys = string,
+  L extends Limits | Partial<Scopes> = Limits,
+> = Limiter<K, L>
+export type SoftLimiter<
+  K extends string | ScopeKeys = string,
+  L extends Limits | Partial<Scopes> = Limits,
+> = LocalLimiter<K, L>
+export type LeasedLimiter<
+  K extends string | ScopeKeys = string,
+  L extends Limits | Partial<Scopes> = Limits,
+> = LocalLimiter<K, L>
 /** The limiter of a mode: all but a hard one have `checkSync`. */
-export type LimiterOf<M extends Mode> = M extends 'hard' ? HardLimiter : LocalLimiter
+export type LimiterOf<
+  M extends Mode,
+  K extends string | ScopeKeys = string,
+  L extends Limits | Partial<Scopes> = Limits,
+> = M extends 'hard' ? HardLimiter<K, L> : LocalLimiter<K, L>
 
 /**
  * Makes a limiter.
@@ -272,7 +365,28 @@ export type LimiterOf<M extends Mode> = M extends 'hard' ? HardLimiter : LocalLi
  * await limiter.close()
  * ```
  */
-export function createLimiter<M extends Mode = 'hard'>(options: LimiterOptions<M>): LimiterOf<M> {
+export function createLimiter<M extends Mode = 'hard'>(options: LimiterOptions<M>): LimiterOf<M>
+/**
+ * Makes a limiter of several scopes: a check has a key for each, and all must allow it or nothing is taken.
+ *
+ * @throws ConfigError where an option is wrong
+ * @example
+ * ```ts
+ * import { createLimiter, fixedWindow } from '@spillway/core'
+ *
+ * const limiter = createLimiter({
+ *   name: 'search',
+ *   scopes: { user: fixedWindow({ limit: 10, window: '1m' }), ip: fixedWindow({ limit: 100, window: '1m' }) },
+ * })
+ * const decision = await limiter.check({ user: '42', ip: '203.0.113.7' })
+ * console.log(decision.allowed, decision.name, decision.remaining) // true user 9
+ * ```
+ */
+export function createLimiter<S extends string, M extends Mode = 'hard'>(
+  options: ScopedOptions<S, M>,
+): LimiterOf<M, ScopeKeys<S>, Partial<Scopes<S>>>
+export function createLimiter(options: LimiterOptions | ScopedOptions<string>): unknown {
   const valid = settings(options)
-  return (valid.mode === 'hard' ? new Limiter(valid) : new LocalLimiter(valid)) as LimiterOf<M>
+  const limits = ('scopes' in options ? options.scopes : options.limit) as Limits
+  return valid.mode === 'hard' ? new Limiter(valid, limits) : new LocalLimiter(valid, limits)
 }

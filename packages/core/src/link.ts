@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { StoreError } from './errors.ts'
-import type { Operation, Reply, Table } from './store/store.ts'
+import type { LimitInForce, Operation, Reply, Table } from './store/store.ts'
 
 /** Unanswered commands in a row after which the store counts as away; a refused connection counts at once. */
 const FAILURES = 3
@@ -17,6 +17,8 @@ export interface Extras {
   readonly extra?: number
   /** The operations must not be carried out twice. */
   readonly once?: boolean
+  /** Sets the limit for all nodes. */
+  readonly limit?: LimitInForce
 }
 
 /** A node's way to its table: deadlines, and a circuit breaker that stops calling a dead store and probes it. */
@@ -25,6 +27,8 @@ export class Link {
   readonly node = randomBytes(8).toString('hex')
   calls = 0
   entries = 0
+  /** The limit in force, as far as it is known. */
+  private inForce: LimitInForce = []
   private sequence = 0
   private failures = 0
   private isAway = false
@@ -36,6 +40,8 @@ export class Link {
     private readonly clock: Clock,
     private readonly random: () => number,
     private readonly changed: (away: boolean) => void,
+    /** Is told the numbers of a limit that was set while limiters run. Not there: the node goes by its own. */
+    private readonly limitSet?: (parameters: readonly number[]) => void,
   ) {}
 
   /** The store is known to be away. */
@@ -82,15 +88,24 @@ export class Link {
       presence: extras.presence ?? 0,
       extra: extras.extra ?? 0,
       operations,
+      ...(this.limitSet === undefined ? {} : { limit: extras.limit ?? this.inForce }),
     })
     try {
       const answer = await this.within(reply, budget)
       this.succeeded()
+      this.follow(answer.limit)
       return answer
     } catch (error) {
       if (error instanceof StoreError) this.failed(error)
       throw error
     }
+  }
+
+  private follow(limit: LimitInForce | undefined): void {
+    const [revision = 0, ...parameters] = limit ?? []
+    if (revision <= (this.inForce[0] ?? 0)) return
+    this.inForce = limit as LimitInForce
+    this.limitSet?.(parameters)
   }
 
   private within(reply: Promise<Reply>, budget: number): Promise<Reply> {

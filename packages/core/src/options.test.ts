@@ -108,7 +108,16 @@ const badOptions: [string, string, unknown][] = [
   ['a maxOvershoot of NaN', 'ERR_OPTION', { ...valid, mode: 'soft', sync: { maxOvershoot: Number.NaN } }],
   ['an early that is a number', 'ERR_OPTION', { ...valid, mode: 'soft', sync: { early: 0 } }],
   ['leased without early syncs', 'ERR_OPTION', { ...valid, mode: 'leased', sync: { early: false } }],
-  ['a list of limits', 'ERR_UNSUPPORTED', { ...valid, limit: [limit, limit] }],
+  ['an empty list of limits', 'ERR_OPTION', { ...valid, limit: [] }],
+  ['a list of what are none', 'ERR_OPTION', { ...valid, limit: [limit, 5] }],
+  ['limit and scopes', 'ERR_OPTION', { ...valid, scopes: { user: limit } }],
+  ['no scope', 'ERR_OPTION', { name: 'api', scopes: {} }],
+  ['a bad scope', 'ERR_OPTION', { name: 'api', scopes: { 'a~b': limit } }],
+  ['spike with scopes', 'ERR_OPTION', { name: 'api', scopes: { a: limit }, spike: { extra: 1, per: '1h' } }],
+  ['a spike of 0', 'ERR_LIMIT', { ...valid, spike: { extra: 0, per: '1h' } }],
+  ['dryRun of 1', 'ERR_OPTION', { ...valid, dryRun: 1 }],
+  ['a string of keys', 'ERR_OPTION', { ...valid, deny: 'user:42' }],
+  ['maxWaiting of 0', 'ERR_OPTION', { ...valid, maxWaiting: 0 }],
 ]
 
 describe('createLimiter', () => {

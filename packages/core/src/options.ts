@@ -1,7 +1,18 @@
-import type { Algorithm, Limit } from './algorithms/algorithm.ts'
+import type { Algorithm } from './algorithms/algorithm.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, show } from './errors.ts'
+import { type KeyList, onList } from './key-list.ts'
+import {
+  isScopes,
+  type LimitPart,
+  type Limits,
+  limitParts,
+  reserveOf,
+  type ScopeKeys,
+  type Scopes,
+  type SpikeOptions,
+} from './limit-parts.ts'
 import { memoryStore } from './store/memory.ts'
 import type { Store } from './store/store.ts'
 
@@ -10,10 +21,9 @@ export type Mode = 'hard' | 'soft' | 'leased'
 /** What a check is answered while the store is away. */
 export type OnOutage = 'local' | 'allow' | 'deny' | 'throw'
 
-export interface LimiterOptions<M extends Mode = Mode> {
+interface CommonOptions<M extends Mode, K> {
   /** Namespace in the store, in metrics and in headers: 1 to 64 letters, digits and `_ - . : /`. */
   name: string
-  limit: Limit
   /**
    * Who decides: the store (`'hard'`, default); this node's RAM by what it knows (`'soft'`), or out of quota that was
    * booked in the store beforehand (`'leased'`).
@@ -29,10 +39,32 @@ export interface LimiterOptions<M extends Mode = Mode> {
   timeout?: Duration | undefined
   /** The most keys held in RAM; default 100,000. */
   maxKeys?: number | undefined
+  /** Books as if enforced, but allows everything: decisions say `wouldDeny`. Default false. */
+  dryRun?: boolean | undefined
+  /** Keys that are always allowed, and not counted: before `deny`. */
+  allow?: KeyList<K> | undefined
+  /** Keys that are always denied. */
+  deny?: KeyList<K> | undefined
+  /** How many may wait in `acquire` for one key; default 1000. */
+  maxWaiting?: number | undefined
   /** Time and timers; default the machine's. */
   clock?: Clock | undefined
   /** Numbers from 0 to 1 for jitter; default `Math.random`. */
   random?: (() => number) | undefined
+}
+
+/** A limiter of one key a check. */
+export interface LimiterOptions<M extends Mode = Mode> extends CommonOptions<M, string> {
+  /** A limit, or several that must all allow a check. */
+  limit: Limits
+  /** Lets a key exceed its limit for a while, out of a reserve that refills slowly. */
+  spike?: SpikeOptions | undefined
+}
+
+/** A limiter of a key a scope in each check. */
+export interface ScopedOptions<S extends string, M extends Mode = Mode>
+  extends CommonOptions<M, ScopeKeys<S>> {
+  scopes: Scopes<S>
 }
 
 export interface SyncOptions {
@@ -50,31 +82,56 @@ export interface SyncOptions {
 /** The options with their defaults, valid. */
 export interface Settings {
   readonly name: string
-  readonly limit: Algorithm
+  readonly parts: readonly LimitPart[]
+  readonly reserve: LimitPart | undefined
   readonly mode: Mode
   readonly store: Store
   readonly interval: number
-  /** Only booked quota is spent; up to `extra` above the limit may be booked. */
+  /** Only booked quota is spent; up to this share above the limit may be booked. */
   readonly strict: boolean
-  readonly extra: number
+  readonly maxOvershoot: number
   readonly early: boolean
   readonly onOutage: OnOutage
   readonly timeout: number
   readonly maxKeys: number
   readonly clock: Clock
   readonly random: () => number
+  readonly dryRun: boolean
+  readonly allows: ((key: unknown) => boolean) | undefined
+  readonly denies: ((key: unknown) => boolean) | undefined
+  readonly maxWaiting: number
+}
+
+/** What one of a limiter's limits goes by; the limit may be set while it runs. */
+export interface LimitSettings extends Settings {
+  limit: Algorithm
+  /** How far above the limit may be booked. */
+  extra: number
+}
+
+export function extraOf({ maxOvershoot }: Settings, { limit }: Algorithm): number {
+  return Math.floor(maxOvershoot * limit)
 }
 
 const KNOWN = new Set([
-  ...['name', 'limit', 'mode', 'store', 'sync', 'onOutage', 'timeout', 'maxKeys', 'clock', 'random'],
+  ...[
+    'name',
+    'limit',
+    'scopes',
+    'mode',
+    'store',
+    'sync',
+    'onOutage',
+    'timeout',
+    'maxKeys',
+    'clock',
+    'random',
+  ],
+  ...['spike', 'dryRun', 'allow', 'deny', 'maxWaiting'],
 ])
 
 function fail(what: string, value: unknown, mend: string): never {
   throw new ConfigError('ERR_OPTION', `${what} is ${show(value)}: ${mend}`)
-}
-
-function unsupported(what: string): never {
-  throw new ConfigError('ERR_UNSUPPORTED', `${what} is not there yet: it comes with a later version`)
 }
 
 /**
@@ -82,26 +139,41 @@ function unsupported(what: string): never {
  *
  * @throws ConfigError
  */
-export function settings(options: LimiterOptions): Settings {
+export function settings(options: LimiterOptions | ScopedOptions<string>): Settings {
   if (typeof options !== 'object' || options === null)
     fail('createLimiter: the options', options, 'give an object')
   for (const option of Object.keys(options)) {
     if (!KNOWN.has(option))
       fail('the option', option, `there is none of that name; there are ${[...KNOWN].join(', ')}`)
   }
-  const { name, limit, sync, maxKeys = 100_000 } = options
+  const { name, sync, maxKeys = 100_000, dryRun = false, maxWaiting = 1000 } = options
+  const { limit, scopes, spike } = options as Partial<LimiterOptions & ScopedOptions<string>>
   const mode = options.mode ?? 'hard'
   if (typeof name !== 'string' || !/^[\w.:/-]{1,64}$/.test(name)) {
     fail('name', name, "give 1 to 64 letters, digits and _ - . : /, such as 'api'")
   }
-  if (Array.isArray(limit)) unsupported('a list of limits')
-  if (
-    typeof limit !== 'object' ||
-    limit === null ||
-    typeof (limit as Partial<Algorithm>).take !== 'function'
-  ) {
+  if (scopes !== undefined && limit !== undefined)
+    fail('scopes', scopes, 'give either `limit` or `scopes`: a scope has limits of its own')
+  if (scopes !== undefined && !isScopes(scopes))
+    fail('scopes', scopes, 'give an object with the limits of each scope')
+  if (scopes === undefined && isScopes(limit as Limits))
     fail('limit', limit, "make one with fixedWindow({ limit: 100, window: '1m' }) or its like")
-  }
+  const parts = limitParts(
+    name,
+    (scopes ?? limit) as Limits | Scopes,
+    scopes === undefined ? 'limit' : 'scopes',
+  )
+  if (spike !== undefined && scopes !== undefined)
+    fail(
+      'spike',
+      spike,
+      'leave it out: a limiter of scopes has several keys; make one of its own for the key',
+    )
+  if (spike !== undefined && (typeof spike !== 'object' || spike === null))
+    fail('spike', spike, "give an object such as { extra: 50, per: '1h' }")
+  if (typeof dryRun !== 'boolean') fail('dryRun', dryRun, 'give true or false')
+  if (!Number.isInteger(maxWaiting) || maxWaiting < 1)
+    fail('maxWaiting', maxWaiting, 'give an integer from 1')
   if (!['hard', 'soft', 'leased'].includes(mode)) fail('mode', mode, "give 'hard', 'soft' or 'leased'")
   if (sync !== undefined && (typeof sync !== 'object' || sync === null)) {
     fail('sync', sync, "give an object such as { interval: '1s' }")
@@ -143,18 +215,23 @@ export function settings(options: LimiterOptions): Settings {
   }
   return {
     name,
-    limit: limit as Algorithm,
+    parts,
+    reserve: spike === undefined ? undefined : reserveOf(name, spike),
     mode,
     store,
     interval: durationMs(sync?.interval ?? 1000, 'sync.interval'),
     strict,
-    extra: Math.floor((maxOvershoot ?? 0) * (limit as Algorithm).limit),
+    maxOvershoot: maxOvershoot ?? 0,
     early,
     onOutage,
     timeout: durationMs(options.timeout ?? 100, 'timeout'),
     maxKeys,
     clock,
     random,
+    dryRun,
+    allows: onList(options.allow as KeyList<unknown> | undefined, 'allow'),
+    denies: onList(options.deny as KeyList<unknown> | undefined, 'deny'),
+    maxWaiting,
   }
 }
 
@@ -162,6 +239,11 @@ export function settings(options: LimiterOptions): Settings {
 export function checkCost(cost: unknown): asserts cost is number {
   if (Number.isInteger(cost) && (cost as number) >= 1 && (cost as number) < 2 ** 31) return
   throw new ConfigError('ERR_COST', `the cost is ${show(cost)}: give an integer from 1 to ${2 ** 31 - 1}`)
+}
+
+/** @throws ConfigError `ERR_COST` where it is not an integer from 0 to 2^31 − 1 */
+export function checkActual(cost: unknown): asserts cost is number {
+  if (cost !== 0) checkCost(cost)
 }
 
 /** @throws ConfigError `ERR_OPTION` where a check's options are not an object, such as a bare cost */

@@ -2,14 +2,14 @@ import { LRUCache } from 'lru-cache'
 import type { Limit } from './algorithms/algorithm.ts'
 import { Decision } from './decision.ts'
 import type { StoreError } from './errors.ts'
-import type { Settings } from './options.ts'
+import type { LimitSettings } from './options.ts'
 
 /** Answers checks that the store did not, as `onOutage` says. */
 export class OutageRule {
   /** What was admitted here during outages, where the rule is to go on locally: each node by the whole limit. */
   private states: LRUCache<string, object> | undefined
 
-  constructor(private readonly settings: Settings) {}
+  constructor(private readonly settings: LimitSettings) {}
 
   static denied(limit: Limit, cost: number, retryAfterMs: number): Decision {
     if (cost > limit.limit) return new Decision(false, limit.limit, 0, Infinity, 0, 0, 'outage', 'cost')
@@ -37,5 +37,11 @@ export class OutageRule {
       this.states.set(key, state)
     }
     return limit.take(state, now, cost, 'outage', consume)
+  }
+
+  /** Takes back what was decided here just now. */
+  undo(key: string, cost: number, now: number): void {
+    const state = this.states?.get(key)
+    if (state !== undefined) this.settings.limit.refund(state, now, 0, cost)
   }
 }

@@ -70,10 +70,17 @@ it('tells each limit of a decision on several', async () => {
     name: 'burst',
   } as Decision
   const parts = [
-    { name: 'burst', limit: 2, remaining: 0, resetAfterMs: 4_000, window: 5_000 },
-    { name: 'daily', limit: 9, remaining: 3, resetAfterMs: 70_000_000, window: 86_400_000 },
+    { name: 'burst', limit: 2, remaining: 0, resetAfterMs: 4_000, window: 5_000, algorithm: 'token-bucket' },
+    {
+      name: 'daily',
+      limit: 9,
+      remaining: 3,
+      resetAfterMs: 70_000_000,
+      window: 86_400_000,
+      algorithm: 'fixed-window',
+    },
   ]
-  expect(standingsOf(limiter, { ...decision, parts } as Decision)).toEqual([
+  expect(standingsOf(limiter, { ...decision, parts })).toEqual([
     { name: 'burst', limit: 2, window: 5, remaining: 0, moreAfter: 3, resetAfter: 4 },
     { name: 'daily', limit: 9, window: 86_400, remaining: 3, moreAfter: 70_000, resetAfter: 70_000 },
   ])

@@ -1,4 +1,4 @@
-import type { AlgorithmName, Decision } from '@spillway/core'
+import type { AlgorithmName, Decision, Limit } from '@spillway/core'
 import type { RequestLimiter } from './request-limiter.ts'
 
 /** How a client stands with one limit after a check: what the headers tell. Times are whole seconds, rounded up. */
@@ -15,23 +15,13 @@ export interface Standing {
   readonly resetAfter: number
 }
 
-/** One limit of a decision on several. */
-interface Part {
-  readonly name: string
-  readonly limit: number
-  readonly remaining: number
-  readonly resetAfterMs: number
-  /** Milliseconds. */
-  readonly window: number
-}
-
 /** How the client stands with each limit that a decision was made of. */
 export function standingsOf(limiter: RequestLimiter, decision: Decision): Standing[] {
-  const { parts } = decision as { parts?: readonly Part[] }
-  if (parts === undefined) return [standing(limiter.name, limiter.limit, decision, decision)]
+  const { parts } = decision
+  if (parts === undefined) return [standing(limiter.name, limiter.limit as Limit, decision, decision)]
   return parts.map((part) => {
     const binding = part.name === decision.name ? decision : undefined
-    return standing(part.name, { window: part.window }, part, binding)
+    return standing(part.name, { ...part, algorithm: part.algorithm as AlgorithmName }, part, binding)
   })
 }
 

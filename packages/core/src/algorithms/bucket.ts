@@ -1,4 +1,4 @@
-import { Decision, type DecisionSource } from '../decision.ts'
+import { Decision, type DecisionSource, refusal } from '../decision.ts'
 import { durationMs, LONGEST_DURATION } from '../duration.ts'
 import { ConfigError, show } from '../errors.ts'
 import { type Algorithm, type AlgorithmName, checkCount, type Numbers } from './algorithm.ts'
@@ -75,12 +75,10 @@ export class Bucket implements Algorithm<BucketState> {
       if (consume) state.used += cost
       return new Decision(true, this.limit, left - cost, 0, reset, delay, source)
     }
-    const remaining = Math.max(0, left)
     const reset = state.used > 0 ? behind + this.timeToDrain(state, state.used) : 0
-    if (cost > this.limit)
-      return new Decision(false, this.limit, remaining, Infinity, reset, 0, source, 'cost')
+    if (cost > this.limit) return refusal(left, this.limit, Infinity, reset, source, 'cost')
     const retry = behind + this.timeToDrain(state, cost - left)
-    return new Decision(false, this.limit, remaining, retry, reset, 0, source, 'limit')
+    return refusal(left, this.limit, retry, reset, source, 'limit')
   }
 
   settle(state: BucketState, now: number, _behind: number, cost: number): void {

@@ -1,20 +1,26 @@
+import pLimit from 'p-limit'
 import type { Checks } from '../checks.ts'
 import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
-import type { Settings } from '../options.ts'
+import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
-import { TakeQueue } from './take-queue.ts'
+import type { Operation } from '../store/store.ts'
+import { type Taken, TakeQueue } from './take-queue.ts'
 
 /** The store decides every check, atomically. */
 export class HardChecks implements Checks {
   private readonly queue: TakeQueue
   private readonly outage: OutageRule
   private uncertain = 0
+  /** What goes back with the next command. */
+  private readonly back: Operation[] = []
+  private readonly sending = pLimit(1)
+  private readonly underWay = new Set<Promise<void>>()
 
   constructor(
     private readonly link: Link,
-    private readonly settings: Settings,
+    private readonly settings: LimitSettings,
   ) {
     this.queue = new TakeQueue(link, settings.clock, settings.timeout, (error, key, cost) => {
       if (error instanceof StoreError && error.uncertain) this.uncertain++
@@ -25,6 +31,32 @@ export class HardChecks implements Checks {
 
   check(key: string, cost: number): Promise<Decision> {
     return this.queue.take(key, cost)
+  }
+
+  /** As `check`, so that it can be given back. */
+  take(key: string, cost: number): Promise<Taken> {
+    return this.queue.takeNoting(key, cost)
+  }
+
+  /** Gives back what was taken and is of no use. What can't be, since the store is away, stays taken until it ends. */
+  giveBack(key: string, cost: number, { at }: Taken): void {
+    if (at === undefined) {
+      this.outage.undo(key, cost, this.link.table.now())
+      return
+    }
+    this.back.push(['refund', key, cost, at])
+    if (this.back.length > 1) return
+    const sent = this.sending(() => this.sendBack())
+    this.underWay.add(sent)
+    void sent.finally(() => this.underWay.delete(sent))
+  }
+
+  private async sendBack(): Promise<void> {
+    const operations = this.back.splice(0)
+    const deadline = this.settings.clock.monotonic() + this.settings.timeout
+    await this.link.exchange(operations, deadline, { once: true }).catch((error: unknown) => {
+      if (!(error instanceof StoreError)) throw error
+    })
   }
 
   private unanswered(error: unknown, key: string, cost: number, consume: boolean): Decision {
@@ -53,9 +85,13 @@ export class HardChecks implements Checks {
 
   learn(): void {}
 
-  async flush(): Promise<void> {}
+  async flush(): Promise<void> {
+    await Promise.all(this.underWay)
+  }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await this.flush()
+  }
 
   stats(): ReturnType<Checks['stats']> {
     return {

@@ -3,6 +3,7 @@ import {
   createLimiter,
   fixedWindow,
   type HardLimiter,
+  type LimiterOptions,
   leakyBucket,
   type Store,
   slidingLog,
@@ -21,10 +22,7 @@ afterAll(async () => {
   for (const store of stores) await store.close()
 })
 
-function nodes(
-  name: string,
-  limit: Parameters<typeof createLimiter>[0]['limit'],
-): [HardLimiter, HardLimiter] {
+function nodes(name: string, limit: LimiterOptions['limit']): [HardLimiter, HardLimiter] {
   const node = () => {
     const store = redisStore(inject('redisUrl'), { prefix: 'hard-test' })
     stores.push(store)

@@ -8,8 +8,15 @@ import type { Operation } from '../store/store.ts'
 const IN_FLIGHT = 2
 const MOST_KEYS = 1000
 
+/** A decision, and the store's time of it; none: it is not the store's. */
+export interface Taken {
+  readonly decision: Decision
+  readonly at: number | undefined
+}
+
 interface Waiter {
-  resolve(decision: Decision): void
+  /** @param at the store's time, if it is the store's decision */
+  resolve(decision: Decision, at?: number): void
   reject(error: unknown): void
 }
 
@@ -52,6 +59,14 @@ export class TakeQueue {
     return new Promise((resolve, reject) => this.batch().add(key, cost, { resolve, reject }))
   }
 
+  /** As `take`, so that it can be given back. */
+  takeNoting(key: string, cost: number): Promise<Taken> {
+    return new Promise((resolve, reject) => {
+      const note = (decision: Decision, at?: number) => resolve({ decision, at })
+      this.batch().add(key, cost, { resolve: note, reject })
+    })
+  }
+
   private batch(): Batch {
     if (this.open !== undefined && this.open.takes.size < MOST_KEYS) return this.open
     const batch = new Batch(this.clock.monotonic() + this.timeout)
@@ -65,11 +80,11 @@ export class TakeQueue {
     const takes = [...batch.takes.values()]
     const operations: Operation[] = takes.map(({ operation }) => operation)
     try {
-      const { results } = await this.link.exchange(operations, batch.deadline, { once: true })
+      const { now, results } = await this.link.exchange(operations, batch.deadline, { once: true })
       takes.forEach(({ waiters }, place) => {
         const decisions = results[place] as readonly Decision[]
         for (let turn = 0; turn < waiters.length; turn++)
-          (waiters[turn] as Waiter).resolve(decisions[turn] as Decision)
+          (waiters[turn] as Waiter).resolve(decisions[turn] as Decision, now)
       })
     } catch (error) {
       for (const take of takes) this.answerWithout(take, error)

@@ -3,7 +3,7 @@ import type { Checks } from '../checks.ts'
 import { blockedDecision, type Decision, deniedDecision, syncDecision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
-import type { Settings } from '../options.ts'
+import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { Snapshot } from '../store/store.ts'
 import type { LocalKey } from './local-key.ts'
@@ -20,7 +20,7 @@ export class LocalChecks implements Checks {
 
   constructor(
     private readonly link: Link,
-    private readonly settings: Settings,
+    private readonly settings: LimitSettings,
   ) {
     this.sync = new Sync(link, settings, (key, error) => this.serve(key, error))
     this.outage = new OutageRule(settings)
@@ -219,6 +219,56 @@ export class LocalChecks implements Checks {
     if (!local.known && local.current.refunded === had) throw nothingGivenBack()
     this.sync.queue(local)
     await this.sync.settle([local])
+  }
+
+  /**
+   * As `check`, for a decision on several limits: undefined where the store must be heard first, unless it is the last
+   * try. What was admitted may be undone before anything else happens.
+   */
+  attempt(key: string, cost: number, last: boolean): Decision | undefined {
+    const local = this.sync.keys.find(key) ?? this.admitNew(key)
+    if (local === undefined) return this.outageDecision(key, cost, true)
+    if (local.known || this.link.away) {
+      const decision = this.decide(local, cost, true, !last)
+      if (decision.reason !== 'sync') {
+        if (!last) local.demand.offered += cost
+        return decision
+      }
+    }
+    return last ? this.unanswered(local, cost, true, undefined) : undefined
+  }
+
+  /** Has the store asked about a key, for as much; resolves when it has answered, or has not by `deadline`. */
+  heard(key: string, cost: number, deadline: number): Promise<Decision> {
+    const local = this.sync.keys.find(key) ?? this.admitNew(key)
+    if (local === undefined) return Promise.resolve(this.outageDecision(key, cost, false))
+    local.wanted = Math.max(local.wanted, cost)
+    return new Promise((resolve, reject) => {
+      local.waiting.push({ cost, consume: false, deadline, resolve, reject })
+      this.sync.queueAtOnce(local)
+    })
+  }
+
+  /** Takes back what `attempt` or `checkSync` has just admitted. */
+  undo(key: string, cost: number, { source }: Decision): void {
+    const now = this.link.table.now()
+    const local = source === 'outage' ? undefined : this.sync.keys.find(key)
+    if (local === undefined) {
+      this.outage.undo(key, cost, now)
+      return
+    }
+    this.settings.limit.refund(local.state, now, 0, cost)
+    local.unadmit(cost)
+  }
+
+  /** The limit was set while it runs: what is held goes by it from here on. */
+  limitChanged(): void {
+    const { clock, limit } = this.settings
+    this.share = undefined
+    for (const local of this.sync.keys) {
+      local.limit = limit
+      this.sync.pacing.plan(local, this.link.table.now(), clock.monotonic())
+    }
   }
 
   suspend(key: string): () => void {

@@ -63,7 +63,7 @@ export class LocalKey {
 
   constructor(
     readonly key: string,
-    readonly limit: Algorithm,
+    public limit: Algorithm,
     monotonic: number,
     /** Store time less monotonic time, if that was only a guess at its making. */
     readonly guessedOffset: number | undefined,
@@ -115,6 +115,14 @@ export class LocalKey {
     if (this.limit.algorithm !== 'sliding-log') return
     this.current.entries.push(now, cost)
     this.current.newest = Math.max(this.current.newest, now)
+  }
+
+  /** Takes back the note of a cost that was admitted just now. */
+  unadmit(cost: number): void {
+    this.current.admitted -= cost
+    this.headroom += cost
+    this.untilSync += cost
+    if (this.limit.algorithm === 'sliding-log') this.current.entries.length -= 2
   }
 
   /** Gives cost back, and notes it. */

@@ -1,4 +1,4 @@
-import type { Settings } from '../options.ts'
+import type { LimitSettings } from '../options.ts'
 import type { Ask, Snapshot } from '../store/store.ts'
 import type { LocalKey } from './local-key.ts'
 
@@ -37,7 +37,7 @@ export class Pacing {
   /** The longest that a key at its limit waits for what time frees. */
   private readonly pause: number
 
-  constructor(private readonly settings: Settings) {
+  constructor(private readonly settings: LimitSettings) {
     const { interval, limit } = settings
     this.memory = Math.max(2 * interval, limit.window / 8)
     this.turn = settings.strict ? TURN_STRICT : TURN_SOFT

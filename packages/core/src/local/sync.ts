@@ -2,7 +2,7 @@ import pLimit from 'p-limit'
 import type { Timer } from '../clock.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
-import type { Settings } from '../options.ts'
+import type { LimitSettings } from '../options.ts'
 import type { Reply, Snapshot } from '../store/store.ts'
 import { HeldKeys } from './held-keys.ts'
 import { LocalKey } from './local-key.ts'
@@ -42,7 +42,7 @@ export class Sync {
   /** @param serve answers the checks that wait for a key, now that the store has, or has not for the reason given */
   constructor(
     private readonly link: Link,
-    private readonly settings: Settings,
+    private readonly settings: LimitSettings,
     private readonly serve: (key: LocalKey, error?: unknown) => void,
   ) {
     this.heardAt = settings.clock.monotonic()

@@ -1,4 +1,4 @@
-import { Decision, type DecisionSource } from '../../decision.ts'
+import { Decision, type DecisionSource, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 
@@ -46,18 +46,9 @@ class FixedWindow implements Algorithm<FixedWindowState> {
       return new Decision(true, this.limit, left - cost, 0, reset, 0, source)
     }
     if (cost > this.limit) {
-      return new Decision(
-        false,
-        this.limit,
-        Math.max(0, left),
-        Infinity,
-        state.count > 0 ? reset : 0,
-        0,
-        source,
-        'cost',
-      )
+      return refusal(left, this.limit, Infinity, state.count > 0 ? reset : 0, source, 'cost')
     }
-    return new Decision(false, this.limit, Math.max(0, left), reset, reset, 0, source, 'limit')
+    return refusal(left, this.limit, reset, reset, source, 'limit')
   }
 
   settle(state: FixedWindowState, now: number, _behind: number, cost: number): void {

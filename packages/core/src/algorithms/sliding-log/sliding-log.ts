@@ -1,4 +1,4 @@
-import { Decision, type DecisionSource } from '../../decision.ts'
+import { Decision, type DecisionSource, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 
@@ -82,12 +82,10 @@ class SlidingLog implements Algorithm<SlidingLogState> {
       if (consume) this.insert(state, time, cost)
       return new Decision(true, this.limit, left - cost, 0, time + this.window - now, 0, source)
     }
-    const remaining = Math.max(0, left)
     const reset = state.total > 0 ? this.newest(state) + this.window - now : 0
-    if (cost > this.limit)
-      return new Decision(false, this.limit, remaining, Infinity, reset, 0, source, 'cost')
+    if (cost > this.limit) return refusal(left, this.limit, Infinity, reset, source, 'cost')
     const retry = this.freedAt(state, cost - left) - now
-    return new Decision(false, this.limit, remaining, retry, reset, 0, source, 'limit')
+    return refusal(left, this.limit, retry, reset, source, 'limit')
   }
 
   /** When `cost` of what is in the log has expired. */

@@ -1,4 +1,4 @@
-import { Decision, type DecisionSource } from '../../decision.ts'
+import { Decision, type DecisionSource, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 import { mulDiv, mulDivUp } from '../arithmetic.ts'
@@ -53,11 +53,9 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
       if (consume) state.current += cost
       return new Decision(true, this.limit, left - cost, 0, state.end - now + this.window, 0, source)
     }
-    const remaining = Math.max(0, left)
     const reset = this.reset(state, now)
-    if (cost > this.limit)
-      return new Decision(false, this.limit, remaining, Infinity, reset, 0, source, 'cost')
-    return new Decision(false, this.limit, remaining, this.retry(state, now, cost), reset, 0, source, 'limit')
+    if (cost > this.limit) return refusal(left, this.limit, Infinity, reset, source, 'cost')
+    return refusal(left, this.limit, this.retry(state, now, cost), reset, source, 'limit')
   }
 
   private reset(state: SlidingWindowState, now: number): number {

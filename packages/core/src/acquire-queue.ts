@@ -1,0 +1,145 @@
+import type { Clock, Timer } from './clock.ts'
+import type { Decision } from './decision.ts'
+import { AcquireError, show } from './errors.ts'
+
+/** One that waits for its turn. */
+export interface Acquirer {
+  readonly signal: AbortSignal | undefined
+  /** Monotonic time past which it waits no longer. */
+  readonly last: number
+  /** Takes what it waits for, if that is allowed now. */
+  attempt(): Promise<Decision>
+  /** Whether an allowed one's turn would come too late, and in how many milliseconds. It was given back then. */
+  late(decision: Decision): number | false
+}
+
+class Line {
+  /** Those that wait behind the first, in order. */
+  readonly behind: (() => void)[] = []
+  /** Ends the first one's wait. */
+  wake: (() => void) | undefined
+}
+
+/** Those that wait for a key are served in their order: only the first asks. */
+export class AcquireQueue {
+  private readonly lines = new Map<string, Line>()
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly maxWaiting: number,
+  ) {}
+
+  /**
+   * Waits until it is the first and is allowed, and returns that decision.
+   *
+   * @throws AcquireError `ERR_QUEUE_FULL`, `ERR_MAX_WAIT`, `ERR_NEVER`; the signal's reason on abort. Nothing was taken.
+   */
+  async acquire(key: string, acquirer: Acquirer): Promise<Decision> {
+    const line = this.lines.get(key)
+    if (line !== undefined) {
+      if (line.behind.length + 1 >= this.maxWaiting) {
+        throw new AcquireError(
+          'ERR_QUEUE_FULL',
+          `${line.behind.length + 1} wait for ${show(key)} already, as many as maxWaiting allows: try again later, or raise it`,
+        )
+      }
+      await this.turn(key, line, acquirer)
+    }
+    const mine = line ?? new Line()
+    this.lines.set(key, mine)
+    try {
+      return await this.first(key, mine, acquirer)
+    } finally {
+      const next = mine.behind.shift()
+      if (next === undefined) this.lines.delete(key)
+      else next()
+    }
+  }
+
+  private turn(key: string, line: Line, { signal, last }: Acquirer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (reason: unknown) => {
+        line.behind.splice(line.behind.indexOf(come), 1)
+        stop()
+        reject(reason)
+      }
+      const stop = this.limited(signal, last, () => leave(tooLate(key)), leave)
+      const come = () => {
+        stop()
+        resolve()
+      }
+      line.behind.push(come)
+    })
+  }
+
+  /** Asks, and waits as long as it is told, until it is allowed. */
+  private async first(key: string, line: Line, acquirer: Acquirer): Promise<Decision> {
+    const { signal, last } = acquirer
+    for (;;) {
+      signal?.throwIfAborted()
+      const decision = await acquirer.attempt()
+      const wait = acquirer.late(decision)
+      if (wait !== false) throw tooLate(key, wait)
+      if (decision.allowed) return decision
+      const { retryAfterMs, limit, reason } = decision
+      if (retryAfterMs === Infinity) {
+        throw new AcquireError(
+          'ERR_NEVER',
+          reason === 'cost'
+            ? `the cost is above the limit of ${limit}: ask for less`
+            : `${show(key)} is denied for good: take it off the deny list`,
+        )
+      }
+      if (this.clock.monotonic() + retryAfterMs > last) throw tooLate(key, retryAfterMs)
+      await this.pause(retryAfterMs, signal, line)
+    }
+  }
+
+  /** @throws the signal's reason on abort */
+  pause(ms: number, signal: AbortSignal | undefined, line?: Line): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        stop()
+        if (line !== undefined) line.wake = undefined
+        resolve()
+      }
+      const stop = this.limited(signal, this.clock.monotonic() + ms, end, reject)
+      if (line !== undefined) line.wake = end
+    })
+  }
+
+  /** Calls one of both, once, at a time or on abort; returns how to stop that. */
+  private limited(
+    signal: AbortSignal | undefined,
+    last: number,
+    late: () => void,
+    aborted: (reason: unknown) => void,
+  ): () => void {
+    let timer: Timer | undefined
+    const stop = () => {
+      if (timer !== undefined) this.clock.clearTimer(timer)
+      signal?.removeEventListener('abort', abort)
+    }
+    const abort = () => {
+      stop()
+      aborted(signal?.reason)
+    }
+    if (last < Infinity) timer = this.clock.setTimer(late, Math.max(0, last - this.clock.monotonic()))
+    signal?.addEventListener('abort', abort, { once: true })
+    return stop
+  }
+
+  /** The key may be allowed sooner than was said: its first asks again. */
+  wake(key: string): void {
+    this.lines.get(key)?.wake?.()
+  }
+
+  wakeAll(): void {
+    for (const line of this.lines.values()) line.wake?.()
+  }
+}
+
+function tooLate(key: string, ms?: number): AcquireError {
+  const wait = ms === undefined ? 'others are before it' : `it would have to wait ${ms} ms`
+  return new AcquireError('ERR_MAX_WAIT', `${show(key)} can't be acquired within maxWait: ${wait}`)
+}

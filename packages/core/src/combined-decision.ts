@@ -1,0 +1,61 @@
+import { Decision, type DecisionPart, type DecisionSource, detailed } from './decision.ts'
+import type { SingleLimit } from './single-limit.ts'
+
+const DISTANCE: Record<DecisionSource, number> = { local: 0, store: 1, outage: 2 }
+
+/** One decision of those of several limits: the one that binds is the one that one would have to wait for the longest. */
+export function combined(
+  limits: readonly SingleLimit[],
+  decisions: readonly Decision[],
+  cost: number,
+): Decision {
+  const allowed = decisions.every((decision) => decision.allowed)
+  const parts: DecisionPart[] = []
+  let binding = 0
+  let resetAfterMs = 0
+  let delayMs = 0
+  let source: DecisionSource = 'local'
+  for (let place = 0; place < decisions.length; place++) {
+    const { part, limit } = limits[place] as SingleLimit
+    const decision = decisions[place] as Decision
+    if (binds(decision, decisions[binding] as Decision)) binding = place
+    // What one limit would have allowed is not taken where another one refuses.
+    const untaken = allowed || !decision.allowed ? 0 : cost
+    const { name } = part
+    const { algorithm, window } = limit
+    const remaining = Math.min(decision.limit, decision.remaining + untaken)
+    parts.push({
+      name,
+      algorithm,
+      window,
+      limit: decision.limit,
+      remaining,
+      resetAfterMs: decision.resetAfterMs,
+    })
+    resetAfterMs = Math.max(resetAfterMs, decision.resetAfterMs)
+    if (allowed) delayMs = Math.max(delayMs, decision.delayMs)
+    if (DISTANCE[decision.source] > DISTANCE[source]) source = decision.source
+  }
+  const { limit, remaining, retryAfterMs, reason, debt } = decisions[binding] as Decision
+  const { name } = parts[binding] as DecisionPart
+  const decision = new Decision(
+    allowed,
+    limit,
+    remaining,
+    retryAfterMs,
+    resetAfterMs,
+    delayMs,
+    source,
+    reason,
+    name,
+  )
+  return detailed(decision, debt === undefined ? { parts } : { parts, debt })
+}
+
+/** A refusal before an allowance; of refusals one that is certain, and the longest; of allowances the one with the least left. */
+function binds(one: Decision, two: Decision): boolean {
+  if (one.allowed !== two.allowed) return !one.allowed
+  if (one.allowed) return one.remaining < two.remaining
+  if ((one.reason === 'sync') !== (two.reason === 'sync')) return two.reason === 'sync'
+  return one.retryAfterMs > two.retryAfterMs
+}

@@ -1,0 +1,39 @@
+import type { Stats } from './checks.ts'
+import type { Decision } from './decision.ts'
+
+/** What a limiter asks: one limit, or several. What is not allowed takes nothing. */
+export interface Decider<K> {
+  /** @throws ConfigError `ERR_KEY` */
+  checkKey(key: unknown): asserts key is K
+  /** At once where nobody has to be asked. */
+  check(key: K, cost: number): Decision | Promise<Decision>
+  /** Soft and leased. */
+  checkSync(key: K, cost: number): Decision
+  peek(key: K): Promise<Decision>
+  /** @throws StoreError where the store does not acknowledge it, as all that follow */
+  refund(key: K, cost: number): Promise<void>
+  charge(key: K, cost: number): Promise<void>
+  block(key: K, ms: number): Promise<void>
+  reset(key: K): Promise<void>
+  flush(): Promise<void>
+  close(): Promise<void>
+  stats(): DeciderStats
+}
+
+export type DeciderStats = Omit<Stats, 'checks' | 'admitted' | 'denied'>
+
+/** What several count together. */
+export function sumOf(all: readonly DeciderStats[]): DeciderStats {
+  return all.reduce((one, two) => ({
+    pending: one.pending + two.pending,
+    keys: one.keys + two.keys,
+    storeCalls: one.storeCalls + two.storeCalls,
+    storeEntries: one.storeEntries + two.storeEntries,
+    syncLagMs: Math.max(one.syncLagMs, two.syncLagMs),
+    degraded: one.degraded || two.degraded,
+    expired: one.expired + two.expired,
+    uncertain: one.uncertain + two.uncertain,
+    evictedInWindow: one.evictedInWindow + two.evictedInWindow,
+    estimatedOvershoot: one.estimatedOvershoot + two.estimatedOvershoot,
+  }))
+}

@@ -1,0 +1,23 @@
+import { ConfigError, show } from './errors.ts'
+
+/** Keys that a rule is for: a list, a set, or a function that tells. */
+export type KeyList<K> = readonly K[] | ReadonlySet<K> | ((key: K) => boolean)
+
+/**
+ * Whether a key is on the list: a set and a function are asked anew for each check.
+ *
+ * @throws ConfigError `ERR_OPTION`
+ */
+export function onList<K>(list: KeyList<K> | undefined, what: string): ((key: K) => boolean) | undefined {
+  if (list === undefined) return undefined
+  if (typeof list === 'function') return list
+  if (list instanceof Set) return (key) => list.has(key)
+  if (Array.isArray(list)) {
+    const keys = new Set(list)
+    return (key) => keys.has(key)
+  }
+  throw new ConfigError(
+    'ERR_OPTION',
+    `${what} is ${show(list)}: give an array or a Set of keys, or a function of a key`,
+  )
+}

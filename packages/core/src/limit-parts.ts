@@ -1,0 +1,132 @@
+import type { Algorithm, Limit } from './algorithms/algorithm.ts'
+import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
+import type { Duration } from './duration.ts'
+import { ConfigError, show } from './errors.ts'
+import { signature } from './store/store.ts'
+
+/** One limit, or several that must all allow a check. */
+export type Limits = Limit | readonly Limit[]
+
+/** The limits of each scope, such as user, address and all together. */
+export type Scopes<S extends string = string> = Readonly<Record<S, Limits>>
+
+/** A key for each scope that a check counts in; one left out is skipped. */
+export type ScopeKeys<S extends string = string> = { readonly [scope in S]?: string | undefined }
+
+/** One of a limiter's limits, with a table of its own in the store. */
+export interface LimitPart {
+  /** What decisions and headers call it. */
+  readonly name: string
+  /** The name of its counts. No limiter can be called so but for the first. */
+  readonly table: string
+  readonly scope: string | undefined
+  readonly limit: Algorithm
+}
+
+/** The most limits that one check decides on. */
+const MOST_PARTS = 16
+const SCOPE_NAME = /^[\w.-]{1,32}$/
+
+/** @throws ConfigError `ERR_OPTION` where it is not a limit */
+export function checkLimit(limit: unknown, what: string): asserts limit is Algorithm {
+  if (typeof limit === 'object' && typeof (limit as Partial<Algorithm> | null)?.take === 'function') return
+  throw new ConfigError(
+    'ERR_OPTION',
+    `${what} is ${show(limit)}: make one with fixedWindow({ limit: 100, window: '1m' }) or its like`,
+  )
+}
+
+function listOf(limits: Limits, what: string): readonly Algorithm[] {
+  const list: readonly unknown[] = Array.isArray(limits) ? limits : [limits]
+  if (list.length === 0)
+    throw new ConfigError('ERR_OPTION', `${what} is an empty list: give at least one limit`)
+  for (const limit of list) checkLimit(limit, what)
+  return list as readonly Algorithm[]
+}
+
+/** `10-per-1s`: of a bucket, what it holds and the time it takes to fill. */
+function describe({ limit, window }: Limit): string {
+  const units: [string, number][] = [...Object.entries({ d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 })]
+  const [unit, ms] = units.find(([, ms]) => window % ms === 0) ?? ['ms', 1]
+  return `${limit}-per-${window / ms}${unit}`
+}
+
+function parts(name: string, scope: string | undefined, limits: Limits, what: string): LimitPart[] {
+  const list = listOf(limits, what)
+  const base = scope === undefined ? name : `${name}~${scope}`
+  const names = new Set<string>()
+  return list.map((limit, place) => {
+    const own = list.length === 1 ? undefined : describe(limit)
+    let called = [scope, own].filter((part) => part !== undefined).join(':') || name
+    if (names.has(called)) called += `:${place + 1}`
+    names.add(called)
+    return { name: called, table: place === 0 ? base : `${base}~${place + 1}`, scope, limit }
+  })
+}
+
+/**
+ * What a limiter is made of.
+ *
+ * @throws ConfigError `ERR_OPTION`
+ */
+export function limitParts(name: string, limits: Limits | Scopes, what = 'limit'): readonly LimitPart[] {
+  const scoped = isScopes(limits)
+  const all = scoped
+    ? Object.entries(limits).flatMap(([scope, its]) => {
+        if (!SCOPE_NAME.test(scope)) {
+          throw new ConfigError(
+            'ERR_OPTION',
+            `the scope ${show(scope)}: name it by 1 to 32 letters, digits and _ - .`,
+          )
+        }
+        return parts(name, scope, its, `${what}.${scope}`)
+      })
+    : parts(name, undefined, limits, what)
+  if (all.length === 0) throw new ConfigError('ERR_OPTION', `${what} names no scope: give at least one`)
+  if (all.length > MOST_PARTS) {
+    throw new ConfigError(
+      'ERR_OPTION',
+      `${what} has ${all.length} limits: a check decides on ${MOST_PARTS} at most`,
+    )
+  }
+  return all
+}
+
+export function isScopes(limits: Limits | Scopes): limits is Scopes {
+  return (
+    typeof limits === 'object' &&
+    limits !== null &&
+    !Array.isArray(limits) &&
+    !('take' in limits) &&
+    !('algorithm' in limits)
+  )
+}
+
+/** @throws ConfigError `ERR_MISMATCH` where other numbers do not fit what is counted under a name */
+export function checkSameKind(ours: LimitPart, theirs: LimitPart | undefined): asserts theirs is LimitPart {
+  if (
+    theirs !== undefined &&
+    signature(ours.limit) === signature(theirs.limit) &&
+    ours.table === theirs.table
+  )
+    return
+  throw new ConfigError(
+    'ERR_MISMATCH',
+    `${ours.name} has ${signature(ours.limit)} ms, and the limit given ${
+      theirs === undefined ? 'none of that place' : `${signature(theirs.limit)} ms`
+    }: only the numbers may differ, of a bucket with the same \`per\` and time to fill`,
+  )
+}
+
+/** A reserve out of which a key may exceed its limit: `extra` in all, which takes `per` to fill again. */
+export interface SpikeOptions {
+  /** An integer from 1. */
+  extra: number
+  per: Duration
+}
+
+/** The reserve as a limit of its own. @throws ConfigError `ERR_LIMIT`, `ERR_DURATION` */
+export function reserveOf(name: string, { extra, per }: SpikeOptions): LimitPart {
+  const limit = tokenBucket({ capacity: extra, refill: extra, per }) as Algorithm
+  return { name: 'spike', table: `${name}~spike`, scope: undefined, limit }
+}

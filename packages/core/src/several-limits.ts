@@ -1,0 +1,199 @@
+import { combined } from './combined-decision.ts'
+import { type Decider, type DeciderStats, sumOf } from './decider.ts'
+import type { Decision } from './decision.ts'
+import { ConfigError, show } from './errors.ts'
+import type { HardChecks } from './hard/hard-checks.ts'
+import type { Taken } from './hard/take-queue.ts'
+import { checkKey } from './key.ts'
+import type { ScopeKeys } from './limit-parts.ts'
+import type { LocalChecks } from './local/local-checks.ts'
+import type { Settings } from './options.ts'
+import type { SingleLimit } from './single-limit.ts'
+
+/** A key of one limit among those that a check names. */
+interface Asked {
+  readonly limits: readonly SingleLimit[]
+  readonly keys: readonly string[]
+}
+
+/** Several limits on one key, or on a key for each scope: all must allow a check, or nothing is taken. */
+export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
+  private readonly scopes: ReadonlySet<string | undefined>
+  private readonly scoped: boolean
+
+  constructor(
+    private readonly limits: readonly SingleLimit[],
+    private readonly settings: Settings,
+  ) {
+    this.scopes = new Set(limits.map(({ part }) => part.scope))
+    this.scoped = !this.scopes.has(undefined)
+  }
+
+  checkKey(key: unknown): asserts key is K {
+    if (!this.scoped) {
+      checkKey(key)
+      return
+    }
+    const names = [...this.scopes].join(', ')
+    if (typeof key !== 'object' || key === null)
+      throw new ConfigError(
+        'ERR_KEY',
+        `the key is ${show(key)}: give an object with a key for each of ${names}`,
+      )
+    let named = 0
+    for (const [scope, its] of Object.entries(key)) {
+      if (!this.scopes.has(scope))
+        throw new ConfigError('ERR_KEY', `there is no scope ${show(scope)}: there are ${names}`)
+      if (its === undefined) continue
+      checkKey(its)
+      named++
+    }
+    if (named === 0) throw new ConfigError('ERR_KEY', `the key names no scope: there are ${names}`)
+  }
+
+  private asked(key: K): Asked {
+    if (typeof key === 'string') return { limits: this.limits, keys: this.limits.map(() => key) }
+    const limits: SingleLimit[] = []
+    const keys: string[] = []
+    for (const limit of this.limits) {
+      const its = (key as ScopeKeys)[limit.part.scope as string]
+      if (its === undefined) continue
+      limits.push(limit)
+      keys.push(its)
+    }
+    return { limits, keys }
+  }
+
+  check(key: K, cost: number): Decision | Promise<Decision> {
+    const asked = this.asked(key)
+    if (this.settings.mode === 'hard') return this.takeEverywhere(asked, cost)
+    const decision = this.attempt(asked, cost, false)
+    return Array.isArray(decision) ? this.wait(asked, cost, decision) : decision
+  }
+
+  checkSync(key: K, cost: number): Decision {
+    const { limits, keys } = this.asked(key)
+    const decisions = limits.map((limit, place) => limit.checkSync(keys[place] as string, cost))
+    this.undoUnlessAll({ limits, keys }, cost, decisions)
+    return combined(limits, decisions, cost)
+  }
+
+  /** In RAM, in one go. Where some limits must hear from the store first: which. */
+  private attempt({ limits, keys }: Asked, cost: number, last: boolean): Decision | number[] {
+    const waiting: number[] = []
+    const decisions: (Decision | undefined)[] = []
+    try {
+      for (const [place, { local }] of limits.entries()) {
+        const decision = (local as LocalChecks).attempt(keys[place] as string, cost, last)
+        decisions.push(decision)
+        if (decision === undefined) waiting.push(place)
+      }
+    } catch (error) {
+      this.undoUnlessAll({ limits, keys }, cost, [...decisions, undefined])
+      throw error
+    }
+    this.undoUnlessAll({ limits, keys }, cost, decisions)
+    const certain = decisions.filter((decision) => decision !== undefined)
+    if (waiting.length === 0) return combined(limits, certain, cost)
+    if (certain.every(({ allowed }) => allowed)) return waiting
+    const known = limits.filter((_, place) => decisions[place] !== undefined)
+    return combined(known, certain, cost)
+  }
+
+  private undoUnlessAll(
+    { limits, keys }: Asked,
+    cost: number,
+    decisions: readonly (Decision | undefined)[],
+  ): void {
+    if (decisions.every((decision) => decision?.allowed)) return
+    for (const [place, decision] of decisions.entries()) {
+      if (!decision?.allowed) continue
+      const { local } = limits[place] as SingleLimit
+      local?.undo(keys[place] as string, cost, decision)
+    }
+  }
+
+  private async wait(asked: Asked, cost: number, waiting: number[]): Promise<Decision> {
+    const { clock, timeout } = this.settings
+    const deadline = clock.monotonic() + timeout
+    for (let places = waiting; ; ) {
+      const heard = await Promise.all(
+        places.map((place) => {
+          const { local } = asked.limits[place] as SingleLimit
+          return (local as LocalChecks).heard(asked.keys[place] as string, cost, deadline)
+        }),
+      )
+      const last = clock.monotonic() >= deadline || heard.some(({ source }) => source === 'outage')
+      const decision = this.attempt(asked, cost, last)
+      if (!Array.isArray(decision)) return decision
+      places = decision
+    }
+  }
+
+  /** Asks all tables at once; where one refuses, what the others took goes back behind the answer. */
+  private async takeEverywhere({ limits, keys }: Asked, cost: number): Promise<Decision> {
+    const answers = await Promise.allSettled(
+      limits.map(({ hard }, place) => (hard as HardChecks).take(keys[place] as string, cost)),
+    )
+    const failed = answers.find((answer) => answer.status === 'rejected')
+    const taken = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : undefined))
+    if (!taken.every((answer) => answer?.decision.allowed)) {
+      for (const [place, answer] of taken.entries()) {
+        if (!answer?.decision.allowed) continue
+        const { hard } = limits[place] as SingleLimit
+        ;(hard as HardChecks).giveBack(keys[place] as string, cost, answer)
+      }
+    }
+    if (failed !== undefined) throw failed.reason
+    return combined(
+      limits,
+      (taken as Taken[]).map(({ decision }) => decision),
+      cost,
+    )
+  }
+
+  async peek(key: K): Promise<Decision> {
+    const { limits, keys } = this.asked(key)
+    const decisions = await Promise.all(limits.map((limit, place) => limit.peek(keys[place] as string)))
+    return combined(limits, decisions, 1)
+  }
+
+  private async each(key: K, act: (limit: SingleLimit, key: string) => Promise<void>): Promise<void> {
+    const { limits, keys } = this.asked(key)
+    await all(limits.map((limit, place) => act(limit, keys[place] as string)))
+  }
+
+  refund(key: K, cost: number): Promise<void> {
+    return this.each(key, (limit, its) => limit.refund(its, cost))
+  }
+
+  charge(key: K, cost: number): Promise<void> {
+    return this.each(key, (limit, its) => limit.charge(its, cost))
+  }
+
+  block(key: K, ms: number): Promise<void> {
+    return this.each(key, (limit, its) => limit.block(its, ms))
+  }
+
+  reset(key: K): Promise<void> {
+    return this.each(key, (limit, its) => limit.reset(its))
+  }
+
+  flush(): Promise<void> {
+    return all(this.limits.map((limit) => limit.flush()))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.limits.map((limit) => limit.close()))
+  }
+
+  stats(): DeciderStats {
+    return sumOf(this.limits.map((limit) => limit.stats()))
+  }
+}
+
+/** Waits for all, also where one fails, and then throws what the first did. */
+async function all(promises: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
+}

@@ -1,0 +1,118 @@
+import type { Algorithm } from './algorithms/algorithm.ts'
+import type { Decider, DeciderStats } from './decider.ts'
+import type { Decision } from './decision.ts'
+import { HardChecks } from './hard/hard-checks.ts'
+import { checkKey } from './key.ts'
+import type { LimitPart } from './limit-parts.ts'
+import { Link } from './link.ts'
+import { LocalChecks } from './local/local-checks.ts'
+import { extraOf, type LimitSettings, type Settings } from './options.ts'
+import type { Operation, Snapshot } from './store/store.ts'
+
+/** One limit over one kind of key: its counts in the store, and how its mode decides. */
+export class SingleLimit implements Decider<string> {
+  readonly checkKey: (key: unknown) => asserts key is string = checkKey
+  readonly link: Link
+  readonly hard: HardChecks | undefined
+  readonly local: LocalChecks | undefined
+  private readonly checks: HardChecks | LocalChecks
+  private readonly settings: LimitSettings
+
+  /**
+   * @param follows goes by the limit that was set while limiters run
+   * @param changed is told when the store goes away, and when it is back
+   */
+  constructor(
+    settings: Settings,
+    readonly part: LimitPart,
+    follows: boolean,
+    changed: (away: boolean) => void,
+  ) {
+    const { store, clock, random, mode } = settings
+    const { limit, table } = part
+    this.settings = { ...settings, limit, extra: extraOf(settings, limit) }
+    this.link = new Link(
+      store.open(table, limit),
+      clock,
+      random,
+      changed,
+      follows ? (set) => this.goBy(set) : undefined,
+    )
+    if (mode === 'hard') this.hard = new HardChecks(this.link, this.settings)
+    else this.local = new LocalChecks(this.link, this.settings)
+    this.checks = (this.hard ?? this.local) as HardChecks | LocalChecks
+  }
+
+  /** As it is now. */
+  get limit(): Algorithm {
+    return this.settings.limit
+  }
+
+  check(key: string, cost: number): Decision | Promise<Decision> {
+    return this.checks.check(key, cost)
+  }
+
+  checkSync(key: string, cost: number): Decision {
+    return (this.local as LocalChecks).checkSync(key, cost)
+  }
+
+  peek(key: string): Promise<Decision> {
+    return this.checks.peek(key)
+  }
+
+  refund(key: string, cost: number): Promise<void> {
+    return this.checks.refund(key, cost)
+  }
+
+  charge(key: string, cost: number): Promise<void> {
+    return this.verb(['charge', key, cost])
+  }
+
+  block(key: string, ms: number): Promise<void> {
+    return this.verb(['block', key, ms])
+  }
+
+  async reset(key: string): Promise<void> {
+    const resume = this.checks.suspend(key)
+    await this.verb(['reset', key]).finally(resume)
+  }
+
+  private async verb(operation: Operation): Promise<void> {
+    const { results } = await this.link.exchange([operation], this.deadline, { once: true })
+    this.checks.learn(results[0] as Snapshot)
+  }
+
+  private get deadline(): number {
+    return this.settings.clock.monotonic() + this.settings.timeout
+  }
+
+  /** Sets the limit for all nodes that follow. @throws StoreError where the store does not acknowledge it */
+  async setLimit({ parameters }: Algorithm): Promise<void> {
+    await this.link.exchange([], this.deadline, { once: true, limit: [0, ...parameters] })
+  }
+
+  private goBy(parameters: readonly number[]): void {
+    const { settings } = this
+    settings.limit = settings.limit.with(parameters)
+    settings.extra = extraOf(settings, settings.limit)
+    this.local?.limitChanged()
+  }
+
+  flush(): Promise<void> {
+    return this.checks.flush()
+  }
+
+  close(): Promise<void> {
+    return this.checks.close()
+  }
+
+  stats(): DeciderStats {
+    const { link } = this
+    return {
+      storeCalls: link.calls,
+      storeEntries: link.entries,
+      degraded: link.away,
+      ...this.checks.stats(),
+    }
+  }
+}
