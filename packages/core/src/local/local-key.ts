@@ -32,7 +32,8 @@ export class LocalKey {
   /** Resets under way: until they are answered, nothing that was booked may be spent. */
   resetting = 0
   readonly waiting: Waiter[] = []
-  slice = 0
+  /** None yet: a clock may begin at 0. */
+  slice = -1
   /** Store time. */
   sliceEnd = 0
   current = new Ledger()
