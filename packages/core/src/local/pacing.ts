@@ -172,10 +172,7 @@ export class Pacing {
     const { allowance } = key.current
     const { own, others } = key.demand
     const flow = limit.flow(key.state, now)
-    // A node that is alone has nobody to take turns with.
-    const alone = others === 0 && key.elsewhere === 0
-    const saturated = flow > 0 && own + others > flow && left - allowance < (own + others) * this.pause
-    key.takesTurns = saturated && !alone
+    key.takesTurns = flow > 0 && own + others > flow && left - allowance < (own + others) * this.pause
     if (key.takesTurns) {
       this.takeTurn(key, left, flow, monotonic)
       return
@@ -186,7 +183,7 @@ export class Pacing {
     key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
     const lead = LEAD * own * this.roundTrip
     key.untilSync = Math.max(1, counts ? Math.floor(SPENT * quota) : Math.round(quota - lead))
-    if (left - allowance >= 1 && (alone || allowance >= key.asked)) key.quietUntil = -Infinity
+    if (left - allowance >= 1 && allowance >= key.asked) key.quietUntil = -Infinity
     else {
       // To ask again is of use when time has freed some, or others gave theirs back.
       key.untilSync = Infinity
@@ -204,7 +201,7 @@ export class Pacing {
     const share = this.share(key)
     const turn = Math.min(
       Math.max(this.turn / (share * flow), 2 * this.roundTrip),
-      Math.max(this.settings.interval, this.pause),
+      this.settings.limit.window,
     )
     const { allowance } = key.current
     key.turn = turn

@@ -255,7 +255,8 @@ class MemoryTable implements Table {
     if (row === undefined) return
     const behind = at === undefined ? 0 : slice - Math.floor(at / this.limit.window)
     // What was taken before a reset, or counts no more, is not there to be given back.
-    if (behind > this.limit.lateSlices || (at !== undefined && row.generation > 0 && at <= row.generation)) return
+    if (behind > this.limit.lateSlices || (at !== undefined && row.generation > 0 && at <= row.generation))
+      return
     this.giveBack(key, row, now, behind, cost, at)
     this.file(key, row, slice)
   }

@@ -1,0 +1,126 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
+import { leakyBucket } from './algorithms/leaky-bucket/leaky-bucket.ts'
+import { slidingLog } from './algorithms/sliding-log/sliding-log.ts'
+import { slidingWindow } from './algorithms/sliding-window/sliding-window.ts'
+import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
+import type { Decision } from './decision.ts'
+import type { Limits } from './limit-parts.ts'
+import { createLimiter } from './limiter.ts'
+import type { Mode } from './options.ts'
+import { memoryStore } from './store/memory.ts'
+import { ManualClock } from './testing/manual-clock.ts'
+
+const modes: readonly Mode[] = ['hard', 'soft', 'leased']
+const minute = (limit: number) => fixedWindow({ limit, window: '1m' })
+const day = (limit: number) => slidingWindow({ limit, window: '1d' })
+
+/** Clock and store that several nodes share. */
+function world() {
+  const clock = new ManualClock()
+  return { clock, store: memoryStore({ clock }) }
+}
+
+it.each(modes)('%s: takes of all limits or of none, and names the one that binds', async (mode) => {
+  const limiter = createLimiter({ name: 'api', mode, limit: [minute(2), day(5)], ...world() })
+  const first = await limiter.check('a')
+  expect(first).toMatchObject({ allowed: true, name: '2-per-1m', limit: 2, remaining: 1 })
+  expect(first.parts).toMatchObject([
+    { name: '2-per-1m', algorithm: 'fixed-window', window: 60_000, remaining: 1 },
+    { name: '5-per-1d', algorithm: 'sliding-window', window: 86_400_000, remaining: 4 },
+  ])
+  await limiter.check('a')
+  for (let turn = 0; turn < 5; turn++)
+    expect(await limiter.check('a')).toMatchObject({ allowed: false, reason: 'limit', name: '2-per-1m' })
+  await limiter.flush()
+  expect((await limiter.peek('a')).parts).toMatchObject([{ remaining: 0 }, { remaining: 3 }])
+  await limiter.close()
+})
+
+it.each(modes)('%s: decides over all scopes that are named', async (mode) => {
+  const scopes = { user: minute(2), ip: minute(3), global: day(100) }
+  const limiter = createLimiter({ name: 'api', mode, scopes, ...world() })
+  const ip = '203.0.113.7'
+  for (const user of ['1', '1', '2'])
+    expect((await limiter.check({ user, ip, global: '*' })).allowed).toBe(true)
+  expect(await limiter.check({ user: '2', ip })).toMatchObject({ allowed: false, name: 'ip' })
+  await limiter.flush()
+  // The refusal charged user 2 nothing.
+  expect(await limiter.check({ user: '2' })).toMatchObject({ allowed: true, name: 'user', remaining: 0 })
+  expect(await limiter.check({ user: '1' })).toMatchObject({ allowed: false, name: 'user' })
+  expect((await limiter.peek({ global: '*' })).remaining).toBe(96)
+  await limiter.close()
+})
+
+it('refuses keys that no scope knows', async () => {
+  const limiter = createLimiter({ name: 'api', scopes: { user: minute(2) } })
+  const check = limiter.check.bind(limiter) as (key: unknown) => Promise<Decision>
+  for (const key of [{ usr: '1' }, {}, { user: undefined }, { user: 5 }, '1', null, undefined])
+    await expect(check(key)).rejects.toMatchObject({ code: 'ERR_KEY' })
+  expect(limiter.stats().storeCalls).toBe(0)
+  await limiter.close()
+})
+
+it('checkSync takes of all or of none', async () => {
+  const limiter = createLimiter({ name: 'api', mode: 'soft', limit: [minute(1), day(5)], ...world() })
+  expect(limiter.checkSync('a').allowed).toBe(true)
+  expect(limiter.checkSync('a')).toMatchObject({ allowed: false, name: '1-per-1m' })
+  await limiter.flush()
+  expect((await limiter.peek('a')).parts).toMatchObject([{ remaining: 0 }, { remaining: 4 }])
+  await limiter.close()
+})
+
+const LIMITS: fc.Arbitrary<Limits> = fc.uniqueArray(
+  fc
+    .tuple(fc.nat(4), fc.integer({ min: 1, max: 8 }), fc.constantFrom(50, 200, 1000))
+    .map(
+      ([kind, limit, window]) =>
+        [
+          () => fixedWindow({ limit, window }),
+          () => slidingWindow({ limit, window }),
+          () => slidingLog({ limit, window }),
+          () => tokenBucket({ capacity: limit, refill: limit, per: window }),
+          () => leakyBucket({ capacity: limit, leak: limit, per: window }),
+        ][kind]?.() ?? fixedWindow({ limit, window }),
+    ),
+  { minLength: 2, maxLength: 4 },
+)
+
+it.each(modes)('%s: one node admits what all limits, each by itself, would', async (mode) => {
+  const step = fc.record({ wait: fc.oneof(fc.constant(0), fc.nat(60)), cost: fc.integer({ min: 1, max: 4 }) })
+  await fc.assert(
+    fc.asyncProperty(LIMITS, fc.array(step, { maxLength: 25 }), async (limit, steps) => {
+      const { clock, store } = world()
+      const limiter = createLimiter({
+        name: 'api',
+        mode,
+        limit,
+        store,
+        clock,
+        sync: mode === 'hard' ? undefined : { interval: 20 },
+      })
+      const singles = (limit as readonly (typeof limit)[]).map((one, place) =>
+        createLimiter({ name: `one-${place}`, limit: one, store, clock }),
+      )
+      for (const { wait, cost } of steps) {
+        await clock.advance(wait)
+        const peeks = await Promise.all(
+          singles.map(async (single) => {
+            const taken = await single.check('a', { cost })
+            if (taken.allowed) await single.refund('a', cost)
+            return taken.allowed
+          }),
+        )
+        const decision = await limiter.check('a', { cost })
+        const model = peeks.every((allowed) => allowed)
+        // A node that shares may refuse what is left for others; none allows what a limit does not.
+        if (mode === 'hard' || decision.allowed) expect(decision.allowed).toBe(model)
+        if (decision.allowed) for (const single of singles) await single.check('a', { cost })
+        await limiter.flush()
+      }
+      await limiter.close()
+    }),
+    { numRuns: Math.ceil((fc.readConfigureGlobal().numRuns as number) / 4) },
+  )
+})

@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest'
+import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
+import { slidingWindow } from './algorithms/sliding-window/sliding-window.ts'
+import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
+import { createLimiter } from './limiter.ts'
+import type { LimiterOptions, Mode } from './options.ts'
+import { memoryStore } from './store/memory.ts'
+import { ManualClock } from './testing/manual-clock.ts'
+
+const modes: readonly Mode[] = ['hard', 'soft', 'leased']
+const minute = (limit: number) => fixedWindow({ limit, window: '1m' })
+
+function nodes(options: Partial<LimiterOptions> = {}) {
+  const clock = new ManualClock()
+  const store = memoryStore({ clock })
+  const node = () =>
+    createLimiter({ name: 'api', limit: minute(3), store, clock, ...options } as LimiterOptions)
+  return { clock, one: node(), two: node() }
+}
+
+describe.each(modes)('%s', (mode) => {
+  it('counts a plan under the same name', async () => {
+    const { one } = nodes({ mode })
+    const pro = minute(5)
+    for (let turn = 0; turn < 3; turn++) await one.check('a')
+    await one.flush()
+    expect((await one.check('a')).allowed).toBe(false)
+    expect(await one.check('a', { limit: pro })).toMatchObject({ allowed: true, limit: 5, remaining: 1 })
+    expect((await one.peek('b', { limit: pro })).remaining).toBe(4)
+    for (const limit of [
+      fixedWindow({ limit: 5, window: '2m' }),
+      slidingWindow({ limit: 5, window: '1m' }),
+      [pro, pro],
+    ])
+      await expect(one.check('a', { limit })).rejects.toMatchObject({ code: 'ERR_MISMATCH' })
+    await one.close()
+  })
+
+  it('refuses limits that are made anew for each check', async () => {
+    const { one } = nodes({ mode })
+    const all = Array.from({ length: 101 }, () => one.peek('a', { limit: minute(5) }))
+    await expect(Promise.all(all)).rejects.toMatchObject({ code: 'ERR_OPTION' })
+    await one.close()
+  })
+
+  it('goes by a limit that another node has set, within an interval, and keeps what was counted', async () => {
+    const { clock, one, two } = nodes({ mode })
+    for (let turn = 0; turn < 3; turn++) await one.check('a')
+    await two.check('a')
+    expect(await two.setLimit(minute(5))).toBe(true)
+    await clock.advance(1100)
+    expect(await one.check('a')).toMatchObject({ allowed: true, limit: 5 })
+    await expect(one.setLimit(fixedWindow({ limit: 5, window: '2m' }))).rejects.toMatchObject({
+      code: 'ERR_MISMATCH',
+    })
+    await one.setLimit(minute(4))
+    await one.flush()
+    await clock.advance(1100)
+    expect(await two.peek('a')).toMatchObject({ limit: 4 })
+    await one.close()
+    await two.close()
+  })
+
+  it('charges a penalty, which all nodes know within an interval', async () => {
+    const { clock, one, two } = nodes({ mode })
+    expect((await two.check('a')).allowed).toBe(true)
+    await two.flush()
+    expect(await one.penalty('a', 5)).toBe(true)
+    await clock.advance(1100)
+    for (const node of [one, two]) {
+      expect((await node.peek('a')).allowed).toBe(false)
+      // Quota that is booked for a node counts as used until it is given back.
+      const { debt, ...decision } = await node.check('a')
+      expect(decision).toMatchObject({ allowed: false, reason: 'limit' })
+      expect(debt).toBeGreaterThanOrEqual(3)
+      await node.close()
+    }
+  })
+
+  it('settles what was reserved, once', async () => {
+    const { clock, one } = nodes({ mode, limit: tokenBucket({ capacity: 100, refill: 100, per: '1h' }) })
+    const call = await one.reserve('a', 60)
+    expect(call.allowed).toBe(true)
+    expect(await call.settle(20)).toBe(true)
+    expect(await call.release()).toBe(false)
+    expect((await one.peek('a')).remaining).toBe(79)
+    const long = await one.reserve('a', 30)
+    await long.settle(130)
+    await one.flush()
+    expect((await one.peek('a')).debt).toBe(50)
+    const refused = await one.reserve('a', 30)
+    expect(refused.allowed).toBe(false)
+    expect(await refused.settle(30)).toBe(false)
+    const other = await one.reserve('b', 30, { settleAfter: '10s' })
+    await clock.advance(10_000)
+    expect(await other.release()).toBe(false)
+    const third = await one.reserve('b', 1)
+    await expect(third.settle(-1)).rejects.toMatchObject({ code: 'ERR_COST' })
+    expect(await third.release()).toBe(true)
+    await one.close()
+  })
+
+  it('exceeds a limit out of the reserve', async () => {
+    const { clock, one } = nodes({ mode, spike: { extra: 2, per: '1h' } })
+    const seen: boolean[] = []
+    for (let turn = 0; turn < 6; turn++) {
+      const { allowed, spike } = await one.check('a')
+      seen.push(spike ?? allowed)
+    }
+    expect(seen).toEqual([true, true, true, true, true, false])
+    expect((await one.check('b')).spike).toBeUndefined()
+    await clock.advance(60_000)
+    expect((await one.check('a')).spike).toBeUndefined()
+    await one.close()
+  })
+
+  it('dryRun books as if it were enforced', async () => {
+    const { one, two } = nodes({ mode, dryRun: true })
+    for (let turn = 0; turn < 3; turn++) expect((await one.check('a')).wouldDeny).toBeUndefined()
+    await one.flush()
+    expect(await one.check('a')).toMatchObject({
+      allowed: true,
+      wouldDeny: true,
+      reason: 'limit',
+      retryAfterMs: 0,
+    })
+    expect(await one.peek('a')).toMatchObject({ allowed: true, wouldDeny: true })
+    expect(one.stats()).toMatchObject({ checks: 4, admitted: 3, denied: 1 })
+    await one.close()
+    await two.close()
+  })
+
+  it('lists are for every verb', async () => {
+    const { one } = nodes({ mode, allow: ['staff'], deny: new Set(['staff', 'thief']) })
+    for (let turn = 0; turn < 5; turn++) expect((await one.check('staff')).allowed).toBe(true)
+    expect((await one.acquire('staff', { cost: 50 })).allowed).toBe(true)
+    expect(await one.peek('thief')).toMatchObject({
+      allowed: false,
+      reason: 'blocked',
+      retryAfterMs: Infinity,
+    })
+    expect((await one.check('thief')).allowed).toBe(false)
+    await expect(one.acquire('thief')).rejects.toMatchObject({ code: 'ERR_NEVER' })
+    expect((await one.reserve('staff', 5)).allowed).toBe(true)
+    expect(one.stats().storeEntries).toBe(0)
+    await one.close()
+  })
+
+  it('serves those that wait in their order, and an aborted one costs nothing', async () => {
+    const { clock, one } = nodes({ mode, limit: minute(1), maxWaiting: 4 })
+    await one.check('a')
+    const served: string[] = []
+    const abort = new AbortController()
+    const wait = (name: string, signal?: AbortSignal) =>
+      one.acquire('a', { signal }).then(
+        () => served.push(name),
+        () => served.push(`${name} gave up`),
+      )
+    void wait('first')
+    void wait('second', abort.signal)
+    void wait('third')
+    const late = one.acquire('a', { maxWait: 1000 })
+    late.catch(() => {})
+    await expect(one.acquire('a')).rejects.toMatchObject({ code: 'ERR_QUEUE_FULL' })
+    abort.abort()
+    await clock.advance(1001)
+    await expect(late).rejects.toMatchObject({ code: 'ERR_MAX_WAIT' })
+    expect(served).toEqual(['second gave up'])
+    await clock.advance(60_000)
+    expect(served).toEqual(['second gave up', 'first'])
+    await clock.advance(60_000)
+    expect(served).toEqual(['second gave up', 'first', 'third'])
+    await one.close()
+  })
+})
