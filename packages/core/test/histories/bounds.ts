@@ -1,0 +1,119 @@
+import type { Limit } from '../../src/algorithms/algorithm.ts'
+import { isBucket, quota, usageOf } from '../../src/testing/usage.ts'
+import type { Admission, Fleet, Life } from './fleet.ts'
+import { limitOf } from './history.ts'
+
+/** What goes wrong in a history: the property that it breaks. */
+export class Broken extends Error {
+  override name = 'Broken'
+}
+
+/** The most by which what is in use passed the limit, by the definition of usage; below 0: it never came near. */
+export function mostOver(limit: Limit, admissions: readonly Admission[]): number {
+  const usage = usageOf(limit)
+  let most = -limit.limit
+  for (const { at, cost } of [...admissions].sort((one, other) => one.at - other.at)) {
+    usage.admit(Math.floor(at), cost)
+    most = Math.max(most, usage.over(Math.floor(at)))
+  }
+  return most
+}
+
+/** The stretches of time before which each reset was, or was not; in none of them can one tell. */
+function generations(fleet: Fleet): { from: number; until: number }[] {
+  const resets = fleet.verbs
+    .filter(({ what }) => what === 'reset')
+    .sort((one, other) => one.from - other.from)
+  const stretches: { from: number; until: number }[] = []
+  let from = -Infinity
+  for (const reset of resets) {
+    stretches.push({ from, until: Math.floor(reset.from) })
+    // one that was not acknowledged may be under way for as long as a message
+    from = Math.max(from, reset.known ? reset.until : reset.until + 100)
+  }
+  stretches.push({ from, until: Infinity })
+  return stretches
+}
+
+/**
+ * With booked quota no more than the budget is in use: not above the limit and its share. What was given back may be
+ * used again; a reset begins anew.
+ */
+export function keepsBudget(fleet: Fleet): void {
+  const { history, limit } = fleet
+  const capped = fleet.lives.some(({ plan }) => plan.mode === 'capped')
+  const extra = capped ? Math.floor(history.maxOvershoot * history.limit) : 0
+  const back = fleet.verbs.reduce((sum, { cost }) => sum + cost, 0)
+  const all = fleet.lives.flatMap(({ admitted }) => admitted)
+  for (const { from, until } of generations(fleet)) {
+    const over = mostOver(
+      limit,
+      all.filter(({ at }) => at > from && at < until),
+    )
+    if (over > extra + back)
+      throw new Broken(`usage was ${over} above the limit, and no more than ${extra} + ${back} may be`)
+  }
+}
+
+/** Stretches from one of a node's flushes being sent to the reply to the next: what it admits in one, others can't know. */
+function stretches({ exchanges, began }: Life): { from: number; until: number }[] {
+  const answered = exchanges
+    .filter(({ replied }) => replied < Infinity)
+    .sort((one, other) => one.replied - other.replied)
+  const found: { from: number; until: number }[] = []
+  let from = began
+  for (const { sent, replied } of answered) {
+    found.push({ from, until: replied })
+    from = Math.max(from, sent)
+  }
+  found.push({ from, until: Infinity })
+  return found
+}
+
+/**
+ * The soft bound of the design: L + the sum, over all nodes but the one with the smallest term, of
+ * min(what was offered to the node in a stretch, L + what time frees in it). What a node whose idea of the store's
+ * time was wrong has put into the wrong window comes on top.
+ */
+export function keepsSoftBound(fleet: Fleet): void {
+  const { history, lives } = fleet
+  const rate = isBucket(fleet.limit) ? quota(fleet.limit) / fleet.limit.window : 0
+  const soft = lives.filter(({ plan }) => plan.mode === 'soft' || plan.mode === 'fixed')
+  const terms = lives.map((life) => {
+    const unknown = soft.includes(life) ? stretches(life) : soft.flatMap(stretches)
+    return Math.max(
+      0,
+      ...unknown.map(({ from, until }) => {
+        const within = life.offered.filter(({ at }) => at >= from && at <= until)
+        const cost = within.reduce((sum, offer) => sum + offer.cost, 0)
+        const last = within.at(-1)?.at ?? from
+        return Math.min(cost, history.limit + Math.ceil(rate * (last - from)))
+      }),
+    )
+  })
+  const extra = lives.some(({ plan }) => plan.mode === 'capped')
+    ? Math.floor(history.maxOvershoot * history.limit)
+    : 0
+  const bound = terms.reduce((sum, term) => sum + term, extra) - Math.min(...terms)
+  const all = lives.flatMap(({ admitted }) => admitted)
+  const error = Math.ceil(all.reduce((most, { at, believed }) => Math.max(most, Math.abs(at - believed)), 0))
+  const over = mostOver(withoutError(fleet, error), all) - misplaced(fleet, all, error)
+  if (over > bound) throw new Broken(`usage was ${over} above the limit, and the soft bound is ${bound}`)
+}
+
+/** Of a log, only what is younger than the window by more than the clocks' error is known to be in it. */
+function withoutError({ history, limit }: Fleet, error: number): Limit {
+  if (history.algorithm !== 'sliding-log' || error === 0) return limit
+  return limitOf({ ...history, window: Math.max(1, history.window - 2 * error) })
+}
+
+function misplaced({ limit }: Fleet, all: readonly Admission[], error: number): number {
+  if (isBucket(limit)) return Math.ceil((quota(limit) / limit.window) * error)
+  if (limit.algorithm === 'sliding-log') return 0
+  const slice = (time: number) => Math.floor(time / limit.window)
+  const elsewhere = all.filter(({ at, believed }) => slice(at) !== slice(believed))
+  const total = all.reduce((sum, { cost }) => sum + cost, 0)
+  // the weight of the window before is wrong by what the clock is
+  const weight = limit.algorithm === 'sliding-window' ? Math.ceil((total * error) / limit.window) : 0
+  return elsewhere.reduce((sum, { cost }) => sum + cost, weight)
+}

@@ -1,0 +1,103 @@
+import { Broken } from './bounds.ts'
+import type { Admission, Fleet, Life } from './fleet.ts'
+
+/** Longest that an answer takes in a history, and so the most by which a node's idea of the time is wrong after one. */
+const LONGEST_WAY = 200
+
+function sum(costs: readonly { cost: number }[]): number {
+  return costs.reduce((all, { cost }) => all + cost, 0)
+}
+
+function isHard({ plan }: Life): boolean {
+  return plan.mode === 'hard'
+}
+
+/** What of a life's admissions the store may have, and what it must have, at the end. */
+interface Counted {
+  least: number
+  most: number
+}
+
+/** A hard check without an answer may have been counted. */
+function uncertain(life: Life): number {
+  return isHard(life) ? sum(life.offered) - sum(life.admitted) : 0
+}
+
+/**
+ * The store counts exactly what was admitted and not given back. Not known is only what became of a hard check that
+ * had no answer, of a node that ended while the store did not answer, and after data loss of what no living node holds.
+ */
+export async function countsOnce(fleet: Fleet): Promise<void> {
+  const { lives, verbs, lostAt } = fleet
+  const counted: Counted = { least: 0, most: 0 }
+  for (const life of lives) {
+    const admitted = life.admitted.filter((admission) => mayCount(fleet, admission))
+    counted.most += sum(admitted) + uncertain(life)
+    const holds = isHard(life) ? life.alive : !life.replaced || life.leftInPeace
+    if (!holds) continue
+    const gone = isHard(life) || life.replaced ? lostAt : -Infinity
+    counted.least += sum(admitted.filter((admission) => admission.at > gone && mustCount(fleet, admission)))
+  }
+  // What was booked for a node that could not give it back in time counts as spent.
+  const left = lives.some((life) => !isHard(life) && life.replaced && !life.leftInPeace)
+  if (left || (fleet.history.endsSlice && !fleet.isWell)) counted.most += fleet.budget
+  for (const { cost, known } of verbs) {
+    counted.least -= cost
+    if (known && lostAt === -Infinity) counted.most -= cost
+  }
+  const used = await fleet.used()
+  if (used < counted.least || used > counted.most)
+    throw new Broken(`the store counts ${used}, and ${counted.least} to ${counted.most} was admitted`)
+}
+
+/** The first moment of the slice in which a history ends, if what was admitted before it counts no more. */
+function forgottenBefore({ limit, now }: Fleet): number {
+  return limit.algorithm === 'fixed-window' ? Math.floor(now / limit.window) * limit.window : -Infinity
+}
+
+function mayCount(fleet: Fleet, { at, believed }: Admission): boolean {
+  return Math.max(at, believed) > forgottenBefore(fleet) - LONGEST_WAY
+}
+
+function mustCount(fleet: Fleet, { at, believed }: Admission): boolean {
+  return Math.min(at, believed) > forgottenBefore(fleet) + LONGEST_WAY
+}
+
+/** What was admitted before a reset is never counted again; what a node admitted that knows of it is. */
+export async function forgetsWhatWasReset(fleet: Fleet): Promise<void> {
+  const { lives } = fleet
+  const resets = fleet.verbs.filter(({ what }) => what === 'reset')
+  const reset = resets.filter(({ known }) => known).sort((one, other) => other.from - one.from)[0]
+  if (reset === undefined) return
+  const counted: Counted = { least: 0, most: 0 }
+  for (const life of lives) {
+    const known = knows(life, reset.until)
+    // A node that had not heard of the key can't tell what it admitted before the reset from what after it.
+    const from = heard(life, reset.from) ? Math.floor(reset.from) : -Infinity
+    const after = life.admitted.filter(({ at }) => at >= from)
+    counted.most += sum(after.filter((admission) => mayCount(fleet, admission)))
+    counted.most += uncertain(life)
+    counted.least += sum(after.filter((admission) => admission.at > known && mustCount(fleet, admission)))
+  }
+  // Quota booked for others at a reset counts as spent, since it may have been.
+  if (lives.some(({ plan, began }) => plan.mode === 'soft' && began < reset.until))
+    counted.most += fleet.budget
+  const later = resets.some((other) => other !== reset && other.until + LONGEST_WAY > reset.from)
+  if (later) counted.least = 0
+  const used = await fleet.used()
+  if (used < counted.least || used > counted.most)
+    throw new Broken(`the store counts ${used}, and ${counted.least} to ${counted.most} came after the reset`)
+}
+
+/** Whether the store had answered a node for the key by then. */
+function heard(life: Life, by: number): boolean {
+  return isHard(life) || life.exchanges.some(({ replied }) => replied <= by)
+}
+
+/** From when on what a life admits is of the time after a reset. */
+function knows(life: Life, reset: number): number {
+  if (!life.alive || life.replaced) return Infinity
+  if (isHard(life)) return reset
+  const heard = life.exchanges.filter(({ sent, replied }) => sent >= reset && replied < Infinity)
+  return Math.min(Infinity, ...heard.map(({ replied }) => replied))
+}

@@ -1,0 +1,182 @@
+import fc from 'fast-check'
+import type { AlgorithmName, Limit } from '../../src/algorithms/algorithm.ts'
+import { fixedWindow } from '../../src/algorithms/fixed-window/fixed-window.ts'
+import { leakyBucket } from '../../src/algorithms/leaky-bucket/leaky-bucket.ts'
+import { slidingLog } from '../../src/algorithms/sliding-log/sliding-log.ts'
+import { slidingWindow } from '../../src/algorithms/sliding-window/sliding-window.ts'
+import { tokenBucket } from '../../src/algorithms/token-bucket/token-bucket.ts'
+
+/** How a node decides; `fixed` is soft mode with early sync off. */
+export type NodeMode = 'hard' | 'leased' | 'capped' | 'soft' | 'fixed'
+
+export interface NodePlan {
+  readonly mode: NodeMode
+  /** Milliseconds by which its wall clock is ahead, and the part by which its clocks run fast. */
+  readonly wall: number
+  readonly rate: number
+  /** Whether its checks may wait for the store. */
+  readonly waits: boolean
+}
+
+/** What happens at a step; `ms` and `cost` are of use to some. */
+export type Act =
+  | 'check'
+  | 'burst'
+  | 'flush'
+  | 'refund'
+  | 'reset'
+  | 'pause'
+  | 'suspend'
+  | 'crash'
+  | 'restart'
+  | 'join'
+  | 'switch'
+  | 'stall'
+  | 'away'
+  | 'lose'
+
+export interface Step {
+  /** Milliseconds that pass before it. */
+  readonly wait: number
+  readonly act: Act
+  readonly node: number
+  readonly cost: number
+  readonly ms: number
+  /** What a node that joins, or that an old one gives way to, is like. */
+  readonly plan: number
+}
+
+export interface Network {
+  readonly latency: number
+  /** The most that is added at random, to each message. */
+  readonly jitter: number
+  readonly requestLoss: number
+  readonly replyLoss: number
+  readonly duplication: number
+  readonly overtaking: boolean
+}
+
+/** A schedule of all that happens to a fleet. */
+export interface History {
+  readonly algorithm: AlgorithmName
+  readonly limit: number
+  readonly window: number
+  /** Store time at which it begins. */
+  readonly epoch: number
+  /** A long window ends while it lasts. */
+  readonly endsSlice: boolean
+  readonly interval: number
+  readonly maxOvershoot: number
+  readonly seed: number
+  readonly network: Network
+  readonly nodes: readonly NodePlan[]
+  readonly steps: readonly Step[]
+}
+
+export function limitOf({
+  algorithm,
+  limit,
+  window,
+}: Pick<History, 'algorithm' | 'limit' | 'window'>): Limit {
+  switch (algorithm) {
+    case 'fixed-window':
+      return fixedWindow({ limit, window })
+    case 'sliding-window':
+      return slidingWindow({ limit, window })
+    case 'sliding-log':
+      return slidingLog({ limit, window })
+    case 'token-bucket':
+      return tokenBucket({ capacity: limit, refill: limit, per: window })
+    case 'leaky-bucket':
+      return leakyBucket({ capacity: limit, leak: limit, per: window })
+  }
+}
+
+export const ALGORITHMS: readonly AlgorithmName[] = [
+  ...(['fixed-window', 'sliding-window', 'sliding-log', 'token-bucket', 'leaky-bucket'] as const),
+]
+
+/** What histories of a kind may hold. */
+export interface Kind {
+  readonly algorithm: AlgorithmName
+  readonly modes: readonly NodeMode[]
+  /** The acts besides checks, each as often as it is named. */
+  readonly acts: readonly Act[]
+  /** Whether the window is so long that nothing drains and grows old while a history lasts, though it may begin in it. */
+  readonly days?: boolean
+}
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+const EPOCH = 1_800_000_000_000
+
+const CALM_NETWORK: Network = {
+  ...{ latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
+}
+
+const roughNetwork: fc.Arbitrary<Network> = fc.record({
+  latency: fc.constantFrom(0, 1, 1, 10, 40),
+  jitter: fc.constantFrom(0, 0, 5, 50),
+  requestLoss: fc.constantFrom(0, 0, 0.1, 0.3),
+  replyLoss: fc.constantFrom(0, 0, 0.1, 0.3),
+  duplication: fc.constantFrom(0, 0.1, 0.3),
+  overtaking: fc.boolean(),
+})
+
+const time = (window: fc.Arbitrary<number>, epoch: fc.Arbitrary<number>, endsSlice: boolean) =>
+  fc.record({ window, epoch, endsSlice: fc.constant(endsSlice) })
+
+/** Several of them pass in a history. */
+const shortWindows = time(
+  fc.constantFrom(300, 1000),
+  fc.oneof(fc.constant(EPOCH), fc.integer({ min: EPOCH, max: EPOCH + 1000 })),
+  false,
+)
+
+const day = time(fc.constant(DAY), fc.constant(EPOCH), false)
+const endOfDay = time(
+  fc.constant(DAY),
+  fc.nat(800).map((rest) => (Math.floor(EPOCH / DAY) + 1) * DAY - rest),
+  true,
+)
+
+/** Histories of a kind. */
+export function histories(kind: Kind): fc.Arbitrary<History> {
+  const { algorithm, modes, acts, days = false } = kind
+  const plan: fc.Arbitrary<NodePlan> = fc.record({
+    mode: fc.constantFrom(...modes),
+    wall: fc.constantFrom(0, 0, HOUR, -HOUR),
+    rate: fc.constantFrom(0, 0, 0.0004, -0.0004),
+    waits: fc.boolean(),
+  })
+  const step: fc.Arbitrary<Step> = fc.record({
+    wait: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(0) },
+      { weight: 4, arbitrary: fc.nat(20) },
+      { weight: 2, arbitrary: fc.nat(120) },
+    ),
+    act: fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom<Act>('check', 'check', 'check', 'burst') },
+      { weight: acts.length > 0 ? 2 : 0, arbitrary: fc.constantFrom<Act>(...acts, 'flush') },
+    ),
+    node: fc.nat(7),
+    cost: fc.oneof(
+      { weight: 3, arbitrary: fc.constant(1) },
+      { weight: 1, arbitrary: fc.integer({ min: 2, max: 6 }) },
+    ),
+    ms: fc.oneof(fc.nat(100), fc.nat(1500)),
+    plan: fc.nat(7),
+  })
+  const rest = fc.record({
+    algorithm: fc.constant(algorithm),
+    limit: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 13, max: 60 })),
+    interval: fc.constantFrom(100, 250),
+    maxOvershoot: fc.constantFrom(0, 0.1, 0.5),
+    seed: fc.nat(),
+    network: fc.oneof(fc.constant(CALM_NETWORK), roughNetwork),
+    nodes: fc.array(plan, { minLength: 2, maxLength: 4 }),
+    steps: fc.array(step, { minLength: 10, maxLength: 50, size: 'max' }),
+  })
+  const times = days ? fc.oneof(day, endOfDay) : shortWindows
+  return fc.tuple(times, rest).map(([time, others]) => ({ ...time, ...others }))
+}

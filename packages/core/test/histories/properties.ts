@@ -1,0 +1,92 @@
+import type { AlgorithmName } from '../../src/algorithms/algorithm.ts'
+import { Broken, keepsBudget, keepsSoftBound } from './bounds.ts'
+import { countsOnce, forgetsWhatWasReset } from './counts.ts'
+import { Fleet } from './fleet.ts'
+import type { Act, History, Kind } from './history.ts'
+
+/** What must hold of every history of a kind. */
+export interface Property {
+  readonly name: string
+  /** How many of the 10,000 histories are for this property and one algorithm. */
+  readonly share: number
+  readonly kind: Omit<Kind, 'algorithm'>
+  /** An act for which it is known not to hold, by algorithm: `SHORTFALLS` has a history of each cause. */
+  readonly fallsShort?: Partial<Record<AlgorithmName, Act>>
+  /** @throws Broken where it does not hold */
+  holds(fleet: Fleet): void | Promise<void>
+}
+
+const FAULTS = ['pause', 'suspend', 'stall', 'away'] as const
+const DEATHS = ['crash', 'restart', 'join', 'switch'] as const
+
+/**
+ * At a reset, what is booked for other nodes counts as spent at once: it begins to drain, and in a log to grow old,
+ * before they spend it, which they may until they hear of the reset.
+ */
+const AGES_FROM_RESET = { 'sliding-log': 'reset', 'token-bucket': 'reset', 'leaky-bucket': 'reset' } as const
+
+export const PROPERTIES = {
+  soft: {
+    name: 'soft nodes stay within the bound of the design',
+    share: 500,
+    kind: { modes: ['soft', 'soft', 'fixed'], acts: [...FAULTS, ...DEATHS] },
+    holds: keepsSoftBound,
+  },
+  leased: {
+    name: 'leased nodes are never above the limit',
+    share: 400,
+    kind: { modes: ['leased', 'leased', 'leased', 'hard'], acts: [...FAULTS, ...DEATHS, 'refund', 'reset'] },
+    fallsShort: AGES_FROM_RESET,
+    holds: keepsBudget,
+  },
+  capped: {
+    name: 'nodes with maxOvershoot stay within the share that was chosen',
+    share: 300,
+    kind: {
+      modes: ['capped', 'capped', 'leased', 'hard'],
+      acts: [...FAULTS, ...DEATHS, 'refund', 'reset'],
+    },
+    fallsShort: AGES_FROM_RESET,
+    holds: keepsBudget,
+  },
+  mixed: {
+    name: 'nodes of all modes together are as strict as the loosest',
+    share: 300,
+    kind: {
+      modes: ['hard', 'leased', 'capped', 'soft', 'fixed'],
+      acts: [...FAULTS, ...DEATHS, 'switch', 'switch'],
+    },
+    holds: keepsSoftBound,
+  },
+  counts: {
+    name: 'what is admitted is counted once, whatever is lost',
+    share: 300,
+    kind: {
+      modes: ['hard', 'leased', 'capped', 'soft', 'fixed'],
+      acts: [...FAULTS, 'refund', 'join', 'switch', 'lose'],
+      days: true,
+    },
+    fallsShort: { 'fixed-window': 'suspend', 'sliding-log': 'lose' },
+    holds: countsOnce,
+  },
+  reset: {
+    name: 'no late word heals back what was reset',
+    share: 200,
+    kind: {
+      modes: ['soft', 'soft', 'fixed', 'hard'],
+      acts: [...FAULTS, 'reset', 'reset', 'reset', 'join', 'switch', 'restart'],
+      days: true,
+    },
+    holds: forgetsWhatWasReset,
+  },
+} satisfies Record<string, Property>
+
+/** Lives a history through, and requires of it what its property says, and what holds of all. @throws Broken */
+export async function live(property: Property, history: History): Promise<void> {
+  const fleet = new Fleet(history)
+  await fleet.play()
+  const pending = await fleet.settle()
+  if (pending > 0) throw new Broken(`${pending} stays pending though the store is well`)
+  if (fleet.negative > 0) throw new Broken('a decision said that less than nothing is left')
+  await property.holds(fleet)
+}

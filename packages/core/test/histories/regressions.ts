@@ -1,0 +1,222 @@
+import type { Act, History } from './history.ts'
+
+type Brief = [wait: number, act: Act, node: number, cost: number, ms: number, plan: number]
+
+function steps(...briefs: Brief[]): History['steps'] {
+  return briefs.map(([wait, act, node, cost, ms, plan]) => ({ wait, act, node, cost, ms, plan }))
+}
+
+/** Histories that once broke a property, with what went wrong in them. */
+export const REGRESSIONS: Record<string, readonly { readonly what: string; readonly history: History }[]> = {
+  soft: [
+    {
+      what: 'a node whose wall clock is behind learns the time from an answer to something else, and owes for ever',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'fixed-window',
+        limit: 1,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 1830222409,
+        network: { latency: 0, jitter: 0, requestLoss: 0.3, replyLoss: 0, duplication: 0, overtaking: false },
+        nodes: [
+          { mode: 'soft', wall: 0, rate: 0, waits: false },
+          { mode: 'soft', wall: -3600000, rate: 0, waits: false },
+          { mode: 'soft', wall: 0, rate: 0, waits: false },
+        ],
+        steps: steps(
+          [0, 'check', 1, 2, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [8, 'check', 0, 2, 0, 0],
+          [5, 'check', 0, 2, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [8, 'check', 0, 1, 0, 0],
+          [11, 'check', 0, 1, 0, 0],
+          [42, 'check', 0, 1, 0, 0],
+          [13, 'check', 4, 1, 0, 0],
+        ),
+      },
+    },
+    {
+      what: 'what a node counted by a wrong clock is forgotten once it learns the time',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'sliding-window',
+        limit: 2,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: { latency: 0, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
+        nodes: [
+          { mode: 'soft', wall: -3600000, rate: 0, waits: false },
+          { mode: 'soft', wall: 0, rate: 0, waits: false },
+        ],
+        steps: steps(
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'pause', 0, 1, 100, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'burst', 1, 1, 0, 0],
+        ),
+      },
+    },
+  ],
+  reset: [
+    {
+      what: 'a reset outlives its window in a node, which owes for ever',
+      history: {
+        window: 86400000,
+        epoch: 1800057599998,
+        endsSlice: true,
+        algorithm: 'fixed-window',
+        limit: 1,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: { latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
+        nodes: [
+          { mode: 'fixed', wall: 0, rate: 0, waits: false },
+          { mode: 'soft', wall: 0, rate: 0, waits: false },
+        ],
+        steps: steps(
+          [0, 'reset', 0, 2, 0, 0],
+          [0, 'pause', 0, 2, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [4, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+        ),
+      },
+    },
+  ],
+}
+
+/** Histories that break a property still: shortfalls, each kept until it is mended. */
+export const SHORTFALLS: typeof REGRESSIONS = {
+  counts: [
+    {
+      what: 'the day ends while a clock stands still and the store stalls',
+      history: {
+        window: 86400000,
+        epoch: 1800057599999,
+        endsSlice: true,
+        algorithm: 'fixed-window',
+        limit: 1,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: { latency: 0, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
+        nodes: [
+          { mode: 'soft', wall: 0, rate: 0, waits: false },
+          { mode: 'hard', wall: 0, rate: 0, waits: false },
+          { mode: 'hard', wall: 0, rate: 0, waits: false },
+        ],
+        steps: steps(
+          [0, 'join', 0, 1, 0, 0],
+          [0, 'stall', 0, 1, 202, 0],
+          [0, 'pause', 0, 2, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'suspend', 7, 1, 204, 0],
+          [103, 'check', 1, 1, 0, 0],
+          [0, 'check', 7, 1, 0, 0],
+        ),
+      },
+    },
+    {
+      what: 'a log is lost with its data between an answer and the next question',
+      history: {
+        window: 86400000,
+        epoch: 1800057600000,
+        endsSlice: true,
+        algorithm: 'sliding-log',
+        limit: 13,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: { latency: 0, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
+        nodes: [
+          { mode: 'soft', wall: 0, rate: 0, waits: false },
+          { mode: 'hard', wall: 0, rate: 0, waits: false },
+        ],
+        steps: steps(
+          [0, 'check', 0, 1, 0, 0],
+          [1, 'lose', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+        ),
+      },
+    },
+  ],
+  leased: [
+    {
+      what: 'what is booked elsewhere drains after a reset before it is spent',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'token-bucket',
+        limit: 4,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: { latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
+        nodes: [
+          { mode: 'leased', wall: 0, rate: 0, waits: false },
+          { mode: 'leased', wall: 0, rate: 0, waits: false },
+        ],
+        steps: steps(
+          [0, 'check', 3, 1, 0, 0],
+          [2, 'reset', 0, 1, 0, 0],
+          [25, 'check', 0, 1, 0, 0],
+          [3, 'check', 0, 1, 0, 0],
+          [15, 'check', 0, 1, 0, 0],
+          [5, 'check', 0, 1, 0, 0],
+          [13, 'check', 3, 1, 0, 0],
+          [13, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+          [0, 'check', 7, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+          [1, 'pause', 0, 1, 74, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'burst', 0, 1, 0, 0],
+          [0, 'check', 1, 1, 0, 0],
+        ),
+      },
+    },
+  ],
+}
