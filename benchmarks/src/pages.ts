@@ -4,7 +4,7 @@ import { questions } from './questions.ts'
 import { readResults } from './result.ts'
 import { section, targetTable, withSection } from './tables.ts'
 
-const PAGES = ['README.md', 'docs/performance.md']
+const PAGES = ['README.md', 'docs/performance.md', 'docs/scaling.md']
 
 /** Writes the results' tables into the pages, where their markers are. */
 export function writePages(): void {

@@ -5,6 +5,7 @@ import { hard } from './questions/hard.ts'
 import { lua } from './questions/lua.ts'
 import { openLoop } from './questions/open-loop.ts'
 import { ram } from './questions/ram.ts'
+import { redisCost } from './questions/redis-cost.ts'
 import { settling } from './questions/settling.ts'
 import { softSync } from './questions/soft-sync.ts'
 import { start } from './questions/start.ts'
@@ -19,5 +20,6 @@ export const questions: readonly Question[] = [
   lua,
   start,
   ram,
+  redisCost,
   fleet,
 ]
