@@ -46,6 +46,12 @@ export class Ledger {
     if (quota > 0) this.returned += quota
   }
 
+  /** A log's admissions were this much later. */
+  shift(ms: number): void {
+    for (let place = 0; place < this.entries.length; place += 2)
+      this.entries[place] = (this.entries[place] as number) + ms
+  }
+
   /** What the store says that it has; a reply that was overtaken may say less than is known. */
   settled(admitted: number, refunded: number, returned: number): void {
     this.settledAdmitted = Math.min(admitted, this.admitted)

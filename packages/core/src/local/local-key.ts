@@ -66,8 +66,8 @@ export class LocalKey {
     readonly key: string,
     public limit: Algorithm,
     monotonic: number,
-    /** Store time less monotonic time, if that was only a guess at its making. */
-    readonly guessedOffset: number | undefined,
+    /** Store time less monotonic time, as long as that is only a guess. */
+    private guessedOffset: number | undefined,
   ) {
     this.state = limit.create()
     this.demand = new Demand(monotonic)
@@ -129,6 +129,21 @@ export class LocalKey {
   /** Gives cost back, and notes it. */
   refund(now: number, cost: number): void {
     this.current.refunded += this.limit.refund(this.state, now, 0, cost)
+  }
+
+  /** The store's time has become known: what was admitted by a guess at it was admitted as long ago as it was. */
+  correct(now: number, monotonic: number): void {
+    if (this.guessedOffset === undefined) return
+    const { window } = this.limit
+    const guessed = this.guessedOffset + monotonic
+    this.guessedOffset = undefined
+    this.slice += Math.floor(now / window) - Math.floor(guessed / window)
+    this.sliceEnd = (this.slice + 1) * window
+    this.late.shift(Math.round(now - guessed))
+    this.current.shift(Math.round(now - guessed))
+    this.state = this.limit.create()
+    this.settlePending(this.late, 1, now)
+    this.settlePending(this.current, 0, now)
   }
 
   /** Makes `slice` the current one: quota booked in an earlier one can't be spent any more. */
@@ -195,18 +210,14 @@ export class LocalKey {
 
   /** Takes in the store's answer; what is pending stays so until the store itself says that it has it. */
   reconcile(snapshot: Snapshot, now: number, monotonic: number): number {
-    if (this.guessedOffset !== undefined && !this.known) {
-      this.slice += snapshot.slice - Math.floor((this.guessedOffset + monotonic) / this.limit.window)
-      this.sliceEnd = (this.slice + 1) * this.limit.window
+    this.correct(now, monotonic)
+    // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
+    if (snapshot.generation > this.generation && this.known) {
+      this.current = new Ledger()
+      this.late = new Ledger()
     }
-    if (snapshot.generation > this.generation) {
-      this.generation = snapshot.generation
-      // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
-      if (this.known) {
-        this.current = new Ledger()
-        this.late = new Ledger()
-      }
-    }
+    // Lower: the store forgets a reset once nothing from before it could count any more, or with all its data.
+    this.generation = snapshot.generation
     const expired = this.roll(snapshot.slice)
     const ahead = this.slice - snapshot.slice
     const theirs = ahead === 0 ? this.current : ahead === 1 ? this.late : undefined
@@ -217,7 +228,7 @@ export class LocalKey {
       for (const ledger of [this.current, this.late]) ledger.newest = now
       this.known = true
     }
-    if (theirs !== undefined && snapshot.generation === this.generation) {
+    if (theirs !== undefined) {
       theirs.granted = Math.max(theirs.granted, snapshot.granted)
       if (ahead === 1 || this.resetting > 0) theirs.giveBack(theirs.allowance)
       theirs.settled(snapshot.admitted, snapshot.refunded, snapshot.returned)

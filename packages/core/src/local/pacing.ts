@@ -172,7 +172,10 @@ export class Pacing {
     const { allowance } = key.current
     const { own, others } = key.demand
     const flow = limit.flow(key.state, now)
-    key.takesTurns = flow > 0 && own + others > flow && left - allowance < (own + others) * this.pause
+    // A node that is alone has nobody to take turns with.
+    const alone = others === 0 && key.elsewhere === 0
+    const saturated = flow > 0 && own + others > flow && left - allowance < (own + others) * this.pause
+    key.takesTurns = saturated && !alone
     if (key.takesTurns) {
       this.takeTurn(key, left, flow, monotonic)
       return
@@ -183,7 +186,7 @@ export class Pacing {
     key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
     const lead = LEAD * own * this.roundTrip
     key.untilSync = Math.max(1, counts ? Math.floor(SPENT * quota) : Math.round(quota - lead))
-    if (left - allowance >= 1 && allowance >= key.asked) key.quietUntil = -Infinity
+    if (left - allowance >= 1 && (alone || allowance >= key.asked)) key.quietUntil = -Infinity
     else {
       // To ask again is of use when time has freed some, or others gave theirs back.
       key.untilSync = Infinity
@@ -201,7 +204,7 @@ export class Pacing {
     const share = this.share(key)
     const turn = Math.min(
       Math.max(this.turn / (share * flow), 2 * this.roundTrip),
-      this.settings.limit.window,
+      Math.max(this.settings.interval, this.pause),
     )
     const { allowance } = key.current
     key.turn = turn

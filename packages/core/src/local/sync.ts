@@ -248,6 +248,7 @@ export class Sync {
 
   /** The key goes over into the slice of `now`. */
   begin(key: LocalKey, now: number, monotonic: number): void {
+    if (this.link.table.known) key.correct(now, monotonic)
     this.expired += key.roll(Math.floor(now / this.settings.limit.window))
     this.pacing.begin(key, now, monotonic)
   }
@@ -300,8 +301,8 @@ export class Sync {
   takeSnapshot(snapshot: Snapshot): void {
     const key = this.keys.find(snapshot.key)
     if (key === undefined) return
-    // An answer under way may be older than this, and is taken in later.
-    if (key.inFlight) this.readLater(key)
+    // An answer under way may be older than this, and is taken in later; this may be older than one that was.
+    if (key.inFlight || snapshot.generation < key.generation) this.readLater(key)
     else if (key.known) {
       key.asked = 0
       this.answered(key, snapshot)
