@@ -31,7 +31,7 @@ export async function countsOnce(fleet: Fleet): Promise<void> {
   const { lives, verbs, lostAt } = fleet
   const counted: Counted = { least: 0, most: 0 }
   for (const life of lives) {
-    const admitted = life.admitted.filter((admission) => mayCount(fleet, admission))
+    const admitted = life.admitted.filter((admission) => mayCount(fleet, life, admission))
     counted.most += sum(admitted) + uncertain(life)
     const holds = isHard(life) ? life.alive : !life.replaced || life.leftInPeace
     if (!holds) continue
@@ -55,8 +55,12 @@ function forgottenBefore({ limit, now }: Fleet): number {
   return limit.algorithm === 'fixed-window' ? Math.floor(now / limit.window) * limit.window : -Infinity
 }
 
-function mayCount(fleet: Fleet, { at, believed }: Admission): boolean {
-  return Math.max(at, believed) > forgottenBefore(fleet) - LONGEST_WAY
+/**
+ * A shortfall: what a node with a wrong clock admits before it has heard the store at all counts in the window in which
+ * it hears it, however late that is: too much is counted then, never too little.
+ */
+function mayCount(fleet: Fleet, life: Life, { at, believed }: Admission): boolean {
+  return Math.max(at, believed) > forgottenBefore(fleet) - LONGEST_WAY || !heard(life, at)
 }
 
 function mustCount(fleet: Fleet, { at, believed }: Admission): boolean {
@@ -75,7 +79,7 @@ export async function forgetsWhatWasReset(fleet: Fleet): Promise<void> {
     // A node that had not heard of the key can't tell what it admitted before the reset from what after it.
     const from = heard(life, reset.from) ? Math.floor(reset.from) : -Infinity
     const after = life.admitted.filter(({ at }) => at >= from)
-    counted.most += sum(after.filter((admission) => mayCount(fleet, admission)))
+    counted.most += sum(after.filter((admission) => mayCount(fleet, life, admission)))
     counted.most += uncertain(life)
     counted.least += sum(after.filter((admission) => admission.at > known && mustCount(fleet, admission)))
   }
