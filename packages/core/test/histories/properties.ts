@@ -10,8 +10,8 @@ export interface Property {
   /** How many of the 10,000 histories are for this property and one algorithm. */
   readonly share: number
   readonly kind: Omit<Kind, 'algorithm'>
-  /** An act for which it is known not to hold, by algorithm: `SHORTFALLS` has a history of each cause. */
-  readonly fallsShort?: Partial<Record<AlgorithmName, Act>>
+  /** Acts for which it is known not to hold, by algorithm: `SHORTFALLS` has a history of each cause. */
+  readonly fallsShort?: Partial<Record<AlgorithmName, readonly Act[]>>
   /** @throws Broken where it does not hold */
   holds(fleet: Fleet): void | Promise<void>
 }
@@ -21,9 +21,15 @@ const DEATHS = ['crash', 'restart', 'join', 'switch'] as const
 
 /**
  * At a reset, what is booked for other nodes counts as spent at once: it begins to drain, and in a log to grow old,
- * before they spend it, which they may until they hear of the reset.
+ * before they spend it, which they may until they hear of the reset. A second reset forgets it altogether.
  */
-const AGES_FROM_RESET = { 'sliding-log': 'reset', 'token-bucket': 'reset', 'leaky-bucket': 'reset' } as const
+const RESET_FORGETS = {
+  'fixed-window': ['reset'],
+  'sliding-window': ['reset'],
+  'sliding-log': ['reset'],
+  'token-bucket': ['reset'],
+  'leaky-bucket': ['reset'],
+} as const
 
 export const PROPERTIES = {
   soft: {
@@ -36,7 +42,7 @@ export const PROPERTIES = {
     name: 'leased nodes are never above the limit',
     share: 400,
     kind: { modes: ['leased', 'leased', 'leased', 'hard'], acts: [...FAULTS, ...DEATHS, 'refund', 'reset'] },
-    fallsShort: AGES_FROM_RESET,
+    fallsShort: RESET_FORGETS,
     holds: keepsBudget,
   },
   capped: {
@@ -46,7 +52,7 @@ export const PROPERTIES = {
       modes: ['capped', 'capped', 'leased', 'hard'],
       acts: [...FAULTS, ...DEATHS, 'refund', 'reset'],
     },
-    fallsShort: AGES_FROM_RESET,
+    fallsShort: RESET_FORGETS,
     holds: keepsBudget,
   },
   mixed: {
@@ -66,7 +72,14 @@ export const PROPERTIES = {
       acts: [...FAULTS, 'refund', 'join', 'switch', 'lose'],
       days: true,
     },
-    fallsShort: { 'fixed-window': 'suspend', 'sliding-log': 'lose' },
+    // What is given back after data loss may be lost on its way; what is owed, where a clock stands still at a slice's end.
+    fallsShort: {
+      'fixed-window': ['suspend', 'lose'],
+      'sliding-window': ['lose'],
+      'sliding-log': ['lose'],
+      'token-bucket': ['lose'],
+      'leaky-bucket': ['lose'],
+    },
     holds: countsOnce,
   },
   reset: {
