@@ -19,10 +19,18 @@ export class Client {
     this.agent = new Agent({ keepAlive: true, localAddress: address, maxSockets: 64 })
   }
 
-  request(url: string, headers: Record<string, string> = {}): Promise<Seen> {
+  /**
+   * Sent again, once, where a connection that was kept open turns out to be closed: the balancer may close it at the
+   * moment at which a request leaves, and any client of a kept connection has to reckon with that.
+   */
+  async request(url: string, headers: Record<string, string> = {}): Promise<Seen> {
+    return this.send(url, headers, true)
+  }
+
+  private send(url: string, headers: Record<string, string>, mayRepeat: boolean): Promise<Seen> {
     const sentAt = performance.now()
     return new Promise((resolve, reject) => {
-      get(url, { agent: this.agent, headers }, (response) => {
+      const request = get(url, { agent: this.agent, headers }, (response) => {
         let body = ''
         response.setEncoding('utf8')
         response.on('data', (chunk: string) => {
@@ -33,7 +41,12 @@ export class Client {
           const { statusCode = 0, headers } = response
           resolve({ sentAt, answeredAt: performance.now(), status: statusCode, headers, body })
         })
-      }).on('error', reject)
+      })
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        if (mayRepeat && request.reusedSocket && error.code === 'ECONNRESET')
+          resolve(this.send(url, headers, false))
+        else reject(error)
+      })
     })
   }
 
