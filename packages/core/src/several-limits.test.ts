@@ -6,10 +6,12 @@ import { slidingLog } from './algorithms/sliding-log/sliding-log.ts'
 import { slidingWindow } from './algorithms/sliding-window/sliding-window.ts'
 import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
 import type { Decision } from './decision.ts'
+import { ConfigError } from './errors.ts'
 import type { Limits } from './limit-parts.ts'
 import { createLimiter } from './limiter.ts'
 import type { Mode } from './options.ts'
 import { memoryStore } from './store/memory.ts'
+import type { Store, Table } from './store/store.ts'
 import { ManualClock } from './testing/manual-clock.ts'
 
 const modes: readonly Mode[] = ['hard', 'soft', 'leased']
@@ -68,6 +70,28 @@ it('checkSync takes of all or of none', async () => {
   expect(limiter.checkSync('a')).toMatchObject({ allowed: false, name: '1-per-1m' })
   await limiter.flush()
   expect((await limiter.peek('a')).parts).toMatchObject([{ remaining: 0 }, { remaining: 4 }])
+  await limiter.close()
+})
+
+it('hard: what can no longer be given back stays taken, and troubles nobody', async () => {
+  const { clock, store } = world()
+  const closing: Store = {
+    open: (name, limit) => {
+      const table = store.open(name, limit)
+      const exchange: Table['exchange'] = async (request) => {
+        if (request.operations.some(([what]) => what === 'refund'))
+          throw new ConfigError('ERR_CLOSED', 'closed')
+        return table.exchange(request)
+      }
+      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
+    },
+    close: () => store.close(),
+  }
+  const limiter = createLimiter({ name: 'api', limit: [minute(1), day(5)], store: closing, clock })
+  await limiter.check('a')
+  expect((await limiter.check('a')).allowed).toBe(false)
+  await limiter.flush()
+  expect((await limiter.peek('a')).parts).toMatchObject([{ remaining: 0 }, { remaining: 3 }])
   await limiter.close()
 })
 

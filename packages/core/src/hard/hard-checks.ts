@@ -54,9 +54,8 @@ export class HardChecks implements Checks {
   private async sendBack(): Promise<void> {
     const operations = this.back.splice(0)
     const deadline = this.settings.clock.monotonic() + this.settings.timeout
-    await this.link.exchange(operations, deadline, { once: true }).catch((error: unknown) => {
-      if (!(error instanceof StoreError)) throw error
-    })
+    // Nobody waits for this: whatever went wrong, those that took next are told by their own commands.
+    await this.link.exchange(operations, deadline, { once: true }).catch(() => {})
   }
 
   private unanswered(error: unknown, key: string, cost: number, consume: boolean): Decision {
