@@ -9,7 +9,7 @@ export class Broken extends Error {
 }
 
 /** The most by which what is in use passed the limit, by the definition of usage; below 0: it never came near. */
-export function mostOver(limit: Limit, admissions: readonly Admission[]): number {
+function mostOver(limit: Limit, admissions: readonly Admission[]): number {
   const usage = usageOf(limit)
   let most = -limit.limit
   for (const { at, cost } of [...admissions].sort((one, other) => one.at - other.at)) {
@@ -40,9 +40,7 @@ function generations(fleet: Fleet): { from: number; until: number }[] {
  * used again; a reset begins anew.
  */
 export function keepsBudget(fleet: Fleet): void {
-  const { history, limit } = fleet
-  const capped = fleet.lives.some(({ plan }) => plan.mode === 'capped')
-  const extra = capped ? Math.floor(history.maxOvershoot * history.limit) : 0
+  const { extra, limit } = fleet
   const back = fleet.verbs.reduce((sum, { cost }) => sum + cost, 0)
   const all = fleet.lives.flatMap(({ admitted }) => admitted)
   for (const { from, until } of generations(fleet)) {
@@ -91,10 +89,7 @@ export function keepsSoftBound(fleet: Fleet): void {
       }),
     )
   })
-  const extra = lives.some(({ plan }) => plan.mode === 'capped')
-    ? Math.floor(history.maxOvershoot * history.limit)
-    : 0
-  const bound = terms.reduce((sum, term) => sum + term, extra) - Math.min(...terms)
+  const bound = terms.reduce((sum, term) => sum + term, fleet.extra) - Math.min(...terms)
   const all = lives.flatMap(({ admitted }) => admitted)
   const error = Math.ceil(all.reduce((most, { at, believed }) => Math.max(most, Math.abs(at - believed)), 0))
   const over = mostOver(withoutError(fleet, error), all) - misplaced(fleet, all, error)

@@ -6,7 +6,7 @@ import { CALM } from '../../src/testing/network.ts'
 import { type SimulatedNode, Simulation, type Surroundings } from '../../src/testing/simulation.ts'
 import { type History, limitOf, type NodePlan, type Step } from './history.ts'
 
-export const KEY = 'key'
+const KEY = 'key'
 
 /** Commands in a history at most: more tell of a node that asks again and again without an end. */
 const MOST_COMMANDS = 20_000
@@ -56,7 +56,7 @@ export class Life {
 }
 
 /** A call that changes counts at some moment between its start and its end; `known`: it did. */
-export interface Verb {
+interface Verb {
   readonly what: 'refund' | 'reset'
   readonly cost: number
   readonly from: number
@@ -108,6 +108,11 @@ export class Fleet {
   get budget(): number {
     const { limit, maxOvershoot } = this.history
     return limit + Math.floor(maxOvershoot * limit)
+  }
+
+  /** How far above its limit a fleet with a share that may be exceeded may go. */
+  get extra(): number {
+    return this.lives.some(({ plan }) => plan.mode === 'capped') ? this.budget - this.history.limit : 0
   }
 
   private join(plan: NodePlan): Player {

@@ -7,7 +7,7 @@ import { slidingWindow } from '../../src/algorithms/sliding-window/sliding-windo
 import { tokenBucket } from '../../src/algorithms/token-bucket/token-bucket.ts'
 
 /** How a node decides; `fixed` is soft mode with early sync off. */
-export type NodeMode = 'hard' | 'leased' | 'capped' | 'soft' | 'fixed'
+type NodeMode = 'hard' | 'leased' | 'capped' | 'soft' | 'fixed'
 
 export interface NodePlan {
   readonly mode: NodeMode
@@ -110,7 +110,7 @@ const HOUR = 3_600_000
 const DAY = 24 * HOUR
 const EPOCH = 1_800_000_000_000
 
-const CALM_NETWORK: Network = {
+export const CALM_NETWORK: Network = {
   ...{ latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
 }
 

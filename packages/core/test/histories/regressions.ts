@@ -1,9 +1,14 @@
-import type { Act, History } from './history.ts'
+import { type Act, CALM_NETWORK, type History, type NodePlan } from './history.ts'
 
 type Brief = [wait: number, act: Act, node: number, cost: number, ms: number, plan: number]
 
 function steps(...briefs: Brief[]): History['steps'] {
   return briefs.map(([wait, act, node, cost, ms, plan]) => ({ wait, act, node, cost, ms, plan }))
+}
+
+/** Of right clocks, but for its wall clock's error; it does not wait. */
+function node(mode: NodePlan['mode'], wall = 0): NodePlan {
+  return { mode, wall, rate: 0, waits: false }
 }
 
 /** Histories that once broke a property, with what went wrong in them. */
@@ -21,11 +26,7 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
         maxOvershoot: 0,
         seed: 1830222409,
         network: { latency: 0, jitter: 0, requestLoss: 0.3, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'soft', wall: 0, rate: 0, waits: false },
-          { mode: 'soft', wall: -3600000, rate: 0, waits: false },
-          { mode: 'soft', wall: 0, rate: 0, waits: false },
-        ],
+        nodes: [node('soft'), node('soft', -3600000), node('soft')],
         steps: steps(
           [0, 'check', 1, 2, 0, 0],
           [0, 'check', 0, 1, 0, 0],
@@ -52,11 +53,8 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
         interval: 100,
         maxOvershoot: 0,
         seed: 0,
-        network: { latency: 0, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'soft', wall: -3600000, rate: 0, waits: false },
-          { mode: 'soft', wall: 0, rate: 0, waits: false },
-        ],
+        network: { ...CALM_NETWORK, latency: 0 },
+        nodes: [node('soft', -3600000), node('soft')],
         steps: steps(
           [0, 'check', 0, 1, 0, 0],
           [0, 'check', 0, 1, 0, 0],
@@ -87,11 +85,8 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
         interval: 100,
         maxOvershoot: 0,
         seed: 0,
-        network: { latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'fixed', wall: 0, rate: 0, waits: false },
-          { mode: 'soft', wall: 0, rate: 0, waits: false },
-        ],
+        network: CALM_NETWORK,
+        nodes: [node('fixed'), node('soft')],
         steps: steps(
           [0, 'reset', 0, 2, 0, 0],
           [0, 'pause', 0, 2, 0, 0],
@@ -124,11 +119,8 @@ export const SHORTFALLS: typeof REGRESSIONS = {
         interval: 100,
         maxOvershoot: 0,
         seed: 0,
-        network: { latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'hard', wall: 0, rate: 0, waits: false },
-          { mode: 'fixed', wall: 0, rate: 0, waits: false },
-        ],
+        network: CALM_NETWORK,
+        nodes: [node('hard'), node('fixed')],
         steps: steps(
           [0, 'check', 3, 1, 0, 0],
           [28, 'check', 0, 1, 0, 0],
@@ -162,11 +154,8 @@ export const SHORTFALLS: typeof REGRESSIONS = {
         interval: 100,
         maxOvershoot: 0,
         seed: 187157697,
-        network: { latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'hard', wall: 0, rate: 0, waits: false },
-          { mode: 'fixed', wall: 0, rate: 0, waits: false },
-        ],
+        network: CALM_NETWORK,
+        nodes: [node('hard'), node('fixed')],
         steps: steps(
           [0, 'check', 3, 1, 0, 0],
           [2, 'check', 0, 1, 0, 0],
@@ -196,12 +185,8 @@ export const SHORTFALLS: typeof REGRESSIONS = {
         interval: 100,
         maxOvershoot: 0,
         seed: 0,
-        network: { latency: 0, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'soft', wall: 0, rate: 0, waits: false },
-          { mode: 'hard', wall: 0, rate: 0, waits: false },
-          { mode: 'hard', wall: 0, rate: 0, waits: false },
-        ],
+        network: { ...CALM_NETWORK, latency: 0 },
+        nodes: [node('soft'), node('hard'), node('hard')],
         steps: steps(
           [0, 'join', 0, 1, 0, 0],
           [0, 'stall', 0, 1, 202, 0],
@@ -229,11 +214,8 @@ export const SHORTFALLS: typeof REGRESSIONS = {
         interval: 100,
         maxOvershoot: 0,
         seed: 0,
-        network: { latency: 0, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'soft', wall: 0, rate: 0, waits: false },
-          { mode: 'hard', wall: 0, rate: 0, waits: false },
-        ],
+        network: { ...CALM_NETWORK, latency: 0 },
+        nodes: [node('soft'), node('hard')],
         steps: steps(
           [0, 'check', 0, 1, 0, 0],
           [1, 'lose', 0, 1, 0, 0],
@@ -263,11 +245,8 @@ export const SHORTFALLS: typeof REGRESSIONS = {
         interval: 100,
         maxOvershoot: 0,
         seed: 0,
-        network: { latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'leased', wall: 0, rate: 0, waits: false },
-          { mode: 'leased', wall: 0, rate: 0, waits: false },
-        ],
+        network: CALM_NETWORK,
+        nodes: [node('leased'), node('leased')],
         steps: steps(
           [0, 'check', 3, 2, 0, 0],
           [2, 'reset', 0, 1, 0, 0],
@@ -295,11 +274,8 @@ export const SHORTFALLS: typeof REGRESSIONS = {
         interval: 100,
         maxOvershoot: 0,
         seed: 0,
-        network: { latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
-        nodes: [
-          { mode: 'leased', wall: 0, rate: 0, waits: false },
-          { mode: 'leased', wall: 0, rate: 0, waits: false },
-        ],
+        network: CALM_NETWORK,
+        nodes: [node('leased'), node('leased')],
         steps: steps(
           [0, 'check', 3, 1, 0, 0],
           [2, 'reset', 0, 1, 0, 0],
@@ -336,11 +312,7 @@ export const SHORTFALLS: typeof REGRESSIONS = {
         maxOvershoot: 0,
         seed: 28648065,
         network: { latency: 0, jitter: 50, requestLoss: 0, replyLoss: 0, duplication: 0.3, overtaking: true },
-        nodes: [
-          { mode: 'capped', wall: 0, rate: 0, waits: false },
-          { mode: 'capped', wall: 0, rate: 0, waits: false },
-          { mode: 'capped', wall: 0, rate: 0, waits: false },
-        ],
+        nodes: [node('capped'), node('capped'), node('capped')],
         steps: steps(
           [0, 'reset', 4, 1, 0, 0],
           [3, 'check', 0, 2, 0, 0],
