@@ -47,7 +47,6 @@ if (!values.tables) {
         name: theCase.name,
         rounds: await runRounds(question, theCase, question.rounds ?? rounds, values.quick ? 0.2 : 1),
         targets: theCase.targets,
-        plot: theCase.plot,
       }
       cases.push(result)
       console.log(`\n${theCase.name}\n\n${caseTable(result)}\n`)

@@ -24,18 +24,11 @@ export interface Target {
   readonly atMost?: number
 }
 
-export interface Plot {
-  readonly from: string
-  readonly unit: string
-}
-
 /** Contenders that do the same work and so can be compared. */
 export interface Case {
   readonly name: string
   readonly contenders: readonly Contender[]
   readonly targets: readonly Target[]
-  /** Draws the measures whose names begin with `from`, by what follows it. */
-  readonly plot?: Plot
   /** Whether a round needs a Redis. */
   readonly redis?: boolean
 }

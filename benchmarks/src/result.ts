@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findRedisServer } from '@spillway/redis-server'
 import { quantile } from './measure.ts'
-import type { Measures, Plot, Target } from './question.ts'
+import type { Measures, Target } from './question.ts'
 import type { Rounds } from './rounds.ts'
 
 const RESULTS = fileURLToPath(new URL('../results/', import.meta.url))
@@ -21,7 +21,6 @@ export interface CaseResult {
   readonly name: string
   readonly rounds: Rounds
   readonly targets: readonly Target[]
-  readonly plot?: Plot | undefined
 }
 
 /** What `results/QUESTION.json` holds. */

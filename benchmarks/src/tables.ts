@@ -42,24 +42,11 @@ export function caseTable({ rounds }: CaseResult): string {
   return markdownTable([['', ...measures], ...rows], { align: ['l', ...measures.map(() => 'r')] })
 }
 
-/** A line for each contender, in the order of the table, as GitHub draws it. */
-function plotted({ rounds, plot }: CaseResult): string {
-  if (plot === undefined) return ''
-  const drawn = Object.keys(Object.values(rounds)[0]?.[0] ?? {}).filter((name) => name.startsWith(plot.from))
-  const lines = Object.values(rounds).map(
-    (list) => `  line [${drawn.map((name) => Math.round(medianOf(list, name))).join(', ')}]`,
-  )
-  const places = drawn.map((name) => `"${name.slice(plot.from.length)}"`).join(', ')
-  return `\n\n\`\`\`mermaid\nxychart-beta\n  x-axis [${places}]\n  y-axis "${plot.unit}"\n${lines.join('\n')}\n\`\`\``
-}
-
 /** A question's tables, and on which machine they were measured. */
 export function section(result: Result): string {
   const { machine, date, commit } = result
   const count = Object.values(result.cases[0]?.rounds ?? {})[0]?.length ?? 0
-  const tables = result.cases.map(
-    (theCase) => `**${theCase.name}**\n\n${caseTable(theCase)}${plotted(theCase)}`,
-  )
+  const tables = result.cases.map((theCase) => `**${theCase.name}**\n\n${caseTable(theCase)}`)
   return `${tables.join('\n\n')}
 
 Medians over ${count} rounds. ${date.slice(0, 10)}, commit ${commit}, Node ${machine.node}, Redis ${machine.redis}, ${machine.cpus} × ${machine.cpu}.`

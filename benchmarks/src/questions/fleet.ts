@@ -1,5 +1,5 @@
 import { createLimiter, fixedWindow } from '@spillway/core'
-import { Simulation, seededRandom, type Traffic } from '@spillway/core/testing'
+import { Simulation, type Traffic } from '@spillway/core/testing'
 import { draws, keyNames } from '../keys.ts'
 import type { Contender, Question } from '../question.ts'
 
@@ -50,8 +50,7 @@ function contender(name: string, intervalMs: number, part: number): Contender {
       const keys = KEYS * part * share
       const rate = NODES * RATE * part * share
       const limit = fixedWindow({ limit: LIMIT, window: '1h' })
-      const random = seededRandom(1)
-      const simulation = new Simulation({ seed: Math.floor(random() * 1e9) })
+      const simulation = new Simulation({ seed: 1 })
       for (let node = 0; node < NODES; node++) {
         simulation.addNode({
           waits: false,
@@ -71,15 +70,13 @@ function contender(name: string, intervalMs: number, part: number): Contender {
         let calls = 0
         let entries = 0
         let checks = 0
-        let admitted = 0
         for (const { limiter } of simulation.nodes) {
           const stats = limiter.stats()
           calls += stats.storeCalls
           entries += stats.storeEntries
           checks += stats.checks
-          admitted += stats.admitted
         }
-        return { calls, entries, checks, admitted }
+        return { calls, entries, checks }
       }
       // Keys that a node never saw are asked about once each: that part of the run is told apart.
       await simulation.run(2 * intervalMs, traffic)
