@@ -23,7 +23,7 @@ export class Client {
    * Sent again, once, where a connection that was kept open turns out to be closed: the balancer may close it at the
    * moment at which a request leaves, and any client of a kept connection has to reckon with that.
    */
-  async request(url: string, headers: Record<string, string> = {}): Promise<Seen> {
+  request(url: string, headers: Record<string, string> = {}): Promise<Seen> {
     return this.send(url, headers, true)
   }
 
