@@ -8,9 +8,9 @@ export interface Acquirer {
   /** Monotonic time past which it waits no longer. */
   readonly last: number
   /** Takes what it waits for, if that is allowed now. */
-  attempt(): Promise<Decision>
-  /** Whether an allowed one's turn would come too late, and in how many milliseconds. It was given back then. */
-  late(decision: Decision): number | false
+  take(): Promise<Decision>
+  /** Gives back what it took, and has no use for. */
+  giveBack(): Promise<void>
 }
 
 class Line {
@@ -30,7 +30,7 @@ export class AcquireQueue {
   ) {}
 
   /**
-   * Waits until it is the first and is allowed, and returns that decision.
+   * Waits until it is the first and is allowed, and then until its turn has come.
    *
    * @throws AcquireError `ERR_QUEUE_FULL`, `ERR_MAX_WAIT`, `ERR_NEVER`; the signal's reason on abort. Nothing was taken.
    */
@@ -47,13 +47,22 @@ export class AcquireQueue {
     }
     const mine = line ?? new Line()
     this.lines.set(key, mine)
+    let decision: Decision
     try {
-      return await this.first(key, mine, acquirer)
+      decision = await this.first(key, mine, acquirer)
     } finally {
       const next = mine.behind.shift()
       if (next === undefined) this.lines.delete(key)
       else next()
     }
+    // Those behind it are not kept waiting for its turn: each has one of its own.
+    if (decision.delayMs > 0) {
+      await this.pause(decision.delayMs, acquirer.signal).catch(async (reason) => {
+        await acquirer.giveBack()
+        throw reason
+      })
+    }
+    return decision
   }
 
   private turn(key: string, line: Line, { signal, last }: Acquirer): Promise<void> {
@@ -77,11 +86,13 @@ export class AcquireQueue {
     const { signal, last } = acquirer
     for (;;) {
       signal?.throwIfAborted()
-      const decision = await acquirer.attempt()
-      const wait = acquirer.late(decision)
-      if (wait !== false) throw tooLate(key, wait)
-      if (decision.allowed) return decision
-      const { retryAfterMs, limit, reason } = decision
+      const decision = await acquirer.take()
+      const { allowed, delayMs, retryAfterMs, limit, reason } = decision
+      const isLate = allowed && this.clock.monotonic() + delayMs > last
+      if (allowed && (isLate || signal?.aborted)) await acquirer.giveBack()
+      signal?.throwIfAborted()
+      if (isLate) throw tooLate(key, delayMs)
+      if (allowed) return decision
       if (retryAfterMs === Infinity) {
         throw new AcquireError(
           'ERR_NEVER',
@@ -96,7 +107,7 @@ export class AcquireQueue {
   }
 
   /** @throws the signal's reason on abort */
-  pause(ms: number, signal: AbortSignal | undefined, line?: Line): Promise<void> {
+  private pause(ms: number, signal: AbortSignal | undefined, line?: Line): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = () => {
         stop()

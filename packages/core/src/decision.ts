@@ -20,18 +20,6 @@ export interface DecisionPart {
   readonly resetAfterMs: number
 }
 
-/** What only some decisions have. */
-export interface Details {
-  /** Each limit, where a limiter has several. */
-  readonly parts?: readonly DecisionPart[]
-  /** It exceeds its limit, out of the reserve of `spike`. */
-  readonly spike?: true
-  /** It would be denied, but for `dryRun`. */
-  readonly wouldDeny?: true
-  /** What is in use above the limit: charged afterwards, or overshoot. */
-  readonly debt?: number
-}
-
 /** The answer to a check. A denial is a value, never an exception. */
 export class Decision {
   constructor(
@@ -59,9 +47,13 @@ export class Decision {
   ) {}
 
   // Declared only: a decision that has none of them is not made larger by them.
+  /** Each limit, where a limiter has several. */
   declare readonly parts?: readonly DecisionPart[]
+  /** It exceeds its limit, out of the reserve of `spike`. */
   declare readonly spike?: true
+  /** It would be denied, but for `dryRun`. */
   declare readonly wouldDeny?: true
+  /** What is in use above the limit: charged afterwards, or overshoot. */
   declare readonly debt?: number
 }
 

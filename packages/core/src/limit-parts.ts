@@ -28,7 +28,7 @@ const MOST_PARTS = 16
 const SCOPE_NAME = /^[\w.-]{1,32}$/
 
 /** @throws ConfigError `ERR_OPTION` where it is not a limit */
-export function checkLimit(limit: unknown, what: string): asserts limit is Algorithm {
+function checkLimit(limit: unknown, what: string): asserts limit is Algorithm {
   if (typeof limit === 'object' && typeof (limit as Partial<Algorithm> | null)?.take === 'function') return
   throw new ConfigError(
     'ERR_OPTION',
@@ -46,7 +46,7 @@ function listOf(limits: Limits, what: string): readonly Algorithm[] {
 
 /** `10-per-1s`: of a bucket, what it holds and the time it takes to fill. */
 function describe({ limit, window }: Limit): string {
-  const units: [string, number][] = [...Object.entries({ d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 })]
+  const units = Object.entries({ d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 })
   const [unit, ms] = units.find(([, ms]) => window % ms === 0) ?? ['ms', 1]
   return `${limit}-per-${window / ms}${unit}`
 }
@@ -104,12 +104,7 @@ export function isScopes(limits: Limits | Scopes): limits is Scopes {
 
 /** @throws ConfigError `ERR_MISMATCH` where other numbers do not fit what is counted under a name */
 export function checkSameKind(ours: LimitPart, theirs: LimitPart | undefined): asserts theirs is LimitPart {
-  if (
-    theirs !== undefined &&
-    signature(ours.limit) === signature(theirs.limit) &&
-    ours.table === theirs.table
-  )
-    return
+  if (theirs !== undefined && signature(ours.limit) === signature(theirs.limit)) return
   throw new ConfigError(
     'ERR_MISMATCH',
     `${ours.name} has ${signature(ours.limit)} ms, and the limit given ${

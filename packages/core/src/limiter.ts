@@ -7,7 +7,6 @@ import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, StoreError, show } from './errors.ts'
 import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
 import {
-  checkActual,
   checkCallOptions,
   checkCost,
   type LimiterOptions,
@@ -18,7 +17,6 @@ import {
 } from './options.ts'
 import { Plans } from './plans.ts'
 import { type Reservation, reservation } from './reservation.ts'
-import { Spike } from './spike.ts'
 
 export interface CheckOptions<L = Limits> {
   /** A positive integer; default 1. */
@@ -50,7 +48,6 @@ const NO_OPTIONS: CheckOptions<never> = {}
 class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<Scopes> = Limits> {
   private readonly events = new EventEmitter()
   private readonly plans: Plans<K>
-  private readonly spike: Spike | undefined
   private readonly line: AcquireQueue
   private closed = false
   private admitted = 0
@@ -64,7 +61,6 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     // In a microtask, so that a listener's error is not taken for the check's.
     const changed = (away: boolean) => queueMicrotask(() => this.events.emit(away ? 'degraded' : 'recovered'))
     this.plans = new Plans(settings, changed)
-    this.spike = settings.reserve && new Spike(settings, settings.reserve)
     this.line = new AcquireQueue(settings.clock, settings.maxWaiting)
   }
 
@@ -132,14 +128,16 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   private decide(decider: Decider<K>, key: K, cost: number): Decision | Promise<Decision> {
-    if (this.spike === undefined) return decider.check(key, cost)
-    return this.spike.check(decider as Decider<string>, key as string, cost)
+    const { spike } = this.plans
+    if (spike === undefined) return decider.check(key, cost)
+    return spike.check(decider as Decider<string>, key as string, cost)
   }
 
   /** As `checkSync` of a limiter that has it. */
   protected decideSync(decider: Decider<K>, key: K, cost: number): Decision {
-    if (this.spike === undefined) return decider.checkSync(key, cost)
-    return this.spike.checkSync(decider as Decider<string>, key as string, cost)
+    const { spike } = this.plans
+    if (spike === undefined) return decider.checkSync(key, cost)
+    return spike.checkSync(decider as Decider<string>, key as string, cost)
   }
 
   /** The decision that a check of cost 1 would get, taking nothing. */
@@ -148,7 +146,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const decider = this.prepare(key, 1, options.limit)
     const listed = this.listed(key)
     if (listed !== undefined) return this.enforced(listed)
-    const peeked = this.spike?.peek(decider as Decider<string>, key as string) ?? decider.peek(key)
+    const peeked = this.plans.spike?.peek(decider as Decider<string>, key as string) ?? decider.peek(key)
     return this.enforced(await peeked)
   }
 
@@ -166,26 +164,12 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const { clock } = this.settings
     const last = maxWait === undefined ? Infinity : clock.monotonic() + durationMs(maxWait, 'maxWait')
     signal?.throwIfAborted()
-    let late = false
-    const decision = await this.line.acquire(lineOf(key), {
+    return this.line.acquire(lineOf(key), {
       signal,
       last,
-      attempt: async () => {
-        const decision = await this.check(key, { cost, limit })
-        late = decision.allowed && clock.monotonic() + decision.delayMs > last
-        if (decision.allowed && (late || signal?.aborted)) await this.giveBack(key, cost)
-        signal?.throwIfAborted()
-        return decision
-      },
-      late: (decision) => late && decision.delayMs,
+      take: () => this.check(key, { cost, limit }),
+      giveBack: () => this.giveBack(key, cost),
     })
-    if (decision.delayMs > 0) {
-      await this.line.pause(decision.delayMs, signal).catch(async (reason) => {
-        await this.giveBack(key, cost)
-        throw reason
-      })
-    }
-    return decision
   }
 
   /** What a given-up `acquire` took, also on a limiter closed meanwhile; with the store away it stays taken. */
@@ -220,7 +204,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     }
     // What passed without having been taken has nothing to settle.
     const taken = decision.allowed && !decision.wouldDeny && this.listed(key) === undefined
-    return reservation(decision, taken, estimate, account, checkActual, clock, ms)
+    return reservation(decision, taken, estimate, account, clock, ms)
   }
 
   /** Gives cost back to the current window or bucket, clamped at zero usage; of a log, the newest entries first. */
@@ -247,7 +231,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const decider = this.prepare(key, 1)
     return this.changing(key, async () => {
       await decider.reset(key)
-      await this.spike?.reserve.reset(key as string)
+      await this.plans.spike?.reserve.reset(key as string)
     })
   }
 
@@ -289,7 +273,6 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   async flush(): Promise<void> {
     this.open()
     await this.plans.flush()
-    await this.spike?.reserve.flush()
   }
 
   stats(): Stats {
@@ -302,7 +285,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (this.closed) return
     this.closed = true
     this.line.wakeAll()
-    await Promise.all([this.plans.close(), this.spike?.reserve.close()])
+    await this.plans.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

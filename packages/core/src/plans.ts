@@ -1,8 +1,7 @@
-import { type Decider, type DeciderStats, sumOf } from './decider.ts'
+import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
 import { ConfigError } from './errors.ts'
 import {
   checkSameKind,
-  isScopes,
   type LimitPart,
   type Limits,
   limitParts,
@@ -12,6 +11,7 @@ import {
 import type { Settings } from './options.ts'
 import { SeveralLimits } from './several-limits.ts'
 import { SingleLimit } from './single-limit.ts'
+import { Spike } from './spike.ts'
 
 /** The most limits that checks choose between: more tell of limits that are made anew for each check. */
 const MOST_PLANS = 100
@@ -20,6 +20,8 @@ const MOST_PLANS = 100
 export class Plans<K extends string | ScopeKeys> {
   /** What a check goes by that chooses none. */
   readonly own: Decider<K>
+  /** What lets a key exceed them, if anything does. */
+  readonly spike: Spike | undefined
   private readonly singles = new Map<string, Map<unknown, SingleLimit>>()
   private readonly chosen = new Map<unknown, Decider<K>>()
   private readonly parts: readonly LimitPart[]
@@ -32,6 +34,7 @@ export class Plans<K extends string | ScopeKeys> {
   ) {
     this.parts = settings.parts
     this.own = this.deciderOf(this.parts, true)
+    this.spike = settings.reserve && new Spike(this.single(settings.reserve, false))
   }
 
   private deciderOf(parts: readonly LimitPart[], follows: boolean): Decider<K> {
@@ -87,8 +90,6 @@ export class Plans<K extends string | ScopeKeys> {
   private fitting(limit: Limits | Partial<Scopes>): LimitPart[] {
     const given = limitParts(this.settings.name, limit as Limits | Scopes)
     const scopes = new Set(given.map(({ scope }) => scope))
-    if (isScopes(limit as Limits | Scopes) !== (this.parts[0]?.scope !== undefined))
-      checkSameKind(this.parts[0] as LimitPart, undefined)
     for (const part of given)
       checkSameKind(
         part,
@@ -118,9 +119,8 @@ export class Plans<K extends string | ScopeKeys> {
     return [...this.singles.values()].flatMap((ofTable) => [...ofTable.values()])
   }
 
-  async flush(): Promise<void> {
-    for (const result of await Promise.allSettled(this.all.map((single) => single.flush())))
-      if (result.status === 'rejected') throw result.reason
+  flush(): Promise<void> {
+    return all(this.all.map((single) => single.flush()))
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from './clock.ts'
 import { type Decision, detailed } from './decision.ts'
+import { checkActual } from './options.ts'
 
 /** How what was reserved is changed to what it cost. */
 export interface Account {
@@ -26,7 +27,6 @@ export function reservation(
   taken: boolean,
   estimate: number,
   account: Account,
-  checkActual: (actual: number) => void,
   clock: Clock,
   ms: number,
 ): Reservation {

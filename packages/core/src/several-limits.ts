@@ -1,5 +1,5 @@
 import { combined } from './combined-decision.ts'
-import { type Decider, type DeciderStats, sumOf } from './decider.ts'
+import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { HardChecks } from './hard/hard-checks.ts'
@@ -190,10 +190,4 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   stats(): DeciderStats {
     return sumOf(this.limits.map((limit) => limit.stats()))
   }
-}
-
-/** Waits for all, also where one fails, and then throws what the first did. */
-async function all(promises: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason
 }

@@ -1,16 +1,9 @@
 import type { Decider } from './decider.ts'
 import { Decision, detailed } from './decision.ts'
-import type { LimitPart } from './limit-parts.ts'
-import type { Settings } from './options.ts'
-import { SingleLimit } from './single-limit.ts'
 
 /** What a limit refuses may pass out of the reserve. */
 export class Spike {
-  readonly reserve: SingleLimit
-
-  constructor(settings: Settings, part: LimitPart) {
-    this.reserve = new SingleLimit(settings, part, false, () => {})
-  }
+  constructor(readonly reserve: Decider<string>) {}
 
   check(limits: Decider<string>, key: string, cost: number): Decision | Promise<Decision> {
     const decision = limits.check(key, cost)

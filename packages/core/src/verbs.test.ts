@@ -108,6 +108,10 @@ describe.each(modes)('%s', (mode) => {
       seen.push(spike ?? allowed)
     }
     expect(seen).toEqual([true, true, true, true, true, false])
+    const { storeCalls } = one.stats()
+    expect((await one.check('a')).spike).toBeUndefined()
+    // A hard check that is refused asks the reserve too, and both calls are told of.
+    if (mode === 'hard') expect(one.stats().storeCalls).toBe(storeCalls + 2)
     expect((await one.check('b')).spike).toBeUndefined()
     await clock.advance(60_000)
     expect((await one.check('a')).spike).toBeUndefined()

@@ -70,9 +70,13 @@ export class LocalChecks implements Checks {
     return this.wait(local, cost, consume)
   }
 
-  private wait(local: LocalKey, cost: number, consume: boolean): Promise<Decision> {
+  private wait(
+    local: LocalKey,
+    cost: number,
+    consume: boolean,
+    deadline = this.settings.clock.monotonic() + this.settings.timeout,
+  ): Promise<Decision> {
     return new Promise((resolve, reject) => {
-      const deadline = this.settings.clock.monotonic() + this.settings.timeout
       local.waiting.push({ cost, consume, deadline, resolve, reject })
       this.sync.queueAtOnce(local)
     })
@@ -242,11 +246,8 @@ export class LocalChecks implements Checks {
   heard(key: string, cost: number, deadline: number): Promise<Decision> {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return Promise.resolve(this.outageDecision(key, cost, false))
-    local.wanted = Math.max(local.wanted, cost)
-    return new Promise((resolve, reject) => {
-      local.waiting.push({ cost, consume: false, deadline, resolve, reject })
-      this.sync.queueAtOnce(local)
-    })
+    this.askFor(local, cost)
+    return this.wait(local, cost, false, deadline)
   }
 
   /** Takes back what `attempt` or `checkSync` has just admitted. */

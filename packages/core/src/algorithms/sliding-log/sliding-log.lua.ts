@@ -56,47 +56,33 @@ local function add(key, a, b, c, d, now, behind, cost, entries)
   return a, b, c, d
 end
 
--- out of the entries from a time on, oldest first
-local function removefrom(key, a, b, c, d, cost, at)
-  local log = prefix .. ':l:' .. key
-  local left = cost
-  while left > 0 and a > 0 do
-    local first = redis.call('ZRANGEBYSCORE', log, at, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    if #first == 0 then break end
-    local had = costof(first[1])
-    if had > left then
-      d = d + 1
-      redis.call('ZADD', log, first[2], string.format('%.0f:%.0f', d, had - left))
-    end
-    redis.call('ZREM', log, first[1])
-    a = a - math.min(left, had)
-    left = left - math.min(left, had)
-  end
-  if a == 0 then return 0, 0, 0, d end
-  local newest = tonumber(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2])
-  return a, newest, tonumber(redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')[2]), d
-end
-
--- newest first, or what was taken at a time
+-- newest first; of what was taken at a time, from there on and oldest first: so none of what is left ends too soon
 local function remove(key, a, b, c, d, _, cost, at)
-  if at then return removefrom(key, a, b, c, d, cost, at) end
   local log = prefix .. ':l:' .. key
   local left = math.min(cost, a)
-  a = a - left
   while left > 0 do
-    local newest = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')
-    if #newest == 0 then return 0, 0, 0, d end
-    local had = costof(newest[1])
-    -- first in, then out: an emptied set would lose its expiry
-    if had > left then
-      d = d + 1
-      redis.call('ZADD', log, newest[2], string.format('%.0f:%.0f', d, had - left))
+    local entry
+    if at then
+      entry = redis.call('ZRANGEBYSCORE', log, at, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    else
+      entry = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')
     end
-    redis.call('ZREM', log, newest[1])
-    left = left - math.min(left, had)
+    if #entry == 0 then break end
+    local had = costof(entry[1])
+    local part = math.min(left, had)
+    -- first in, then out: an emptied set would lose its expiry
+    if had > part then
+      d = d + 1
+      redis.call('ZADD', log, entry[2], string.format('%.0f:%.0f', d, had - part))
+    end
+    redis.call('ZREM', log, entry[1])
+    a = a - part
+    left = left - part
   end
-  if a == 0 then return 0, 0, 0, d end
-  return a, tonumber(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2]), c, d
+  local newest = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')
+  if a == 0 or #newest == 0 then return 0, 0, 0, d end
+  if at then c = tonumber(redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')[2]) end
+  return a, tonumber(newest[2]), c, d
 end
 
 local function ends(_, b)
