@@ -164,19 +164,33 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const { clock } = this.settings
     const last = maxWait === undefined ? Infinity : clock.monotonic() + durationMs(maxWait, 'maxWait')
     signal?.throwIfAborted()
+    let payer: Decider<K> | undefined
     return this.line.acquire(lineOf(key), {
       signal,
       last,
-      take: () => this.check(key, { cost, limit }),
-      giveBack: () => this.giveBack(key, cost),
+      take: async () => {
+        const taken = await this.taking(key, cost, limit)
+        payer = taken.payer
+        return taken.decision
+      },
+      // Also on a limiter closed meanwhile; with the store away it stays taken.
+      giveBack: async () => {
+        await payer?.refund(key, cost).catch((error: unknown) => {
+          if (!(error instanceof StoreError)) throw error
+        })
+      },
     })
   }
 
-  /** What a given-up `acquire` took, also on a limiter closed meanwhile; with the store away it stays taken. */
-  private async giveBack(key: K, cost: number): Promise<void> {
-    await this.plans.own.refund(key, cost).catch((error: unknown) => {
-      if (!(error instanceof StoreError)) throw error
-    })
+  /** As `check`, with what the cost was taken of: nothing where it was refused, or passed without being counted. */
+  private async taking(key: K, cost: number, limit?: L): Promise<{ decision: Decision; payer?: Decider<K> }> {
+    const decider = this.prepare(key, cost, limit)
+    const listed = this.listed(key)
+    if (listed !== undefined) return { decision: this.count(listed) }
+    const decision = await this.decide(decider, key, cost)
+    const payer = decision.spike ? (this.plans.spike?.reserve as Decider<unknown> as Decider<K>) : decider
+    const its = this.count(decision)
+    return decision.allowed ? { decision: its, payer } : { decision: its }
   }
 
   /**
@@ -197,14 +211,18 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     checkCallOptions(options)
     const { clock } = this.settings
     const ms = durationMs(options.settleAfter ?? '1m', 'settleAfter')
-    const decision = await this.check(key, { cost: estimate, limit: options.limit })
-    const account = {
-      refund: (cost: number) => this.refund(key, cost),
-      charge: (cost: number) => this.penalty(key, cost),
+    const { decision, payer } = await this.taking(key, estimate, options.limit)
+    const account = payer && {
+      refund: (cost: number) => this.changing(key, () => this.settling(payer).refund(key, cost)),
+      charge: (cost: number) => this.acknowledged(() => this.settling(payer).charge(key, cost)),
     }
-    // What passed without having been taken has nothing to settle.
-    const taken = decision.allowed && !decision.wouldDeny && this.listed(key) === undefined
-    return reservation(decision, taken, estimate, account, clock, ms)
+    return reservation(decision, account, estimate, clock, ms)
+  }
+
+  /** @throws ConfigError `ERR_CLOSED` */
+  private settling(payer: Decider<K>): Decider<K> {
+    this.open()
+    return payer
   }
 
   /** Gives cost back to the current window or bucket, clamped at zero usage; of a log, the newest entries first. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { StoreError } from './errors.ts'
-import type { LimitInForce, Operation, Reply, Table } from './store/store.ts'
+import type { JointTable, LimitInForce, Operation, Reply, Request, Table } from './store/store.ts'
 
 /** Unanswered commands in a row after which the store counts as away; a refused connection counts at once. */
 const FAILURES = 3
@@ -70,6 +70,19 @@ export class Link {
    * @throws StoreError where none came, or the store is away
    */
   async exchange(operations: readonly Operation[], deadline: number, extras: Extras = {}): Promise<Reply> {
+    const request = this.request(operations, deadline, extras)
+    this.calls++
+    const answer = within(this.table.exchange(request), this.clock, deadline)
+    return (
+      await heard(
+        [this],
+        answer.then((reply) => [reply]),
+      )
+    )[0] as Reply
+  }
+
+  /** @throws StoreError where it need not leave */
+  request(operations: readonly Operation[], deadline: number, extras: Extras = {}): Request {
     if (this.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
     const now = this.clock.monotonic()
     const budget = deadline - now
@@ -77,9 +90,8 @@ export class Link {
       throw new StoreError('ERR_STORE_TIMEOUT', 'no time was left to ask the store: raise `timeout`')
     // While the store is away one command probes it, and the others do not.
     if (this.isAway) this.probeAt = now + this.probeAfter
-    this.calls++
     this.entries += operations.length
-    const reply = this.table.exchange({
+    return {
       node: this.node,
       sequence: extras.once ? ++this.sequence : 0,
       deadline: this.table.known ? this.table.now() + Math.ceil(budget) : 0,
@@ -89,16 +101,13 @@ export class Link {
       extra: extras.extra ?? 0,
       operations,
       ...(this.limitSet === undefined ? {} : { limit: extras.limit ?? this.inForce }),
-    })
-    try {
-      const answer = await this.within(reply, budget)
-      this.succeeded()
-      this.follow(answer.limit)
-      return answer
-    } catch (error) {
-      if (error instanceof StoreError) this.failed(error)
-      throw error
     }
+  }
+
+  /** The store has answered. */
+  answered({ limit }: Reply): void {
+    this.succeeded()
+    this.follow(limit)
   }
 
   private follow(limit: LimitInForce | undefined): void {
@@ -106,16 +115,6 @@ export class Link {
     if (revision <= (this.inForce[0] ?? 0)) return
     this.inForce = limit as LimitInForce
     this.limitSet?.(parameters)
-  }
-
-  private within(reply: Promise<Reply>, budget: number): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const timer = this.clock.setTimer(() => {
-        const message = `the store did not answer within ${Math.ceil(budget)} ms`
-        reject(new StoreError('ERR_STORE_TIMEOUT', message, { uncertain: true }))
-      }, budget)
-      reply.then(resolve, reject).finally(() => this.clock.clearTimer(timer))
-    })
   }
 
   private succeeded(): void {
@@ -126,7 +125,8 @@ export class Link {
     this.changed(false)
   }
 
-  private failed(error: StoreError): void {
+  /** It has not. */
+  failed(error: StoreError): void {
     this.failures++
     if (error.code !== 'ERR_STORE_AWAY' && this.failures < FAILURES) return
     this.probeAt = this.clock.monotonic() + this.probeAfter * (0.5 + 0.5 * this.random())
@@ -135,4 +135,48 @@ export class Link {
     this.isAway = true
     this.changed(true)
   }
+}
+
+/**
+ * As a link's `exchange`, for takes of several tables at once.
+ *
+ * @param operations of each link
+ * @throws StoreError where no answer came, or the store is away
+ */
+export async function exchangeJointly(
+  links: readonly [Link, ...Link[]],
+  joint: JointTable,
+  clock: Clock,
+  operations: readonly (readonly Operation[])[],
+  deadline: number,
+  reserve: boolean,
+): Promise<readonly Reply[]> {
+  const requests = links.map((link, at) =>
+    link.request(operations[at] as readonly Operation[], deadline, { once: true }),
+  )
+  links[0].calls++
+  return heard(links, within(joint.exchange(requests, reserve), clock, deadline))
+}
+
+/** Tells the links of the replies, or of the failure. */
+async function heard(links: readonly Link[], answer: Promise<readonly Reply[]>): Promise<readonly Reply[]> {
+  try {
+    const replies = await answer
+    for (const [at, link] of links.entries()) link.answered(replies[at] as Reply)
+    return replies
+  } catch (error) {
+    if (error instanceof StoreError) for (const link of links) link.failed(error)
+    throw error
+  }
+}
+
+function within<T>(reply: Promise<T>, clock: Clock, deadline: number): Promise<T> {
+  const budget = deadline - clock.monotonic()
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(() => {
+      const message = `the store did not answer within ${Math.ceil(budget)} ms`
+      reject(new StoreError('ERR_STORE_TIMEOUT', message, { uncertain: true }))
+    }, budget)
+    reply.then(resolve, reject).finally(() => clock.clearTimer(timer))
+  })
 }

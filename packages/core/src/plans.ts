@@ -24,6 +24,7 @@ export class Plans<K extends string | ScopeKeys> {
   readonly spike: Spike | undefined
   private readonly singles = new Map<string, Map<unknown, SingleLimit>>()
   private readonly chosen = new Map<unknown, Decider<K>>()
+  private readonly limitsOf = new Map<unknown, readonly SingleLimit[]>()
   private readonly parts: readonly LimitPart[]
   private away = 0
 
@@ -34,14 +35,22 @@ export class Plans<K extends string | ScopeKeys> {
   ) {
     this.parts = settings.parts
     this.own = this.deciderOf(this.parts, true)
-    this.spike = settings.reserve && new Spike(this.single(settings.reserve, false))
+    this.spike =
+      settings.reserve &&
+      new Spike(
+        this.single(settings.reserve, false),
+        settings,
+        (decider) => this.limitsOf.get(decider) as SingleLimit[],
+      )
   }
 
   private deciderOf(parts: readonly LimitPart[], follows: boolean): Decider<K> {
     const limits = parts.map((part) => this.single(part, follows))
     const [first] = limits
     const alone = limits.length === 1 && first?.part.scope === undefined
-    return alone ? (first as unknown as Decider<K>) : new SeveralLimits(limits, this.settings)
+    const decider = alone ? (first as unknown as Decider<K>) : new SeveralLimits<K>(limits, this.settings)
+    this.limitsOf.set(decider, limits)
+    return decider
   }
 
   private single(part: LimitPart, follows: boolean): SingleLimit {

@@ -21,21 +21,24 @@ export interface Reservation extends Decision {
   release(): Promise<boolean>
 }
 
-/** What was reserved stays taken, as estimated, when `ms` have passed without a word. */
+/**
+ * What was reserved stays taken, as estimated, when `ms` have passed without a word.
+ *
+ * @param account none: nothing was taken, and there is nothing to settle
+ */
 export function reservation(
   decision: Decision,
-  taken: boolean,
+  account: Account | undefined,
   estimate: number,
-  account: Account,
   clock: Clock,
   ms: number,
 ): Reservation {
-  let open = taken
+  let open = account !== undefined
   let timer: Timer | undefined
   if (open) timer = clock.setTimer(() => (open = false), ms)
   const settle = async (actual: number): Promise<boolean> => {
     checkActual(actual)
-    if (!open) return false
+    if (account === undefined || !open) return false
     open = false
     if (timer !== undefined) clock.clearTimer(timer)
     if (actual < estimate) return account.refund(estimate - actual)

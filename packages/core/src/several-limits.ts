@@ -3,7 +3,8 @@ import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { HardChecks } from './hard/hard-checks.ts'
-import type { Taken } from './hard/take-queue.ts'
+import type { JointlyTaken } from './hard/joint-takes.ts'
+import { type Taker, takersOf } from './hard/takers.ts'
 import { checkKey } from './key.ts'
 import type { ScopeKeys } from './limit-parts.ts'
 import type { LocalChecks } from './local/local-checks.ts'
@@ -20,6 +21,7 @@ interface Asked {
 export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private readonly scopes: ReadonlySet<string | undefined>
   private readonly scoped: boolean
+  private readonly takersOf = new Map<string, readonly Taker[]>()
 
   constructor(
     private readonly limits: readonly SingleLimit[],
@@ -130,26 +132,45 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     }
   }
 
-  /** Asks all tables at once; where one refuses, what the others took goes back behind the answer. */
+  /** Where the limits lie on several servers and one refuses, what the others took goes back behind the answer. */
   private async takeEverywhere({ limits, keys }: Asked, cost: number): Promise<Decision> {
+    const takers = this.takers(limits)
     const answers = await Promise.allSettled(
-      limits.map(({ hard }, place) => (hard as HardChecks).take(keys[place] as string, cost)),
+      takers.map(({ places, take }) =>
+        take(
+          places.map((place) => keys[place] as string),
+          cost,
+        ),
+      ),
     )
     const failed = answers.find((answer) => answer.status === 'rejected')
     const taken = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : undefined))
-    if (!taken.every((answer) => answer?.decision.allowed)) {
-      for (const [place, answer] of taken.entries()) {
-        if (!answer?.decision.allowed) continue
-        const { hard } = limits[place] as SingleLimit
-        ;(hard as HardChecks).giveBack(keys[place] as string, cost, answer)
+    if (!taken.every((its) => its !== undefined && isTaken(its))) {
+      for (const [turn, its] of taken.entries()) {
+        if (its === undefined || !isTaken(its)) continue
+        for (const [at, place] of (takers[turn] as Taker).places.entries()) {
+          const { hard } = limits[place] as SingleLimit
+          const decision = its.decisions[at] as Decision
+          ;(hard as HardChecks).giveBack(keys[place] as string, cost, { decision, at: its.at })
+        }
       }
     }
     if (failed !== undefined) throw failed.reason
-    return combined(
-      limits,
-      (taken as Taken[]).map(({ decision }) => decision),
-      cost,
-    )
+    const decisions: Decision[] = []
+    for (const [turn, { places }] of takers.entries())
+      for (const [at, place] of places.entries()) decisions[place] = taken[turn]?.decisions[at] as Decision
+    return combined(limits, decisions, cost)
+  }
+
+  /** Made once for each choice of scopes. */
+  private takers(limits: readonly SingleLimit[]): readonly Taker[] {
+    const choice = limits.map(({ part }) => part.table).join()
+    let takers = this.takersOf.get(choice)
+    if (takers === undefined) {
+      takers = takersOf(limits, this.settings)
+      this.takersOf.set(choice, takers)
+    }
+    return takers
   }
 
   async peek(key: K): Promise<Decision> {
@@ -190,4 +211,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   stats(): DeciderStats {
     return sumOf(this.limits.map((limit) => limit.stats()))
   }
+}
+
+function isTaken({ decisions }: JointlyTaken): boolean {
+  return decisions.every(({ allowed }) => allowed)
 }

@@ -29,10 +29,10 @@ export class SingleLimit implements Decider<string> {
     changed: (away: boolean) => void,
   ) {
     const { store, clock, random, mode } = settings
-    const { limit, table } = part
+    const { limit, table, group } = part
     this.settings = { ...settings, limit, extra: extraOf(settings, limit) }
     this.link = new Link(
-      store.open(table, limit),
+      store.open(table, limit, group),
       clock,
       random,
       changed,

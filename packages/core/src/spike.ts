@@ -1,11 +1,55 @@
+import { combined } from './combined-decision.ts'
 import type { Decider } from './decider.ts'
 import { Decision, detailed } from './decision.ts'
+import { jointTaker, type Taker } from './hard/takers.ts'
+import type { Settings } from './options.ts'
+import { payerOf } from './payer.ts'
+import type { SingleLimit } from './single-limit.ts'
 
 /** What a limit refuses may pass out of the reserve. */
 export class Spike {
-  constructor(readonly reserve: Decider<string>) {}
+  /** Who asks the store for a hard limiter's limits and the reserve at once. */
+  private readonly takers = new Map<Decider<string>, Taker | undefined>()
+
+  /** @param limitsOf what a decider decides by */
+  constructor(
+    readonly reserve: SingleLimit,
+    private readonly settings: Settings,
+    private readonly limitsOf: (decider: Decider<string>) => readonly SingleLimit[],
+  ) {}
+
+  private taker(limits: Decider<string>): Taker | undefined {
+    if (this.settings.mode !== 'hard') return undefined
+    if (!this.takers.has(limits)) {
+      const all = [...this.limitsOf(limits), this.reserve]
+      this.takers.set(limits, jointTaker(all, [...all.keys()], this.settings, true))
+    }
+    return this.takers.get(limits)
+  }
+
+  private async takeJointly(
+    taker: Taker,
+    limits: Decider<string>,
+    key: string,
+    cost: number,
+  ): Promise<Decision> {
+    const { decisions } = await taker.take(
+      taker.places.map(() => key),
+      cost,
+    )
+    const its = decisions.slice(0, -1)
+    const reserve = decisions.at(-1) as Decision
+    const decision = its.length === 1 ? (its[0] as Decision) : combined(this.limitsOf(limits), its, cost)
+    const payer = payerOf(its, reserve)
+    if (payer === 'limits') return decision
+    return payer === 'reserve' || (isFull(decision) && !reserve.allowed)
+      ? spiked(decision, reserve)
+      : decision
+  }
 
   check(limits: Decider<string>, key: string, cost: number): Decision | Promise<Decision> {
+    const taker = this.taker(limits)
+    if (taker !== undefined) return this.takeJointly(taker, limits, key, cost)
     const decision = limits.check(key, cost)
     if (!(decision instanceof Decision)) return this.orReserve(decision, key, cost)
     if (!isFull(decision)) return decision

@@ -22,10 +22,9 @@ export class HardChecks implements Checks {
     private readonly link: Link,
     private readonly settings: LimitSettings,
   ) {
-    this.queue = new TakeQueue(link, settings.clock, settings.timeout, (error, key, cost) => {
-      if (error instanceof StoreError && error.uncertain) this.uncertain++
-      return this.unanswered(error, key, cost, true)
-    })
+    this.queue = new TakeQueue(link, settings.clock, settings.timeout, (error, key, cost) =>
+      this.without(error, key, cost),
+    )
     this.outage = new OutageRule(settings)
   }
 
@@ -36,6 +35,12 @@ export class HardChecks implements Checks {
   /** As `check`, so that it can be given back. */
   take(key: string, cost: number): Promise<Taken> {
     return this.queue.takeNoting(key, cost)
+  }
+
+  /** What a check is answered that the store did not answer. @throws the error, where the rule is to throw */
+  without(error: unknown, key: string, cost: number): Decision {
+    if (error instanceof StoreError && error.uncertain) this.uncertain++
+    return this.unanswered(error, key, cost, true)
   }
 
   /** Gives back what was taken and is of no use. What can't be, since the store is away, stays taken until it ends. */
@@ -58,7 +63,8 @@ export class HardChecks implements Checks {
     await this.link.exchange(operations, deadline, { once: true }).catch(() => {})
   }
 
-  private unanswered(error: unknown, key: string, cost: number, consume: boolean): Decision {
+  /** As `without`, not counted as uncertain. */
+  unanswered(error: unknown, key: string, cost: number, consume: boolean): Decision {
     if (!(error instanceof StoreError)) throw error
     return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
   }

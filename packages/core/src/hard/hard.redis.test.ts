@@ -89,3 +89,30 @@ it('answers checks of one key in the order in which they were made', async () =>
   expect(decisions.map(({ remaining }) => remaining)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0])
   expect(decisions.map(({ allowed }) => allowed)).toEqual(decisions.map((_, turn) => turn < 10))
 })
+
+it('a check of several keys that is refused by one makes nobody else be refused', async () => {
+  const scopes = {
+    user: fixedWindow({ limit: 1, window: '365d' }),
+    ip: slidingLog({ limit: KEYS, window: '365d' }),
+  }
+  const node = () => {
+    const store = redisStore(inject('redisUrl'), { prefix: 'hard-test' })
+    stores.push(store)
+    return createLimiter({ name: 'scopes', scopes, store, timeout: '30s' })
+  }
+  const [a, b] = [node(), node()]
+  await a.check({ user: 'full' })
+  // With one left of the address at the end, each of the refused would take it away from another.
+  const checks = Array.from({ length: KEYS }, async (_, n) => {
+    const [refused, passed] = await Promise.all([
+      a.check({ user: 'full', ip: 'one' }),
+      b.check({ user: `user${n}`, ip: 'one' }),
+    ])
+    expect(refused).toMatchObject({ allowed: false, name: 'user' })
+    expect(passed).toMatchObject({ allowed: true })
+  })
+  await Promise.all(checks)
+  expect(await b.check({ user: 'another', ip: 'one' })).toMatchObject({ allowed: false, name: 'ip' })
+  expect(await b.check({ user: 'another' })).toMatchObject({ allowed: true })
+  await Promise.all([a.close(), b.close()])
+})

@@ -5,8 +5,8 @@ import type { Link } from '../link.ts'
 import type { Operation } from '../store/store.ts'
 
 /** Commands under way at once; what arrives meanwhile waits, and travels together. */
-const IN_FLIGHT = 2
-const MOST_KEYS = 1000
+export const IN_FLIGHT = 2
+export const MOST_KEYS = 1000
 
 /** A decision, and the store's time of it; none: it is not the store's. */
 export interface Taken {

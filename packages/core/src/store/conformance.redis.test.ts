@@ -300,10 +300,11 @@ function plain(limit: Algorithm, reply: Reply): object {
 }
 
 /** Every Redis key under the name will expire, the one that tells of the others last. */
-async function checkExpiry(name: string): Promise<void> {
-  const all = await client.keys(`${PREFIX}:1:{${name}}*`)
+async function checkExpiry(group: string, table = group): Promise<void> {
+  const prefix = `${PREFIX}:1:{${group}}${table.slice(group.length)}`
+  const all = await client.keys(`${prefix}:*`)
   const left = await Promise.all(all.map((one) => client.pttl(one)))
-  const meta = left[all.indexOf(`${PREFIX}:1:{${name}}:meta`)] as number
+  const meta = left[all.indexOf(`${prefix}:meta`)] as number
   for (const [place, ms] of left.entries()) {
     expect(ms, all[place]).toBeGreaterThan(0)
     expect(ms, all[place]).toBeLessThanOrEqual(meta)
@@ -383,3 +384,72 @@ for (const [what, limit] of Object.entries(limits)) {
     })
   })
 }
+
+const anyLimit = fc.oneof(...Object.values(limits))
+const jointly = fc.record({
+  advance,
+  reserve: fc.boolean(),
+  /** A key of each table, and costs. */
+  takes: fc.array(fc.record({ keys: fc.tuple(key, key, key), costs }), { minLength: 1, maxLength: 3 }),
+  follows: fc.constantFrom('no', 'yes', 'sets'),
+  other: fc.integer({ min: 1, max: 4 }),
+  /** What happens to one of the tables by itself, before. */
+  before: fc.record({ table: fc.nat(2), steps: fc.array(anything, { maxLength: 3 }) }),
+})
+
+describe('several tables that take together', () => {
+  it('are answered alike by memory and by Redis: all take, or none', async () => {
+    const histories = fc.array(jointly, { minLength: 1, maxLength: 8 })
+    const tables = fc.array(anyLimit, { minLength: 2, maxLength: 3 })
+    const property = fc.asyncProperty(tables, histories, async (limits, exchanges) => {
+      const group = `joint-${names++}`
+      const all = limits.map((limit, place) => ({
+        limit,
+        group,
+        table: place === 0 ? group : `${group}~${place}`,
+      }))
+      const singles = all.map(({ table, limit }) => [
+        memory.open(table, limit),
+        redis.open(table, limit, group),
+      ])
+      const joints = [memory.join?.(all), redis.join?.(all)]
+      const ledgers = new Map<string, Ledger>()
+      now = 0
+      for (const { advance, reserve, takes, follows, other, before } of exchanges) {
+        now = Math.max(now, advance(now, limits[0]?.window as number))
+        const common = { node: NODES[0] as string, sequence: 0, deadline: 0, since: 0, presence: 0, extra: 0 }
+        const at = before.table % all.length
+        const ledger = (its: string) => {
+          const id = `${at}/${its}`
+          if (!ledgers.has(id)) ledgers.set(id, new Ledger())
+          return ledgers.get(id) as Ledger
+        }
+        const limit = limits[at] as Algorithm
+        const operations = before.steps.map((step) => operationOf(step, limit, ledger))
+        const [one, two] = await Promise.all(
+          (singles[at] ?? []).map((table) => table.exchange({ ...common, operations })),
+        )
+        expect(plain(limit, two as Reply)).toEqual(plain(limit, one as Reply))
+        for (const result of [...(one?.changed ?? []), ...(one?.results ?? [])])
+          if (result instanceof Snapshot) ledger(result.key).hear(result)
+
+        const requests = limits.map((limit, place) => ({
+          ...common,
+          operations: takes.map(
+            ({ keys, costs }): Operation => ['take', KEYS[keys[place] as number] as string, ...costs],
+          ),
+          ...inForce(follows, limit, other),
+        }))
+        const [expected, actual] = await Promise.all(
+          joints.map((joint) => joint?.exchange(requests, reserve)),
+        )
+        for (const [place, limit] of limits.entries())
+          expect(plain(limit, actual?.[place] as Reply), JSON.stringify({ now, reserve, requests })).toEqual(
+            plain(limit, expected?.[place] as Reply),
+          )
+      }
+      for (const { table } of all) await checkExpiry(group, table)
+    })
+    await fc.assert(property, { numRuns: 2 * (fc.readConfigureGlobal().numRuns as number) })
+  })
+})

@@ -3,11 +3,13 @@ import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { blockedDecision, type Decision } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
+import { payerOf } from '../payer.ts'
 import { Row } from './row.ts'
 import {
   type Ask,
   CHANGES_KEPT,
   FURTHEST_SLICE,
+  type JointTable,
   type LimitInForce,
   lateError,
   MOST_CHANGES,
@@ -21,6 +23,7 @@ import {
   type Store,
   signature,
   type Table,
+  type TableName,
 } from './store.ts'
 
 /** Milliseconds between two looks for what is over. */
@@ -100,11 +103,18 @@ class MemoryTable implements Table {
   }
 
   async exchange(request: Request): Promise<Reply> {
+    const { now, slice } = this.begin(request)
+    const results = request.operations.map((operation) => this.carryOut(operation, request, now, slice))
+    return this.reply(request, now, slice, results)
+  }
+
+  /** @throws StoreError where the request is late, or was here before */
+  begin(request: Request): { now: number; slice: number } {
     const now = this.now()
     const slice = Math.floor(now / this.own.window)
     const { counts } = this
     counts.sweep(slice)
-    const { node, presence, since, operations } = request
+    const { node, presence } = request
     if (request.deadline > 0 && now > request.deadline) throw lateError()
     if (request.sequence > 0) {
       if (request.sequence <= (counts.sequences.get(node)?.last ?? 0)) throw repeatedError()
@@ -112,7 +122,12 @@ class MemoryTable implements Table {
     }
     if (presence > 0) counts.present.set(node, now + presence)
     this.limit = this.goBy(request.limit, now)
-    const results = operations.map((operation) => this.carryOut(operation, request, now, slice))
+    return { now, slice }
+  }
+
+  reply(request: Request, now: number, slice: number, results: Reply['results']): Reply {
+    const { counts } = this
+    const { node, since } = request
     return {
       now,
       marker: counts.marker,
@@ -147,7 +162,7 @@ class MemoryTable implements Table {
       case 'take':
         return this.take(key, operation.slice(2) as number[], now, slice)
       case 'peek':
-        return [this.decide(key, this.find(key, slice) ?? this.create(), now, 1, false)]
+        return [this.peek(key, 1, now, slice)]
       case 'read':
         if (operation[2] !== undefined) this.grant(key, node, 0, now, slice, operation[2], extra)
         break
@@ -178,7 +193,7 @@ class MemoryTable implements Table {
     return new Row(this.limit, this.limit.create())
   }
 
-  private take(key: string, costs: readonly number[], now: number, slice: number): Decision[] {
+  take(key: string, costs: readonly number[], now: number, slice: number): Decision[] {
     const row = this.find(key, slice) ?? this.create()
     let changed = false
     const decisions = costs.map((cost) => {
@@ -188,6 +203,10 @@ class MemoryTable implements Table {
     })
     if (changed) this.file(key, row, slice)
     return decisions
+  }
+
+  peek(key: string, cost: number, now: number, slice: number): Decision {
+    return this.decide(key, this.find(key, slice) ?? this.create(), now, cost, false)
   }
 
   private decide(key: string, row: Row, now: number, cost: number, consume: boolean): Decision {
@@ -360,6 +379,39 @@ class MemoryTable implements Table {
   }
 }
 
+class MemoryJointTable implements JointTable {
+  constructor(private readonly tables: readonly MemoryTable[]) {}
+
+  async exchange(requests: readonly Request[], reserve: boolean): Promise<readonly Reply[]> {
+    const { tables } = this
+    const begun = tables.map((table, place) => table.begin(requests[place] as Request))
+    const results: (readonly Decision[])[][] = tables.map(() => [])
+    const [first] = requests as [Request]
+    for (const [turn, { length }] of first.operations.entries()) {
+      const decisions: Decision[][] = tables.map(() => [])
+      for (let place = 2; place < length; place++) {
+        const asked = tables.map((table, at) => {
+          const [, key, ...costs] = (requests[at] as Request).operations[turn] as Operation & { 0: 'take' }
+          const { now, slice } = begun[at] as { now: number; slice: number }
+          return { table, key, cost: costs[place - 2] as number, now, slice }
+        })
+        const peeked = asked.map(({ table, key, cost, now, slice }) => table.peek(key, cost, now, slice))
+        const payer = payerOf(reserve ? peeked.slice(0, -1) : peeked, reserve ? peeked.at(-1) : undefined)
+        for (const [at, { table, key, cost, now, slice }] of asked.entries()) {
+          const pays = payer === (reserve && at === tables.length - 1 ? 'reserve' : 'limits')
+          const decision = pays ? table.take(key, [cost], now, slice)[0] : peeked[at]
+          decisions[at]?.push(decision as Decision)
+        }
+      }
+      for (const [at, result] of results.entries()) result.push(decisions[at] as Decision[])
+    }
+    return tables.map((table, at) => {
+      const { now, slice } = begun[at] as { now: number; slice: number }
+      return table.reply(requests[at] as Request, now, slice, results[at] as Decision[][])
+    })
+  }
+}
+
 class MemoryStore implements Store {
   private readonly counts = new Map<string, Counts>()
   private readonly time: () => number
@@ -371,7 +423,7 @@ class MemoryStore implements Store {
     this.recentTime = () => Math.floor((clock.recent?.() ?? clock.monotonic()) + offset)
   }
 
-  open(name: string, limit: Algorithm): Table {
+  open(name: string, limit: Algorithm): MemoryTable {
     const ours = signature(limit)
     let counts = this.counts.get(name)
     if (counts === undefined) {
@@ -382,6 +434,10 @@ class MemoryStore implements Store {
       throw new ConfigError('ERR_MISMATCH', mismatchMessage(name, counts.signature, ours))
     }
     return new MemoryTable(limit, counts, this.time, this.recentTime)
+  }
+
+  join(tables: readonly TableName[]): JointTable {
+    return new MemoryJointTable(tables.map(({ table, limit }) => this.open(table, limit)))
   }
 
   async close(): Promise<void> {}

@@ -148,10 +148,32 @@ export interface Table {
   exchange(request: Request): Promise<Reply>
 }
 
+/** Several tables that are asked together. */
+export interface JointTable {
+  /**
+   * Carries takes out, all at one moment: those at one place of the requests belong together, with the same costs, and
+   * each cost is taken of all tables or of none. With `reserve` the last table is one that is taken of where the others
+   * refuse, but only since they are used up. What was not taken is answered by what the table by itself would say.
+   *
+   * @returns a reply for each request
+   * @throws as a table's `exchange`; then nothing is taken of any
+   */
+  exchange(requests: readonly Request[], reserve: boolean): Promise<readonly Reply[]>
+}
+
+/** Counts under a name; those of one group lie on one server. */
+export interface TableName {
+  readonly table: string
+  readonly group: string
+  readonly limit: Algorithm
+}
+
 /** Where the shared truth lives. */
 export interface Store {
-  /** The counts under a limiter's name. Limiters that share the name share them. */
-  open(name: string, limit: Algorithm): Table
+  /** The counts under a name. Limiters that share the name share them. */
+  open(name: string, limit: Algorithm, group?: string): Table
+  /** Tables to be asked together; `undefined`, or no such method, where they may lie on several servers. */
+  join?(tables: readonly TableName[]): JointTable | undefined
   /** Ends what the store itself has opened. */
   close(): Promise<void>
 }

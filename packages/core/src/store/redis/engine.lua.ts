@@ -42,6 +42,8 @@ local oldest, mergeentries
 /**
  * What every script ends with: rows in, operations, rows out.
  *
+ * In a script that takes of several tables (`joint`) it returns how that is done instead, see `joint.lua.ts`.
+ *
  * Returns one binary string: a status byte (0 done, 1 late, 2 repeated, 3 mismatch and then the signature in use), the
  * exact time; then nodes, changesFrom, the marker (36 bytes), how many numbers tell of the limit in force and they;
  * the number of changed keys; each changed key's
@@ -345,11 +347,24 @@ local function state(key, a, b, c, d, booked, need)
   return pack('>dddddd', a, b, c, d, booked, blocks[key] or 0) .. entriesof(key, a, need)
 end
 
-local function take(key, row, op)
-  local need = 0
-  local blocked = (blocks[key] or 0) > now
+-- how much is in use, and whether the key is blocked
+local function stand(key, row)
+  return usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row), (blocks[key] or 0) > now
+end
+
+-- takes what is allowed, and answers by the state before
+local function takeall(key, row, total, need)
   local a, b, c, d = row[1], row[2], row[3], row[4]
-  local used = usage(key, a, b, c, d, now) + bookedinall(row)
+  local answer = state(key, a, b, c, d, bookedinall(row), need)
+  if total > 0 then
+    row[1], row[2], row[3], row[4] = add(key, a, b, c, d, now, 0, total)
+    file(key, row)
+  end
+  return answer
+end
+
+local function take(key, row, op)
+  local used, blocked = stand(key, row)
   local total, largest, refused = 0, 0, false
   for i = 3, #op do
     local cost = op[i]
@@ -361,13 +376,7 @@ local function take(key, row, op)
       if cost <= limit and cost > largest then largest = cost end
     end
   end
-  if refused then need = used + largest - limit end
-  local answer = state(key, a, b, c, d, bookedinall(row), need)
-  if total > 0 then
-    row[1], row[2], row[3], row[4] = add(key, a, b, c, d, now, 0, total)
-    file(key, row)
-  end
-  return answer
+  return takeall(key, row, total, refused and used + largest - limit or 0)
 end
 
 local NONE = {0, 0, 0, 0, 0}
@@ -442,48 +451,61 @@ local function carryout(op)
   return snapshot(key, row)
 end
 
+-- writes the rows down, and puts the results behind what every reply begins with
+local function finish(results)
+  local files = {}
+  for key in pairs(dirty) do
+    local row = rows[key]
+    local filed = row[11]
+    local rowsof = files[filed]
+    if rowsof == nil then
+      rowsof = {}
+      files[filed] = rowsof
+    end
+    rowsof[#rowsof + 1] = key
+    rowsof[#rowsof + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
+      .. row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
+  end
+  for filed, rowsof in pairs(files) do
+    local FILE = prefix .. ':' .. string.format('%.0f', filed)
+    local added = 0
+    for first = 1, #rowsof, 2000 do
+      added = added + redis.call('HSET', FILE, unpack(rowsof, first, min(first + 1999, #rowsof)))
+    end
+    if added > 0 and redis.call('HLEN', FILE) == added then
+      redis.call('PEXPIRE', FILE, (filed + 1) * window - now + 1000)
+      redis.call('UNLINK', prefix .. ':' .. string.format('%.0f', slice - 1))
+      keepmeta(max(3 * window, (filed + 1) * window - now + 1000))
+    end
+    if filed > top then
+      top = filed
+      redis.call('HSET', META, 'top', top)
+    end
+  end
+
+  local parts = {
+    pack('>Bddd', 0, exact, nodes, max(changesfrom, now - ${CHANGES_KEPT})), marker, pack('>d', inforce and #inforce or 0)
+  }
+  if inforce then
+    for i = 1, #inforce do parts[#parts + 1] = pack('>d', inforce[i]) end
+  end
+  parts[#parts + 1] = pack('>d', #changed)
+  for i = 1, #changed do
+    parts[#parts + 1] = pack('>d', #changed[i]) .. changed[i] .. snapshot(changed[i], rows[changed[i]])
+  end
+  return table.concat(parts) .. table.concat(results)
+end
+
+if joint then
+  return {
+    operations = operations,
+    limit = limit,
+    stand = function(key) return stand(key, rows[key]) end,
+    take = function(key, total, need) return takeall(key, rows[key], total, need) end,
+    finish = finish,
+  }
+end
 local results = {}
 for i = 1, #operations do results[i] = carryout(operations[i]) end
-
-local files = {}
-for key in pairs(dirty) do
-  local row = rows[key]
-  local filed = row[11]
-  local rowsof = files[filed]
-  if rowsof == nil then
-    rowsof = {}
-    files[filed] = rowsof
-  end
-  rowsof[#rowsof + 1] = key
-  rowsof[#rowsof + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
-    .. row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
-end
-for filed, rowsof in pairs(files) do
-  local FILE = prefix .. ':' .. string.format('%.0f', filed)
-  local added = 0
-  for first = 1, #rowsof, 2000 do
-    added = added + redis.call('HSET', FILE, unpack(rowsof, first, min(first + 1999, #rowsof)))
-  end
-  if added > 0 and redis.call('HLEN', FILE) == added then
-    redis.call('PEXPIRE', FILE, (filed + 1) * window - now + 1000)
-    redis.call('UNLINK', prefix .. ':' .. string.format('%.0f', slice - 1))
-    keepmeta(max(3 * window, (filed + 1) * window - now + 1000))
-  end
-  if filed > top then
-    top = filed
-    redis.call('HSET', META, 'top', top)
-  end
-end
-
-local parts = {
-  pack('>Bddd', 0, exact, nodes, max(changesfrom, now - ${CHANGES_KEPT})), marker, pack('>d', inforce and #inforce or 0)
-}
-if inforce then
-  for i = 1, #inforce do parts[#parts + 1] = pack('>d', inforce[i]) end
-end
-parts[#parts + 1] = pack('>d', #changed)
-for i = 1, #changed do
-  parts[#parts + 1] = pack('>d', #changed[i]) .. changed[i] .. snapshot(changed[i], rows[changed[i]])
-end
-return table.concat(parts) .. table.concat(results)
+return finish(results)
 `

@@ -4,6 +4,7 @@ import type { Algorithm } from '../../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { ConfigError, StoreError } from '../../errors.ts'
 import {
+  type JointTable,
   lateError,
   mismatchMessage,
   type Reply,
@@ -12,11 +13,12 @@ import {
   type Store,
   signature,
   type Table,
+  type TableName,
 } from '../store.ts'
 import { type Connection, checkTarget, connectionOptions, duplicate, type RedisClient } from './client.ts'
 import { StoreOffset } from './offset.ts'
 import { ReplyReader, Status } from './reply.ts'
-import { requestJson, type Script, scripts } from './script.ts'
+import { jointScriptOf, requestJson, type Script, scriptOf } from './script.ts'
 
 /** The version of what is kept in Redis; another one keeps its keys apart. */
 const FORMAT = 1
@@ -36,8 +38,8 @@ export interface RedisStoreOptions {
 }
 
 class RedisTable implements Table {
+  readonly prefix: string
   private readonly script: Script
-  private readonly prefix: string
   private unanswered = 0
   /** Monotonic time since which commands have waited while none was answered. */
   private silentSince = Infinity
@@ -45,10 +47,11 @@ class RedisTable implements Table {
   constructor(
     private readonly store: RedisStore,
     private readonly name: string,
-    private readonly limit: Algorithm,
+    readonly limit: Algorithm,
+    group: string,
   ) {
-    this.script = scripts[limit.algorithm]
-    this.prefix = `${store.prefix}:${FORMAT}:{${name}}`
+    this.script = scriptOf(limit.algorithm)
+    this.prefix = `${store.prefix}:${FORMAT}:{${group}}${name.slice(group.length)}`
   }
 
   get known(): boolean {
@@ -68,27 +71,38 @@ class RedisTable implements Table {
   }
 
   async exchange(request: Request): Promise<Reply> {
+    const answer = await this.answer(this.script, [this.prefix], () => [this.json(request)])
+    return this.read(answer as Buffer, request)
+  }
+
+  json(request: Request): string {
+    const { store, limit } = this
+    // A marker of its own each time: the node that began what is lost may be the one that begins it again.
+    return requestJson(limit, randomUUID(), store.timed(request), store.testNow?.())
+  }
+
+  /** @throws ConfigError, StoreError where the script refused the request */
+  read(answer: Buffer, request: Request, payer?: number): Reply {
     const { limit } = this
-    const reader = new ReplyReader(await this.answer(request))
+    const reader = new ReplyReader(answer)
     if (reader.status === Status.late) throw lateError()
     if (reader.status === Status.repeated) throw repeatedError()
     if (reader.status === Status.mismatch) {
       throw new ConfigError('ERR_MISMATCH', mismatchMessage(this.name, reader.text(), signature(limit)))
     }
-    return reader.reply(limit, request.operations, request.limit !== undefined)
+    return reader.reply(limit, request.operations, request.limit !== undefined, payer)
   }
 
-  private async answer(request: Request): Promise<Buffer> {
-    const { store, limit, script, prefix } = this
+  /** @param args made when the command leaves, since they tell the time */
+  async answer(script: Script, prefixes: string[], args: () => (string | number)[]): Promise<unknown> {
+    const { store } = this
     const { clock } = store
     if (clock.monotonic() - this.silentSince > SILENCE) store.reconnect()
     this.unanswered++
     this.silentSince = Math.min(this.silentSince, clock.monotonic())
     try {
       await store.prepared(script)
-      // A marker of its own each time: the node that began what is lost may be the one that begins it again.
-      const json = requestJson(limit, randomUUID(), store.timed(request), store.testNow?.())
-      return await store.run(script, prefix, json)
+      return await store.run(script, prefixes, args())
     } finally {
       this.unanswered--
       this.silentSince = this.unanswered > 0 ? clock.monotonic() : Infinity
@@ -96,11 +110,49 @@ class RedisTable implements Table {
   }
 }
 
+/** What the bytes before a take's result say: of which tables it was taken. */
+const Payer = { limits: 1, reserve: 2 } as const
+
+class RedisJointTable implements JointTable {
+  private readonly script: Script
+  private readonly engines: number[]
+  private readonly prefixes: string[]
+
+  constructor(private readonly tables: readonly RedisTable[]) {
+    ;[this.script, this.engines] = jointScriptOf(tables.map(({ limit }) => limit.algorithm))
+    this.prefixes = tables.map(({ prefix }) => prefix)
+  }
+
+  async exchange(requests: readonly Request[], reserve: boolean): Promise<readonly Reply[]> {
+    const { tables, script, engines, prefixes } = this
+    const args = () => [
+      ...tables.map((table, place) => table.json(requests[place] as Request)),
+      reserve ? 1 : 0,
+      ...engines,
+    ]
+    const answers = (await (tables[0] as RedisTable).answer(script, prefixes, args)) as Buffer[]
+    if (!answers.every(said)) {
+      const refusing = answers.findIndex(said)
+      ;(tables[refusing] as RedisTable).read(answers[refusing] as Buffer, requests[refusing] as Request)
+    }
+    return tables.map((table, place) => {
+      const payer = reserve && place === tables.length - 1 ? Payer.reserve : Payer.limits
+      return table.read(answers[place] as Buffer, requests[place] as Request, payer)
+    })
+  }
+}
+
+function said(answer: Buffer): boolean {
+  return answer.length > 0
+}
+
 class RedisStore implements Store {
   readonly prefix: string
   readonly offset: StoreOffset
   readonly testNow: (() => number) | undefined
   readonly clock: Clock
+  /** Names may lie on several servers. */
+  private readonly sharded: boolean
   private readonly connection: Connection
   private ready: Promise<void> | undefined
   /** Why the connection last failed: what a command is told is only that there is none. */
@@ -113,6 +165,7 @@ class RedisStore implements Store {
     this.clock = options.clock ?? systemClock
     this.testNow = options.now
     this.offset = new StoreOffset(this.clock.wall() - this.clock.monotonic())
+    this.sharded = typeof target !== 'string' && 'nodes' in target
     this.connection = typeof target === 'string' ? connectionTo(target) : duplicate(target)
     // Without a listener, ioredis prints errors; they reach callers through their commands.
     this.connection.on('error', (error: Error) => {
@@ -138,8 +191,16 @@ class RedisStore implements Store {
     this.connection.disconnect(true)
   }
 
-  open(name: string, limit: Algorithm): Table {
-    return new RedisTable(this, name, limit)
+  open(name: string, limit: Algorithm, group = name): Table {
+    return new RedisTable(this, name, limit, group)
+  }
+
+  join(tables: readonly TableName[]): JointTable | undefined {
+    const [first] = tables
+    if (this.sharded && tables.some(({ group }) => group !== first?.group)) return undefined
+    return new RedisJointTable(
+      tables.map(({ table, limit, group }) => new RedisTable(this, table, limit, group)),
+    )
   }
 
   now(): number {
@@ -209,24 +270,25 @@ class RedisStore implements Store {
    * Runs a script by its hash, and once by its text where the server does not have it. Of its keys the first never
    * exists and the second nearly always does: while a Cluster moves their slot neither side has both, and refuses.
    */
-  async run(script: Script, key: string, json: string): Promise<Buffer> {
+  async run(script: Script, prefixes: string[], args: (string | number)[]): Promise<unknown> {
     const sent = this.clock.monotonic()
     const sentWall = this.clock.wall()
+    const keys = prefixes.flatMap((prefix) => [prefix, `${prefix}:meta`])
+    const rest = [keys.length, ...keys, ...args]
     let reply: unknown
     try {
-      reply = await this.connection.callBuffer('EVALSHA', [script.sha, 2, key, `${key}:meta`, json])
+      reply = await this.connection.callBuffer('EVALSHA', [script.sha, ...rest])
     } catch (error) {
       if (!isMissingScript(error)) throw this.storeError(error)
-      reply = await this.connection
-        .callBuffer('EVAL', [script.text, 2, key, `${key}:meta`, json])
-        .catch((second: unknown) => {
-          throw this.storeError(second)
-        })
+      reply = await this.connection.callBuffer('EVAL', [script.text, ...rest]).catch((second: unknown) => {
+        throw this.storeError(second)
+      })
     }
-    const bytes = reply as Buffer
-    if (this.testNow === undefined)
+    if (this.testNow === undefined) {
+      const bytes = (Array.isArray(reply) ? reply.find(said) : reply) as Buffer
       this.offset.learn(bytes.readDoubleBE(1), sent, this.clock.monotonic(), sentWall)
-    return bytes
+    }
+    return reply
   }
 
   /** An error of the client as ours: one that the server sent is certain, a lost connection is not. */

@@ -29,8 +29,12 @@ export class ReplyReader {
     return this.bytes.toString('latin1', this.at)
   }
 
-  /** Replays the decisions of the takes from the state before each, as the script took them. */
-  reply(own: Algorithm, operations: readonly Operation[], follows: boolean): Reply {
+  /**
+   * Replays the decisions of the takes from the state before each, as the script took them.
+   *
+   * @param payer of several tables that take together, what tells that this one took
+   */
+  reply(own: Algorithm, operations: readonly Operation[], follows: boolean, payer?: number): Reply {
     const now = Math.floor(this.time)
     const nodes = this.double()
     const changesFrom = this.double()
@@ -47,7 +51,7 @@ export class ReplyReader {
       changed.push(this.snapshot(limit, key))
     }
     const results = operations.map((operation) => {
-      if (operation[0] === 'take') return this.decisions(limit, now, operation)
+      if (operation[0] === 'take') return this.decisions(limit, now, operation, payer)
       if (operation[0] === 'peek') return this.decisions(limit, now, undefined)
       return operation[0] === 'restore' ? undefined : this.snapshot(limit, operation[1])
     })
@@ -96,7 +100,10 @@ export class ReplyReader {
     limit: Algorithm,
     now: number,
     take: (Operation & { 0: 'take' }) | undefined,
+    payer?: number,
   ): Decision[] {
+    const paid = this.at - 2
+    if (take !== undefined && payer !== undefined) this.at += take.length - 2
     const numbers = new Numbers()
     const [booked, blockedUntil] = this.state(limit, numbers)
     const blockedFor = blockedUntil - now
@@ -108,7 +115,8 @@ export class ReplyReader {
     const last = take === undefined ? 3 : take.length
     for (let place = 2; place < last; place++) {
       const cost = take === undefined ? 1 : (take[place] as number)
-      const decision = limit.take(state, now, cost, 'store', consume)
+      const takes = consume && (payer === undefined || this.bytes[paid + place] === payer)
+      const decision = limit.take(state, now, cost, 'store', takes)
       decisions.push(blockedFor > 0 ? blockedDecision(decision, blockedFor) : decision)
     }
     return decisions

@@ -8,26 +8,46 @@ import { slidingWindowLua } from '../../algorithms/sliding-window/sliding-window
 import { wireKey } from '../../key.ts'
 import { type Operation, type Request, signature } from '../store.ts'
 import { engineLua, openingLua } from './engine.lua.ts'
+import { jointLua } from './joint.lua.ts'
 
 export interface Script {
   readonly text: string
   readonly sha: string
 }
 
-function script(algorithm: string): Script {
-  const text = openingLua + arithmeticLua + algorithm + engineLua
-  return { text, sha: createHash('sha1').update(text).digest('hex') }
+const halves: Record<AlgorithmName, string> = {
+  'fixed-window': fixedWindowLua,
+  'sliding-window': slidingWindowLua,
+  'sliding-log': slidingLogLua,
+  'token-bucket': bucketLua,
+  'leaky-bucket': bucketLua,
+}
+const made = new Map<string, Script>()
+
+function script(text: string): Script {
+  let script = made.get(text)
+  if (script === undefined) {
+    script = { text, sha: createHash('sha1').update(text).digest('hex') }
+    made.set(text, script)
+  }
+  return script
 }
 
-const bucketScript = script(bucketLua)
+function opening(half: string): string {
+  return openingLua + arithmeticLua + half + engineLua
+}
 
 /** One script an algorithm: its Lua half, between the same beginning and end. */
-export const scripts: Record<AlgorithmName, Script> = {
-  'fixed-window': script(fixedWindowLua),
-  'sliding-window': script(slidingWindowLua),
-  'sliding-log': script(slidingLogLua),
-  'token-bucket': bucketScript,
-  'leaky-bucket': bucketScript,
+export function scriptOf(algorithm: AlgorithmName): Script {
+  return script(`local joint = false\n${opening(halves[algorithm])}`)
+}
+
+/** A script that takes of several tables, and the place in it of what opens each. */
+export function jointScriptOf(algorithms: readonly AlgorithmName[]): [Script, places: number[]] {
+  const used = [...new Set(algorithms.map((algorithm) => halves[algorithm]))].sort()
+  const engines = used.map((half) => `function(KEYS, ARGV, joint)\n${opening(half)}\nend`)
+  const places = algorithms.map((algorithm) => used.indexOf(halves[algorithm]) + 1)
+  return [script(`local engines = {${engines.join(',\n')}}\n${jointLua}`), places]
 }
 
 /** The request as the script reads it. `now` is set by tests only. */

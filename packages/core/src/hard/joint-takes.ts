@@ -1,0 +1,125 @@
+import pLimit from 'p-limit'
+import type { Clock } from '../clock.ts'
+import type { Decision } from '../decision.ts'
+import { exchangeJointly, type Link } from '../link.ts'
+import { payerOf } from '../payer.ts'
+import type { SingleLimit } from '../single-limit.ts'
+import type { JointTable, Operation, Reply } from '../store/store.ts'
+import type { HardChecks } from './hard-checks.ts'
+import { IN_FLIGHT, MOST_KEYS } from './take-queue.ts'
+
+/** What each limit says, in their order, and the store's time of it; none: it is not the store's. */
+export interface JointlyTaken {
+  readonly decisions: readonly Decision[]
+  readonly at: number | undefined
+}
+
+interface Waiter {
+  resolve(taken: JointlyTaken): void
+  reject(error: unknown): void
+}
+
+/** Costs asked for the same keys, of which each limit has its own. */
+interface Takes {
+  readonly keys: readonly string[]
+  readonly costs: number[]
+  readonly waiters: Waiter[]
+}
+
+class Batch {
+  readonly takes = new Map<string, Takes>()
+
+  /** @param deadline of its oldest check, monotonic */
+  constructor(readonly deadline: number) {}
+}
+
+/**
+ * Asks the store for several limits at once: it takes of all, or of none; with a reserve, the last, of that where the
+ * others are used up. Checks that arrive while commands are under way share the next one.
+ */
+export class JointTakes {
+  private readonly links: readonly [Link, ...Link[]]
+  private open: Batch | undefined
+  private readonly sending = pLimit(IN_FLIGHT)
+
+  constructor(
+    private readonly joint: JointTable,
+    private readonly limits: readonly SingleLimit[],
+    private readonly reserve: boolean,
+    private readonly clock: Clock,
+    private readonly timeout: number,
+  ) {
+    this.links = limits.map(({ link }) => link) as [Link, ...Link[]]
+  }
+
+  /** @param keys of each limit */
+  take(keys: readonly string[], cost: number): Promise<JointlyTaken> {
+    return new Promise((resolve, reject) => {
+      const { takes } = this.batch()
+      const id = JSON.stringify(keys)
+      const same = takes.get(id)
+      if (same === undefined) takes.set(id, { keys, costs: [cost], waiters: [{ resolve, reject }] })
+      else {
+        same.costs.push(cost)
+        same.waiters.push({ resolve, reject })
+      }
+    })
+  }
+
+  private batch(): Batch {
+    if (this.open !== undefined && this.open.takes.size < MOST_KEYS) return this.open
+    const batch = new Batch(this.clock.monotonic() + this.timeout)
+    this.open = batch
+    void this.sending(() => this.send(batch))
+    return batch
+  }
+
+  private async send(batch: Batch): Promise<void> {
+    if (this.open === batch) this.open = undefined
+    const { joint, links, clock, reserve } = this
+    const takes = [...batch.takes.values()]
+    const operations = links.map((_, at) =>
+      takes.map(({ keys, costs }): Operation => ['take', keys[at] as string, ...costs]),
+    )
+    let replies: readonly Reply[]
+    try {
+      replies = await exchangeJointly(links, joint, clock, operations, batch.deadline, reserve)
+    } catch (error) {
+      for (const take of takes) this.answerWithout(take, error)
+      return
+    }
+    for (const [place, { waiters }] of takes.entries()) {
+      const results = replies.map((reply) => reply.results[place] as readonly Decision[])
+      for (const [turn, { resolve }] of waiters.entries())
+        resolve({ decisions: results.map((its) => its[turn] as Decision), at: replies[0]?.now })
+    }
+  }
+
+  private answerWithout({ keys, costs, waiters }: Takes, error: unknown): void {
+    for (const [turn, { resolve, reject }] of waiters.entries()) {
+      try {
+        resolve({ decisions: this.decideWithout(error, keys, costs[turn] as number), at: undefined })
+      } catch (failure) {
+        reject(failure)
+      }
+    }
+  }
+
+  /** By the rule for outages, each limit by itself; what some allow is taken back where others refuse. */
+  private decideWithout(error: unknown, keys: readonly string[], cost: number): Decision[] {
+    const decisions = this.limits.map(({ hard }, at) => {
+      const checks = hard as HardChecks
+      const key = keys[at] as string
+      return at === 0 ? checks.without(error, key, cost) : checks.unanswered(error, key, cost, true)
+    })
+    const last = decisions.length - 1
+    const payer = this.reserve
+      ? payerOf(decisions.slice(0, -1), decisions[last])
+      : payerOf(decisions, undefined)
+    for (const [at, decision] of decisions.entries()) {
+      if (!decision.allowed || payer === (this.reserve && at === last ? 'reserve' : 'limits')) continue
+      this.limits[at]?.hard?.giveBack(keys[at] as string, cost, { decision, at: undefined })
+    }
+    return decisions
+  }
+}
