@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { ClientAddresses, type TrustProxy, UNKNOWN_ADDRESS } from './client-address.ts'
 
 const client = (peer: string | undefined, forwardedFor?: string, trustProxy?: TrustProxy, prefix?: number) =>
-  new ClientAddresses(trustProxy, prefix).client(peer, forwardedFor)
+  new ClientAddresses(trustProxy, prefix).client(peer, forwardedFor).address
 
 describe('without trusted proxies', () => {
   it.each([

@@ -22,16 +22,25 @@ export const UNKNOWN_ADDRESS = 'unknown'
 /** `1.2.3.4`, `1.2.3.4:80`, `[2001:db8::1]`, `[2001:db8::1]:80` or a bare IPv6 address, with a zone or without. */
 const WITH_PORT = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+)(?::\d+)?)$/
 
-/** Names of clients that were worked out before: clients come again, and parsing is most of the cost. */
-const NAMES_KEPT = 10_000
+/** Clients that were worked out before: they come again, and parsing is most of the cost. */
+const CLIENTS_KEPT = 10_000
 
 /** The longest text of an address, with brackets, zone and port; what is longer is garbage and not worth keeping. */
 const LONGEST_ADDRESS = 100
 
+/** A client as its address tells. */
+export interface Client {
+  readonly address: string
+  /** What it is counted by: made once, so that finding a key again costs no more than comparing a pointer. */
+  readonly key: string
+}
+
+const UNKNOWN_CLIENT = clientAt(UNKNOWN_ADDRESS)
+
 /** Tells clients apart by their addresses. */
 export class ClientAddresses {
   private readonly trust: ((address: string, hop: number) => boolean) | undefined
-  private readonly names = new LRUCache<string, string>({ max: NAMES_KEPT })
+  private readonly known = new LRUCache<string, Client>({ max: CLIENTS_KEPT })
 
   /** @throws ConfigError `ERR_OPTION` */
   constructor(
@@ -50,11 +59,11 @@ export class ClientAddresses {
   }
 
   /**
-   * The client's name: of the addresses from the connection outwards, up to the first whose word is not trusted,
-   * the last that is an address.
+   * Of the addresses from the connection outwards, up to the first whose word is not trusted, the last that is an
+   * address.
    */
-  client(peer: string | undefined, forwardedFor: string | undefined): string {
-    if (this.trust === undefined || forwardedFor === undefined) return this.name(peer) ?? UNKNOWN_ADDRESS
+  client(peer: string | undefined, forwardedFor: string | undefined): Client {
+    if (this.trust === undefined || forwardedFor === undefined) return this.at(peer) ?? UNKNOWN_CLIENT
     const chain = proxyAddr.all(
       {
         headers: { 'x-forwarded-for': forwardedFor },
@@ -63,19 +72,21 @@ export class ClientAddresses {
       (address, hop) => this.trust!(bare(address), hop),
     )
     for (const address of chain.reverse()) {
-      const name = this.name(address)
-      if (name !== undefined) return name
+      const client = this.at(address)
+      if (client !== undefined) return client
     }
-    return UNKNOWN_ADDRESS
+    return UNKNOWN_CLIENT
   }
 
-  private name(address: string | undefined): string | undefined {
+  private at(address: string | undefined): Client | undefined {
     if (address === undefined || address.length > LONGEST_ADDRESS) return undefined
-    const known = this.names.get(address)
+    const known = this.known.get(address)
     if (known !== undefined) return known
-    const name = this.parse(bare(address))
-    if (name !== undefined) this.names.set(address, name)
-    return name
+    const parsed = this.parse(bare(address))
+    if (parsed === undefined) return undefined
+    const client = clientAt(parsed)
+    this.known.set(address, client)
+    return client
   }
 
   private parse(address: string): string | undefined {
@@ -87,6 +98,10 @@ export class ClientAddresses {
     const network = ipaddr.IPv6.networkAddressFromCIDR(`${withoutZone}/${this.ipv6Prefix}`)
     return `${network}/${this.ipv6Prefix}`
   }
+}
+
+function clientAt(address: string): Client {
+  return { address, key: `address:${address}` }
 }
 
 /** The address without its port and brackets; what is no address stays as it is. */

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Standing } from './standing.ts'
 
 /**
@@ -9,7 +10,7 @@ export type HeaderStyle = 'draft-11' | 'draft-7' | 'draft-6' | 'legacy'
 
 export const HEADER_STYLES: readonly HeaderStyle[] = ['draft-11', 'draft-7', 'draft-6', 'legacy']
 
-/** A response's headers, as its framework keeps them. */
+/** A response's headers, as its framework keeps them. Names are in lower case, as HTTP/2 has them. */
 export interface ResponseHeaders {
   get(name: string): string | undefined
   set(name: string, value: string): void
@@ -34,32 +35,30 @@ type Writer = (standings: readonly Standing[], headers: ResponseHeaders, now: ()
 
 const WRITERS: Record<HeaderStyle, Writer> = {
   'draft-11'(standings, headers) {
-    let policies = headers.get('RateLimit-Policy')
-    let limits = policies === undefined ? undefined : headers.get('RateLimit')
-    for (const { name, limit, window, remaining, moreAfter } of standings) {
-      const reset = moreAfter === undefined ? '' : `;t=${moreAfter}`
-      // A name is letters, digits and _ - . : / and needs no escape in a structured field's string.
-      policies = joined(policies, `"${name}"`, `;q=${limit};w=${window}`)
-      limits = joined(limits, `"${name}"`, `;r=${remaining}${reset}`)
+    let policies = headers.get('ratelimit-policy')
+    let limits = policies === undefined ? undefined : headers.get('ratelimit')
+    for (const standing of standings) {
+      policies = joined(policies, policyOf(standing))
+      limits = joined(limits, remainsOf(standing))
     }
-    if (policies !== undefined) headers.set('RateLimit-Policy', policies)
-    if (limits !== undefined) headers.set('RateLimit', limits)
+    if (policies !== undefined) headers.set('ratelimit-policy', policies)
+    if (limits !== undefined) headers.set('ratelimit', limits)
   },
 
   'draft-7'(standings, headers) {
     const { limit, window, remaining, resetAfter } = tightest(standings)
-    if (told(headers, 'RateLimit', /remaining=(\d+)/) <= remaining) return
-    headers.set('RateLimit-Policy', `${limit};w=${window}`)
-    headers.set('RateLimit', `limit=${limit}, remaining=${remaining}, reset=${resetAfter}`)
+    if (told(headers, 'ratelimit', /remaining=(\d+)/) <= remaining) return
+    headers.set('ratelimit-policy', `${limit};w=${window}`)
+    headers.set('ratelimit', `limit=${limit}, remaining=${remaining}, reset=${resetAfter}`)
   },
 
   'draft-6'(standings, headers) {
-    separately(standings, headers, 'RateLimit-', ({ resetAfter }) => resetAfter)
+    separately(standings, headers, 'ratelimit-', ({ resetAfter }) => resetAfter)
   },
 
   legacy(standings, headers, now) {
     const unixTime = ({ resetAfter }: Standing) => Math.ceil(now() / 1000) + resetAfter
-    separately(standings, headers, 'X-RateLimit-', unixTime)
+    separately(standings, headers, 'x-ratelimit-', unixTime)
   },
 }
 
@@ -70,17 +69,35 @@ function separately(
   reset: (standing: Standing) => number,
 ): void {
   const standing = tightest(standings)
-  if (told(headers, `${prefix}Remaining`, /^(\d+)$/) <= standing.remaining) return
-  headers.set(`${prefix}Limit`, String(standing.limit))
-  headers.set(`${prefix}Remaining`, String(standing.remaining))
-  headers.set(`${prefix}Reset`, String(reset(standing)))
+  if (told(headers, `${prefix}remaining`, /^(\d+)$/) <= standing.remaining) return
+  headers.set(`${prefix}limit`, String(standing.limit))
+  headers.set(`${prefix}remaining`, String(standing.remaining))
+  headers.set(`${prefix}reset`, String(reset(standing)))
+}
+
+/** Policies as they were told last, by their limits' names: they hardly ever change. */
+const POLICIES = new LRUCache<string, { limit: number; window: number; text: string }>({ max: 1000 })
+
+/** A name is letters, digits and _ - . : / and needs no escape in a structured field's string. */
+function policyOf({ name, limit, window }: Standing): string {
+  const last = POLICIES.get(name)
+  if (last !== undefined && last.limit === limit && last.window === window) return last.text
+  const text = `"${name}";q=${limit};w=${window}`
+  POLICIES.set(name, { limit, window, text })
+  return text
+}
+
+function remainsOf({ name, remaining, moreAfter }: Standing): string {
+  const reset = moreAfter === undefined ? '' : `;t=${moreAfter}`
+  return `"${name}";r=${remaining}${reset}`
 }
 
 /** Puts a member into a list; one of the same name that is there already, which a list must not repeat, gives way. */
-function joined(list: string | undefined, item: string, parameters: string): string {
-  if (list === undefined) return item + parameters
-  const others = list.split(', ').filter((other) => !other.startsWith(`${item};`))
-  return [...others, item + parameters].join(', ')
+function joined(list: string | undefined, member: string): string {
+  if (list === undefined) return member
+  const named = member.slice(0, member.indexOf(';') + 1)
+  const others = list.split(', ').filter((other) => !other.startsWith(named))
+  return [...others, member].join(', ')
 }
 
 /** What another limit told to remain, `Infinity` where none did. */

@@ -9,7 +9,8 @@ interface Request {
 
 function factsOf(known: Partial<RequestFacts> & { headers?: Record<string, string> } = {}): RequestFacts {
   const { headers = {}, ...rest } = known
-  return { address: '192.0.2.1', method: 'GET', route: undefined, header: (name) => headers[name], ...rest }
+  const client = { address: '192.0.2.1', addressKey: 'address:192.0.2.1' }
+  return { ...client, method: 'GET', route: undefined, header: (name) => headers[name], ...rest }
 }
 
 const keyOf = (key: KeyOf<Request>, request: Request = {}, facts = factsOf()) => key(request, facts)

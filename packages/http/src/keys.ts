@@ -23,7 +23,7 @@ export type KeyOf<Req = unknown> = (request: Req, facts: RequestFacts) => Awaita
  * ```
  */
 export function byAddress(): (request: unknown, facts: RequestFacts) => string {
-  return (_, facts) => `address:${facts.address}`
+  return (_, facts) => facts.addressKey
 }
 
 /**

@@ -24,15 +24,16 @@ export const nodeSource = {
 } satisfies RequestSource<IncomingMessage, ServerResponse>
 
 /** The headers of a response of Node's; once they are sent, writing is without effect. */
-export function nodeHeaders(response: ServerResponse): ResponseHeaders {
-  return {
-    get(name) {
-      const value = response.getHeader(name)
-      return Array.isArray(value) ? value.join(', ') : value?.toString()
-    },
-    set(name, value) {
-      if (!response.headersSent) response.setHeader(name, value)
-    },
+export class NodeHeaders implements ResponseHeaders {
+  constructor(private readonly response: ServerResponse) {}
+
+  get(name: string): string | undefined {
+    const value = this.response.getHeader(name)
+    return Array.isArray(value) ? value.join(', ') : value?.toString()
+  }
+
+  set(name: string, value: string): void {
+    if (!this.response.headersSent) this.response.setHeader(name, value)
   }
 }
 
@@ -48,7 +49,7 @@ export function carryOut<Req extends IncomingMessage>(
 ): boolean {
   if (verdict === undefined) return true
   if (verdict.gone) return false
-  limit.writeHeaders(verdict, nodeHeaders(response))
+  limit.writeHeaders(verdict, new NodeHeaders(response))
   if (verdict.answer === undefined) return true
   send(verdict.answer, response)
   return false

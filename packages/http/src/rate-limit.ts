@@ -1,4 +1,4 @@
-import { type Awaitable, andThen } from './awaitable.ts'
+import { type Awaitable, andThen, isPromise } from './awaitable.ts'
 import { type ResponseHeaders, writeHeaders } from './headers.ts'
 import { limitersOf, type RateLimitOptions, type Settings, settings } from './options.ts'
 import { type Answer, answerOf, type Refusal, refusalOf } from './refusal.ts'
@@ -21,9 +21,7 @@ export interface Verdict {
 
 /** A request on its way through the limit. */
 interface Passage<Req, Res> {
-  readonly request: Req
-  readonly response: Res
-  readonly facts: RequestFacts
+  readonly facts: LazyFacts<Req, Res>
   readonly key: string
   readonly cost: number
 }
@@ -48,25 +46,55 @@ export class RateLimit<Req, Res> {
   }
 
   /**
-   * Decides, and waits for a leaky bucket's turn. Without a promise where the limiters and the functions of the options
-   * need none. Undefined: the request is not limited. What the options' functions or the limiters throw comes out.
+   * Decides, and waits for a leaky bucket's turn. Without a promise, or a closure, where the limiters and the functions
+   * of the options need none. Undefined: the request is not limited. What the options' functions or the limiters throw
+   * comes out.
    */
   admit(request: Req, response: Res): Awaitable<Verdict | undefined> {
-    const { settings, source } = this
-    const facts = new LazyFacts(source, settings.addresses, request, response)
-    return andThen(settings.skip?.(request, facts) ?? false, (skipped) => {
-      if (skipped) return undefined
-      return andThen(this.limiters(request, facts), (limiters) => {
-        if (limiters === undefined) return undefined
-        return andThen(settings.key(request, facts), (key) => {
-          if (key === undefined) return undefined
-          return andThen(this.cost(request, facts), (cost) => {
-            const passage = { request, response, facts, key: storableKey(key), cost }
-            return andThen(takeInTurn(limiters, passage.key, cost), (takings) => this.judge(takings, passage))
-          })
-        })
-      })
-    })
+    const { skip, addresses } = this.settings
+    const facts = new LazyFacts(this.source, addresses, request, response)
+    if (skip === undefined) return this.choose(facts)
+    return andThen(skip(request, facts), (skipped) => (skipped ? undefined : this.choose(facts)))
+  }
+
+  private choose(facts: LazyFacts<Req, Res>): Awaitable<Verdict | undefined> {
+    const { limiters, chooseLimiters } = this.settings
+    if (limiters !== undefined) return this.name(limiters, facts)
+    return andThen(chooseLimiters?.(facts.request, facts), (chosen) =>
+      chosen === undefined ? undefined : this.name(limitersOf(chosen), facts),
+    )
+  }
+
+  private name(
+    limiters: readonly RequestLimiter[],
+    facts: LazyFacts<Req, Res>,
+  ): Awaitable<Verdict | undefined> {
+    const key = this.settings.key(facts.request, facts)
+    if (isPromise(key)) return key.then((key) => this.price(limiters, facts, key))
+    return this.price(limiters, facts, key)
+  }
+
+  private price(
+    limiters: readonly RequestLimiter[],
+    facts: LazyFacts<Req, Res>,
+    key: string | undefined,
+  ): Awaitable<Verdict | undefined> {
+    if (key === undefined) return undefined
+    const { cost } = this.settings
+    if (typeof cost === 'number') return this.ask(limiters, facts, key, cost)
+    return andThen(cost(facts.request, facts), (cost) => this.ask(limiters, facts, key, cost))
+  }
+
+  private ask(
+    limiters: readonly RequestLimiter[],
+    facts: LazyFacts<Req, Res>,
+    key: string,
+    cost: number,
+  ): Awaitable<Verdict> {
+    const passage = { facts, key: storableKey(key), cost }
+    const takings = takeInTurn(limiters, passage.key, cost)
+    if (isPromise(takings)) return takings.then((takings) => this.judge(takings, passage))
+    return this.judge(takings, passage)
   }
 
   /** Writes a verdict's headers. */
@@ -74,31 +102,17 @@ export class RateLimit<Req, Res> {
     const { settings } = this
     writeHeaders(settings.headers, standings, headers, () => settings.clock.wall())
     const retryAfter = answer && refusal?.retryAfter
-    if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter))
-  }
-
-  private limiters(request: Req, facts: RequestFacts): Awaitable<readonly RequestLimiter[] | undefined> {
-    const { limiters, chooseLimiters } = this.settings
-    if (chooseLimiters === undefined) return limiters
-    return andThen(chooseLimiters(request, facts), (chosen) =>
-      chosen === undefined ? undefined : limitersOf(chosen),
-    )
-  }
-
-  private cost(request: Req, facts: RequestFacts): Awaitable<number> {
-    const { cost } = this.settings
-    return typeof cost === 'number' ? cost : cost(request, facts)
+    if (retryAfter !== undefined) headers.set('retry-after', String(retryAfter))
   }
 
   private judge(takings: readonly Taking[], passage: Passage<Req, Res>): Awaitable<Verdict> {
     const last = takings[takings.length - 1] as Taking
     if (!last.decision.allowed) return this.refuse(last, takings.slice(0, -1), passage)
-    const standings: Standing[] = []
-    let delay = 0
-    for (const { limiter, decision } of takings) {
-      standings.push(...standingsOf(limiter, decision))
-      delay = Math.max(delay, decision.delayMs)
-    }
+    const standings =
+      takings.length === 1
+        ? standingsOf(last.limiter, last.decision)
+        : takings.flatMap(({ limiter, decision }) => standingsOf(limiter, decision))
+    const delay = takings.reduce((longest, { decision }) => Math.max(longest, decision.delayMs), 0)
     const verdict = { standings, answer: undefined, refusal: undefined, gone: false }
     if (delay === 0 || this.settings.dryRun) return verdict
     return this.turn(delay, passage).then(async (came) => {
@@ -108,8 +122,9 @@ export class RateLimit<Req, Res> {
   }
 
   /** Whether the turn came; false if the client hung up before. */
-  private turn(delayMs: number, { request, response }: Passage<Req, Res>): Promise<boolean> {
+  private turn(delayMs: number, { facts }: Passage<Req, Res>): Promise<boolean> {
     const { clock } = this.settings
+    const { request, response } = facts
     return new Promise((resolve) => {
       const timer = clock.setTimer(() => {
         stop()
@@ -125,9 +140,10 @@ export class RateLimit<Req, Res> {
   private refuse(
     denied: Taking,
     others: readonly Taking[],
-    { request, facts, key, cost }: Passage<Req, Res>,
+    { facts, key, cost }: Passage<Req, Res>,
   ): Awaitable<Verdict> {
     const { dryRun, onDenied } = this.settings
+    const { request } = facts
     const refusal = refusalOf(key, denied.limiter.name, denied.decision)
     const standings = [
       ...others.flatMap(({ limiter, decision }) =>

@@ -1,4 +1,4 @@
-import type { ClientAddresses } from './client-address.ts'
+import type { Client, ClientAddresses } from './client-address.ts'
 
 /** Where a framework keeps what is needed of a request. `Res`: what comes with it, such as its response. */
 export interface RequestSource<Req, Res> {
@@ -23,6 +23,8 @@ export interface RequestFacts {
    * and `ipv6Prefix`. `'unknown'` on connections that have none, such as Unix sockets.
    */
   readonly address: string
+  /** The address as a key, as `byAddress()` gives it: `address:2001:db8::/64`. */
+  readonly addressKey: string
   /** In capitals. */
   readonly method: string
   /** The pattern of the matched route; undefined where it is not known (yet). */
@@ -36,11 +38,19 @@ export class LazyFacts<Req, Res> implements RequestFacts {
   constructor(
     private readonly source: RequestSource<Req, Res>,
     private readonly addresses: ClientAddresses,
-    private readonly request: Req,
-    private readonly response: Res,
+    readonly request: Req,
+    readonly response: Res,
   ) {}
 
   get address(): string {
+    return this.client.address
+  }
+
+  get addressKey(): string {
+    return this.client.key
+  }
+
+  private get client(): Client {
     const { source, request, response, addresses } = this
     const forwardedFor = addresses.trusting ? source.header(request, 'x-forwarded-for') : undefined
     return addresses.client(source.peer(request, response), forwardedFor)

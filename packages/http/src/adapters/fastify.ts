@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { settle } from '../awaitable.ts'
+import type { ResponseHeaders } from '../headers.ts'
 import { endWhereItIs, nodeSource } from '../node-response.ts'
 import { optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
@@ -30,6 +31,18 @@ const fastifySource: RequestSource<FastifyRequest, FastifyReply> = {
   method: ({ method }) => method,
   route: ({ routeOptions }) => routeOptions.url ?? 'unmatched',
   onHangUp: ({ raw }, reply, listener) => nodeSource.onHangUp(raw, reply.raw, listener),
+}
+
+class ReplyHeaders implements ResponseHeaders {
+  constructor(private readonly reply: FastifyReply) {}
+
+  get(name: string): string | undefined {
+    return this.reply.getHeader(name)?.toString()
+  }
+
+  set(name: string, value: string): void {
+    this.reply.header(name, value)
+  }
 }
 
 type FastifyRateLimit = RateLimit<FastifyRequest, FastifyReply>
@@ -83,10 +96,7 @@ function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: 
     reply.hijack()
     return false
   }
-  limit.writeHeaders(verdict, {
-    get: (name) => reply.getHeader(name)?.toString(),
-    set: (name, value) => reply.header(name, value),
-  })
+  limit.writeHeaders(verdict, new ReplyHeaders(reply))
   if (verdict.answer === undefined) return true
   if (reply.raw.headersSent) {
     reply.hijack()

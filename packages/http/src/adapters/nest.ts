@@ -16,7 +16,7 @@ import {
 import { APP_FILTER, Reflector } from '@nestjs/core'
 import { andThen, isPromise } from '../awaitable.ts'
 import type { ResponseHeaders } from '../headers.ts'
-import { endWhereItIs, nodeHeaders, nodeSource } from '../node-response.ts'
+import { endWhereItIs, NodeHeaders, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { RateLimit as Limit, type Verdict } from '../rate-limit.ts'
 import { type Answer, type Refusal, written } from '../refusal.ts'
@@ -184,7 +184,7 @@ function carryOut(
 }
 
 function headersOf(response: PlatformResponse): ResponseHeaders {
-  if (!('raw' in response)) return nodeHeaders(response)
+  if (!('raw' in response)) return new NodeHeaders(response)
   return {
     get: (name) => response.getHeader(name)?.toString(),
     set: (name, value) => response.header(name, value),
