@@ -36,3 +36,10 @@ it.each<[HeaderStyle, string, string]>([
   expect(written([style], [standing('a', 2)], [standing('b', 5)])[header]).toBe(value)
   expect(written([style], [standing('a', 5)], [standing('b', 2)])[header]).toBe(value)
 })
+
+it('tells a limit that was changed', () => {
+  expect(written(['draft-11'], [standing('changing', 5)])['ratelimit-policy']).toBe('"changing";q=9;w=60')
+  expect(written(['draft-11'], [standing('changing', 5, 10)])['ratelimit-policy']).toBe(
+    '"changing";q=10;w=60',
+  )
+})
