@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createLimiter, fixedWindow } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { startCluster, startRedis } from '@spillway/redis-server'
@@ -53,6 +56,37 @@ test('a store that lost its data is noticed, also where the node that began it b
   await limiter.flush()
   const auditor = createLimiter({ name: 'api', limit, store, timeout: '10s' })
   expect((await auditor.peek('held')).remaining).toBe(992)
+  await limiter.close()
+})
+
+test('a server that goes on from an older state of its data is given what it has lost', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'spillway-older-'))
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  const redis = await startRedis({ dir })
+  const admin = new Redis(redis.url)
+  const store = redisStore(redis.url)
+  onTestFinished(() => store.close())
+  const sync = { interval: '50ms' }
+  const limiter = createLimiter({ name: 'api', limit, mode: 'soft', store, sync, timeout: '10s' })
+  await limiter.check('held', { cost: 3 })
+  await limiter.flush()
+  await admin.save()
+  await limiter.check('held', { cost: 4 })
+  await limiter.check('new', { cost: 5 })
+  await limiter.flush()
+  admin.disconnect()
+  redis.kill()
+  await redis.exited
+  await using again = await startRedis({ dir, port: redis.port })
+
+  const auditing = redisStore(again.url)
+  onTestFinished(() => auditing.close())
+  const auditor = createLimiter({ name: 'api', limit, store: auditing, timeout: '10s' })
+  const remaining = async () => [
+    (await auditor.peek('held')).remaining,
+    (await auditor.peek('new')).remaining,
+  ]
+  await expect.poll(remaining, { timeout: 20_000, interval: 20 }).toEqual([992, 994])
   await limiter.close()
 })
 

@@ -8,7 +8,7 @@ import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES } from '../store
  * 32-bit numbers, q sequence, d deadline, since, presence, x extra, l what is known of the limit in force, now (tests
  * only), o operations (see `store.ts`).
  *
- * Keys: `:meta` hash (signature, marker, changed, changesFrom, top, blocks, limit); `:<slice>` hash of packed rows, filed
+ * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
  * `:nodes` sorted sets by time; `:q:<node>` the node's last sequence.
  */
@@ -66,7 +66,7 @@ if request.q > 0 then
 end
 
 local META = prefix .. ':meta'
-local meta = redis.call('HMGET', META, 'signature', 'marker', 'changed', 'changesFrom', 'top', 'blocks')
+local meta = redis.call('HMGET', META, 'signature', 'marker', 'changed', 'changesFrom', 'top', 'blocks', 'server')
 if meta[1] and meta[1] ~= request.s then return pack('>Bd', 3, exact) .. meta[1] end
 local marker = meta[2]
 -- what tells of the others outlives them
@@ -96,6 +96,12 @@ if request.presence > 0 then
   redis.call('PEXPIRE', NODES, request.presence + 60000)
   nodes = redis.call('ZCARD', NODES)
   keepmeta(max(3 * window, request.presence + 60000))
+  -- begun by another server, or before it restarted: what was acknowledged last may not have come with the rest
+  local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  if server ~= meta[7] then
+    if meta[7] then marker = request.m end
+    redis.call('HSET', META, 'server', server, 'marker', marker)
+  end
 end
 
 -- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
