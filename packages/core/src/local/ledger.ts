@@ -12,8 +12,8 @@ export class Ledger {
   settledReturned = 0
   /** A log's admissions that the store may not have: time, cost, time, cost…. */
   entries: number[] = []
-  /** Store time of the newest admission, of a log only. */
-  newest = 0
+  /** Store time of the newest admission, of a log only; -1: none. */
+  newest = -1
 
   get pending(): number {
     return this.admitted - this.settledAdmitted
@@ -63,6 +63,9 @@ export class Ledger {
       known -= this.entries[1] as number
       this.entries.splice(0, 2)
     }
+    // What of a log the store had and has no more goes with what came after it: none counts as older than it is.
+    if (this.newest >= 0 && known < this.pending)
+      this.entries.unshift(this.entries[0] ?? this.newest, this.pending - known)
   }
 
   /** Goes on from where an earlier stay of the key in RAM left off. */

@@ -89,9 +89,14 @@ export class LocalKey {
     return need
   }
 
-  /** Whether the store must hear of this key before it is forgotten. */
+  /** Whether the store must hear of this key. */
+  get mustTell(): boolean {
+    return this.owes || this.stale || this.lost
+  }
+
+  /** Whether this key may not be forgotten yet. */
   get engaged(): boolean {
-    return this.owes || this.inFlight || this.stale || this.waiting.length > 0
+    return this.mustTell || this.inFlight || this.waiting.length > 0
   }
 
   /** Whether a check would be denied now. */
@@ -137,7 +142,8 @@ export class LocalKey {
     const { window } = this.limit
     const guessed = this.guessedOffset + monotonic
     this.guessedOffset = undefined
-    this.slice += Math.floor(now / window) - Math.floor(guessed / window)
+    // The guess may have left the slice meanwhile, and what was admitted in it not.
+    this.slice = Math.floor((Math.min(guessed, this.sliceEnd - 1) + now - guessed) / window)
     this.sliceEnd = (this.slice + 1) * window
     this.late.shift(Math.round(now - guessed))
     this.current.shift(Math.round(now - guessed))
@@ -191,11 +197,12 @@ export class LocalKey {
   }
 
   /**
-   * Whether a store that has lost the key can be given it again without an answer: where nothing else is owed, and
-   * nobody waits to hear what of it is left.
+   * Whether a store that has lost the key can be given it again without an answer: where nothing else is owed or to be
+   * read, and nobody waits to hear what of it is left.
    */
   isRestorable(now: number): boolean {
-    if (!this.lost || !this.known || this.owes || this.need > 0 || this.denies(now)) return false
+    if (!this.lost || !this.known || this.owes || this.stale || this.need > 0 || this.denies(now))
+      return false
     return this.current.admitted > 0 || this.late.admitted > 0
   }
 
@@ -225,7 +232,8 @@ export class LocalKey {
       // What an earlier stay of this key in RAM has settled is where its counters go on from.
       theirs?.resume(snapshot.admitted, snapshot.refunded, snapshot.returned)
       if (ahead === 0) this.late.resume(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
-      for (const ledger of [this.current, this.late]) ledger.newest = now
+      if (this.limit.algorithm === 'sliding-log')
+        for (const ledger of [this.current, this.late]) ledger.newest = now
       this.known = true
     }
     if (theirs !== undefined) {

@@ -1,23 +1,27 @@
 import { expect, test } from 'vitest'
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
-import { createLimiter, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
+import { createLimiter, StoreError, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
 import { memoryStore } from '../store/memory.ts'
 import type { Store, Table } from '../store/store.ts'
+import { faultyStore } from '../testing/faulty-store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 const INTERVAL = 1000
 const limit = fixedWindow({ limit: 10, window: '365d' }) as Algorithm
 
-/** A store that can be made to lose its data. */
-function forgetful(clock: ManualClock, limit: Algorithm): { store: Store; lose(): void } {
+/** A store that can be made to lose its data; one that does not `tell` goes on with its marker, as where a part was evicted. */
+function forgetful(clock: ManualClock, limit: Algorithm, tells = true): { store: Store; lose(): void } {
   const begin = () => memoryStore({ clock }).open('restoring', limit)
   let under = begin()
   const table: Table = {
     known: true,
     now: () => under.now(),
     latest: () => under.latest(),
-    exchange: (request) => under.exchange(request),
+    exchange: async (request) => {
+      const reply = await under.exchange(request)
+      return tells ? reply : { ...reply, marker: 'the same' }
+    },
   }
   const lose = () => {
     under = begin()
@@ -94,5 +98,57 @@ test('what is admitted while a key is given back is counted as well', async () =
   expect((await hard.peek('key')).remaining).toBe(0)
   expect((await hard.peek('full')).allowed).toBe(false)
   expect(limiter.stats().pending).toBe(0)
+  await limiter.close()
+})
+
+for (const [what, limit] of Object.entries({
+  'sliding window': slidingWindow({ limit: 10, window: '1m' }),
+  'sliding log': slidingLog({ limit: 10, window: '1m' }),
+  'token bucket': tokenBucket({ capacity: 10, refill: 1, per: '1m' }),
+})) {
+  test(`${what}: what was lost and not told of is owed again once the key is heard of`, async () => {
+    const clock = new ManualClock(Date.UTC(2026, 5, 1))
+    const { store, lose } = forgetful(clock, limit as Algorithm, false)
+    const limiter = createLimiter({
+      ...{ name: 'restoring', limit, store, clock, random: () => 1, mode: 'soft' },
+      sync: { interval: INTERVAL },
+    })
+    limiter.checkSync('key', { cost: 4 })
+    await clock.advance(3 * INTERVAL)
+    lose()
+    limiter.checkSync('key', { cost: 2 })
+    await clock.advance(4 * INTERVAL)
+    const hard = createLimiter({ name: 'restoring', limit, store, clock })
+    expect((await hard.peek('key')).remaining).toBe(3)
+    await limiter.close()
+  })
+}
+
+test('a flush is not done before a store that was away has told whether it still has all', async () => {
+  const clock = new ManualClock(Date.UTC(2026, 5, 1))
+  const { store, lose } = forgetful(clock, limit)
+  const away = faultyStore(store, { clock })
+  const limiter = createLimiter({
+    ...{ name: 'restoring', limit, store: away, clock, random: () => 1, mode: 'soft' },
+    sync: { interval: INTERVAL },
+  })
+  limiter.checkSync('key', { cost: 4 })
+  await clock.advance(3 * INTERVAL)
+  away.goAway(2 * INTERVAL)
+  lose()
+  await clock.advance(INTERVAL)
+  expect(limiter.stats()).toMatchObject({ degraded: true, pending: 0 })
+  await expect(limiter.flush()).rejects.toThrow(StoreError)
+  await clock.advance(INTERVAL)
+  let flushed = false
+  while (!flushed) {
+    flushed = await limiter.flush().then(
+      () => true,
+      () => false,
+    )
+    const hard = createLimiter({ name: 'restoring', limit, store, clock })
+    if (flushed) expect((await hard.peek('key')).remaining).toBe(5)
+    await clock.advance(100)
+  }
   await limiter.close()
 })

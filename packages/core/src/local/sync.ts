@@ -176,6 +176,8 @@ export class Sync {
 
   /** Settles all that is owed at the call. @throws StoreError where the store does not acknowledge it */
   async flush(): Promise<void> {
+    // One that was away may have lost its data: its answer tells, and what it lost is owed again.
+    if (this.link.away && this.keys.size > 0) await this.pass([])
     await this.settle([...this.keys])
   }
 
@@ -188,22 +190,23 @@ export class Sync {
 
   /** Settles what these keys owe at the call; what they come to owe meanwhile may stay. */
   async settle(keys: readonly LocalKey[]): Promise<void> {
-    const owing = keys.filter((key) => key.owes || key.stale || key.inFlight)
+    const owing = keys.filter((key) => key.engaged)
     if (owing.length === 0) return
     // After this pass the counters of keys that were unknown are those of the store's ledger.
     await this.pass(owing)
     const debts = owing.flatMap((key) => key.debts().map((debt) => ({ key, debt })))
     for (let passes = 0; passes < MOST_PASSES; passes++) {
-      const unpaid = debts.filter(({ key, debt }) => !key.isPaid(debt))
-      if (unpaid.length === 0) return
-      await this.pass(unpaid.map(({ key }) => key))
+      const unpaid = debts.filter(({ key, debt }) => !key.isPaid(debt)).map(({ key }) => key)
+      const lost = owing.filter((key) => key.lost)
+      if (unpaid.length + lost.length === 0) return
+      await this.pass([...unpaid, ...lost])
     }
     throw new StoreError('ERR_STORE_REPLY', 'the store answers but does not acknowledge what is pending')
   }
 
   private async pass(keys: readonly LocalKey[]): Promise<void> {
     if (this.link.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
-    for (const key of keys) if (key.owes || key.stale) this.queue(key)
+    for (const key of keys) if (key.mustTell) this.queue(key)
     await this.flushDirty()
     await this.urgentFlushes(() => undefined)
     await Promise.allSettled(this.underWay)
@@ -232,6 +235,7 @@ export class Sync {
       this.heardAt = clock.monotonic()
       this.pacing.heard(this.heardAt - sentAt)
       if (changes) this.pacing.nodes = Math.max(1, reply.nodes)
+      const hasLost = this.hasLost(reply)
       for (let place = 0; place < keys.length; place++) {
         const key = keys[place] as LocalKey
         const snapshot = reply.results[place] as Snapshot | undefined
@@ -239,7 +243,7 @@ export class Sync {
         else this.answered(key, snapshot)
       }
       if (changes) this.takeChanges(reply)
-      this.checkMarker(reply)
+      if (hasLost) this.giveBack()
     } catch (error) {
       for (const key of keys) this.unanswered(key, error)
       throw error
@@ -281,7 +285,7 @@ export class Sync {
     // Quota may have been booked by the answer that is lost: the key is read again, and gives it back.
     if (error instanceof StoreError && error.uncertain) key.stale = true
     this.serve(key, error)
-    if (key.owes || key.stale || key.current.allowance > 0) this.requeue(key)
+    if (key.mustTell || key.current.allowance > 0) this.requeue(key)
     else this.keys.release(key)
   }
 
@@ -309,13 +313,17 @@ export class Sync {
     }
   }
 
-  /** Another marker than before: the store lost its data, and is given again at once what this node still holds. */
-  private checkMarker(reply: Reply): void {
+  /** Another marker than before: the store lost its data, but for what it says in this answer. */
+  private hasLost(reply: Reply): boolean {
     const lost = this.marker !== undefined && this.marker !== reply.marker
     this.marker = reply.marker
-    if (!lost) return
-    for (const key of this.keys) key.lose()
-    this.readAgain()
+    if (lost) for (const key of this.keys) key.lose()
+    return lost
+  }
+
+  /** The store is given at once what it lost and this node still holds. */
+  private giveBack(): void {
+    for (const key of this.keys) if (key.lost) this.requeue(key)
     void this.flushDirty().catch(() => {})
   }
 

@@ -127,6 +127,8 @@ const settle = fc.record({
     nil: null,
   }),
   place: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  /** How many of a log's first entries are not told of. */
+  forgets: fc.constantFrom(0, 0, 1, 3),
   restores: fc.integer({ min: 0, max: 3 }).map((one) => one === 0),
   how: fc.constantFrom('new', 'new', 'new', 'new', 'again', 'older', 'old generation'),
 })
@@ -222,7 +224,8 @@ function settlement(ledger: Ledger, limit: Algorithm, key: string, step: Settle)
   const counters = [present.counters(step.returned), late.counters(step.returned)] as const
   const operation = ((): Operation => {
     const isLog = limit.algorithm === 'sliding-log'
-    const entries = [[...present.entries], [...late.entries]] as const
+    const told = (tally: Tally) => tally.entries.slice(2 * step.forgets)
+    const entries = [told(present), told(late)] as const
     if (step.restores) {
       if (isLog) return ['restore', key, generation, slice, ...counters, null, ...entries]
       return late.admitted > 0

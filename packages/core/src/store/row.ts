@@ -96,14 +96,20 @@ export class Row {
     return cell
   }
 
-  /** Raises a node's counters, and moves the totals by the difference; returns what it gave back. */
+  /**
+   * Raises a node's counters, and moves the totals by the difference; returns what it gave back. Of a log no more is
+   * taken in than there are entries of: the node still owes the rest, and sends its entries too once it is told.
+   */
   merge(cell: Cell, now: number, behind: number, counters: Counters, entries?: readonly number[]): number {
     if (behind < 0 || behind > this.limit.lateSlices) return 0
     const part = behind === 0 ? cell.current : cell.late
     const [admitted, refunded, granted, returned] = counters
     const before = part.booked
-    const more = admitted - part.admitted
-    part.admitted = Math.max(part.admitted, admitted)
+    const more = Math.max(
+      0,
+      Math.min(admitted - part.admitted, entries === undefined ? Infinity : costOf(entries)),
+    )
+    part.admitted += more
     part.granted = Math.max(part.granted, granted)
     part.returned = Math.max(part.returned, returned)
     const spent = part.booked - before
@@ -142,4 +148,10 @@ export class Row {
     const cell = this.cells.get(node)
     return this.bookedInAll - (cell === undefined ? 0 : cell.part(slice).booked + cell.part(slice - 1).booked)
   }
+}
+
+function costOf(entries: readonly number[]): number {
+  let cost = 0
+  for (let place = 1; place < entries.length; place += 2) cost += entries[place] as number
+  return cost
 }

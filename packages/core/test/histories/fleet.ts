@@ -11,6 +11,9 @@ const KEY = 'key'
 /** Commands in a history at most: more tell of a node that asks again and again without an end. */
 const MOST_COMMANDS = 20_000
 
+/** Commands of a node at one moment, one after the other, at most: on a network without latency no time passes between them. */
+const MOST_AT_ONCE = 60
+
 /** Milliseconds for which a node surely waits for an answer, whose clock may run fast. */
 const TIMEOUT = 99
 
@@ -41,6 +44,8 @@ export class Life {
   replaced = false
   /** It was replaced, and the store and the network were well then. */
   leftInPeace = false
+  /** Commands that left at the moment of the one before them. */
+  atOnce = 0
   /** The latest that the store said of its time. */
   heard = 0
   table: Table | undefined
@@ -180,6 +185,8 @@ export class Fleet {
           latest: () => table.latest(),
           exchange: async (request) => {
             if (++this.commands > MOST_COMMANDS) throw new Error('a node asks again and again')
+            life.atOnce = this.now === life.exchanges.at(-1)?.sent ? life.atOnce + 1 : 0
+            if (life.atOnce > MOST_AT_ONCE) throw new Error('a node asks again and again at one moment')
             const exchange = { sent: this.now, replied: Infinity }
             if (request.operations.some(([what]) => what !== 'reset')) life.exchanges.push(exchange)
             const reply = await table.exchange(request)

@@ -72,14 +72,6 @@ export const PROPERTIES = {
       acts: [...FAULTS, 'refund', 'join', 'switch', 'lose'],
       days: true,
     },
-    // What is given back after data loss may be lost on its way; what is owed, where a clock stands still at a slice's end.
-    fallsShort: {
-      'fixed-window': ['suspend', 'lose'],
-      'sliding-window': ['lose'],
-      'sliding-log': ['lose'],
-      'token-bucket': ['lose'],
-      'leaky-bucket': ['lose'],
-    },
     holds: countsOnce,
   },
   reset: {

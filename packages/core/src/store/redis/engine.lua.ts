@@ -274,7 +274,8 @@ local function bookedinall(row)
   return row[7] + row[8]
 end
 
--- raises the counters of a node's cell, and moves the totals by the difference
+-- raises the counters of a node's cell, and moves the totals by the difference; of a log no further than its entries
+-- tell
 local function merge(key, row, theirs, counters, entries)
   local behind = slice - theirs
   if behind < 0 or behind > late then return end
@@ -288,7 +289,12 @@ local function merge(key, row, theirs, counters, entries)
   end
   local more, back = counters[1] - cell[1], counters[2] - cell[2]
   local before = unspent(cell)
-  cell[1] = max(cell[1], counters[1])
+  if entries then
+    local told = 0
+    for i = 2, #entries, 2 do told = told + entries[i] end
+    more = min(more, told)
+  end
+  cell[1] = cell[1] + max(0, more)
   cell[2] = max(cell[2], counters[2])
   cell[3] = max(cell[3], counters[3])
   cell[4] = max(cell[4], counters[4])
