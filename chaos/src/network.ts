@@ -43,6 +43,11 @@ export class Network {
     return new Network(server, (server.address() as AddressInfo).port, targetPort)
   }
 
+  /** How many connections there are. */
+  get open(): number {
+    return this.pairs.size
+  }
+
   /** Breaks the network; what was broken before is whole again. */
   async break(fault: NetworkFault): Promise<void> {
     await this.mend()

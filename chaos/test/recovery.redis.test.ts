@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { createLimiter, fixedWindow } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { startCluster, startRedis } from '@spillway/redis-server'
@@ -26,6 +27,7 @@ test('a connection whose other side has vanished is given up, and another one ma
   await network.break({ kind: 'half-open' })
   await network.mend()
   const unanswered = limiter.check('key')
+  await turn()
   // Once the connection has been silent for long enough, the next check finds it dead.
   await expect
     .poll(
@@ -37,6 +39,33 @@ test('a connection whose other side has vanished is given up, and another one ma
     )
     .toBe('store')
   expect((await unanswered).source).toBe('outage')
+})
+
+test('a connection that vanishes while it is being made again is given up, and another one made', async () => {
+  await using redis = await startRedis()
+  const network = await Network.start(redis.port)
+  onTestFinished(() => network.close())
+  const clock = new ShiftedClock()
+  const store = redisStore(`redis://127.0.0.1:${network.port}`, { clock })
+  onTestFinished(() => store.close())
+  const limiter = createLimiter({ name: 'api', limit, store, clock, timeout: '10s' })
+  expect((await limiter.check('key')).source).toBe('store')
+
+  await network.break({ kind: 'refuse' })
+  await expect.poll(() => network.open, { timeout: 20_000, interval: 1 }).toBe(0)
+  await network.break({ kind: 'hole' })
+  await expect.poll(() => network.open, { timeout: 20_000, interval: 1 }).toBe(1)
+  await network.break({ kind: 'half-open' })
+  await network.mend()
+  await expect
+    .poll(
+      async () => {
+        clock.later += 6000
+        return (await limiter.check('key')).source
+      },
+      { timeout: 15_000, interval: 20 },
+    )
+    .toBe('store')
 })
 
 test('a store that lost its data is noticed, also where the node that began it before begins it again', async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { Algorithm } from '../../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../../clock.ts'
-import { ConfigError, StoreError } from '../../errors.ts'
+import { ConfigError } from '../../errors.ts'
 import {
   type JointTable,
   lateError,
@@ -17,17 +17,12 @@ import {
 } from '../store.ts'
 import { type Connection, checkTarget, connectionOptions, duplicate, type RedisClient } from './client.ts'
 import { StoreOffset } from './offset.ts'
+import { OwnConnection } from './own-connection.ts'
 import { ReplyReader, Status } from './reply.ts'
 import { jointScriptOf, requestJson, type Script, scriptOf } from './script.ts'
 
 /** The version of what is kept in Redis; another one keeps its keys apart. */
 const FORMAT = 1
-/**
- * Milliseconds without any answer to a limiter's commands, after which its connection counts as dead, though nothing
- * closed it: the server's side may have vanished without a word.
- */
-const SILENCE = 3000
-
 export interface RedisStoreOptions {
   /** Time of this process. */
   clock?: Clock
@@ -97,7 +92,7 @@ class RedisTable implements Table {
   async answer(script: Script, prefixes: string[], args: () => (string | number)[]): Promise<unknown> {
     const { store } = this
     const { clock } = store
-    if (clock.monotonic() - this.silentSince > SILENCE) store.reconnect()
+    await store.connected(this.silentSince)
     this.unanswered++
     this.silentSince = Math.min(this.silentSince, clock.monotonic())
     try {
@@ -153,10 +148,7 @@ class RedisStore implements Store {
   readonly clock: Clock
   /** Names may lie on several servers. */
   private readonly sharded: boolean
-  private readonly connection: Connection
-  private ready: Promise<void> | undefined
-  /** Why the connection last failed: what a command is told is only that there is none. */
-  private trouble: Error | undefined
+  private readonly connection: OwnConnection
   private readonly loads = new Map<string, Promise<void>>()
   private closed = false
 
@@ -166,29 +158,8 @@ class RedisStore implements Store {
     this.testNow = options.now
     this.offset = new StoreOffset(this.clock.wall() - this.clock.monotonic())
     this.sharded = typeof target !== 'string' && 'nodes' in target
-    this.connection = typeof target === 'string' ? connectionTo(target) : duplicate(target)
-    // Without a listener, ioredis prints errors; they reach callers through their commands.
-    this.connection.on('error', (error: Error) => {
-      this.trouble = error
-    })
-    this.connect()
-  }
-
-  /** Begins to connect; `ready` ends when the first attempt does. The client goes on trying by itself. */
-  private connect(): void {
-    this.ready = this.connection.connect().then(
-      () => {
-        this.ready = undefined
-      },
-      () => {
-        this.ready = undefined
-      },
-    )
-  }
-
-  /** Gives the connection up, with what is under way, and makes another one. */
-  reconnect(): void {
-    this.connection.disconnect(true)
+    const make = () => (typeof target === 'string' ? connectionTo(target) : duplicate(target))
+    this.connection = new OwnConnection(make, this.clock)
   }
 
   open(name: string, limit: Algorithm, group = name): Table {
@@ -213,20 +184,20 @@ class RedisStore implements Store {
     return Math.floor(this.offset.at(this.clock.recent?.() ?? this.clock.monotonic()))
   }
 
-  /**
-   * Connected, with the script loaded and the server's time known: so that commands sent one behind the other are
-   * carried out in their order, and the first has a deadline too.
-   */
-  async prepared(script: Script): Promise<void> {
+  /** @param silentSince monotonic time since which commands have waited while none was answered */
+  async connected(silentSince: number): Promise<void> {
     if (this.closed) {
       throw new ConfigError('ERR_CLOSED', 'the Redis store is closed: close limiters first, then their store')
     }
-    if (this.ready !== undefined) await this.ready
-    if (this.connection.status !== 'ready') {
-      const cause = this.trouble
-      const message = `Redis can't be reached: ${cause?.message ?? `the connection is in state ${this.connection.status}`}`
-      throw new StoreError('ERR_STORE_AWAY', message, { cause })
-    }
+    this.connection.giveUpIfSilent(silentSince)
+    await this.connection.established()
+  }
+
+  /**
+   * The script loaded and the server's time known: so that commands sent one behind the other are carried out in their
+   * order, and the first has a deadline too.
+   */
+  async prepared(script: Script): Promise<void> {
     let load = this.loads.get(script.sha)
     if (load === undefined) {
       load = this.load(script)
@@ -237,10 +208,10 @@ class RedisStore implements Store {
 
   private async load(script: Script): Promise<void> {
     try {
-      await this.connection.callBuffer('SCRIPT', ['LOAD', script.text])
+      await this.connection.command('SCRIPT', ['LOAD', script.text])
       const sent = this.clock.monotonic()
       const sentWall = this.clock.wall()
-      const [seconds, micros] = (await this.connection.callBuffer('TIME', [])) as [Buffer, Buffer]
+      const [seconds, micros] = (await this.connection.command('TIME', [])) as [Buffer, Buffer]
       this.offset.learn(
         Number(seconds) * 1000 + Number(micros) / 1000,
         sent,
@@ -249,7 +220,7 @@ class RedisStore implements Store {
       )
     } catch (error) {
       this.loads.delete(script.sha)
-      throw this.storeError(error)
+      throw this.connection.errorOf(error)
     }
   }
 
@@ -277,11 +248,11 @@ class RedisStore implements Store {
     const rest = [keys.length, ...keys, ...args]
     let reply: unknown
     try {
-      reply = await this.connection.callBuffer('EVALSHA', [script.sha, ...rest])
+      reply = await this.connection.command('EVALSHA', [script.sha, ...rest])
     } catch (error) {
-      if (!isMissingScript(error)) throw this.storeError(error)
-      reply = await this.connection.callBuffer('EVAL', [script.text, ...rest]).catch((second: unknown) => {
-        throw this.storeError(second)
+      if (!isMissingScript(error)) throw this.connection.errorOf(error)
+      reply = await this.connection.command('EVAL', [script.text, ...rest]).catch((second: unknown) => {
+        throw this.connection.errorOf(second)
       })
     }
     if (this.testNow === undefined) {
@@ -291,22 +262,10 @@ class RedisStore implements Store {
     return reply
   }
 
-  /** An error of the client as ours: one that the server sent is certain, a lost connection is not. */
-  private storeError(error: unknown): StoreError {
-    if (error instanceof Error && error.name === 'ReplyError') {
-      return new StoreError('ERR_STORE_REPLY', `Redis refused the command: ${error.message}`, {
-        cause: error,
-      })
-    }
-    const cause = this.connection.status === 'ready' ? error : (this.trouble ?? error)
-    const message = cause instanceof Error ? cause.message : String(cause)
-    return new StoreError('ERR_STORE_AWAY', `Redis can't be reached: ${message}`, { cause, uncertain: true })
-  }
-
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    this.connection.disconnect()
+    this.connection.close()
   }
 }
 

@@ -1,0 +1,99 @@
+import { EventEmitter } from 'node:events'
+import { expect, test } from 'vitest'
+import { ManualClock } from '../../testing.ts'
+import type { Connection } from './client.ts'
+import { OwnConnection } from './own-connection.ts'
+
+/** A client that stands at the step it is told. */
+class Client extends EventEmitter {
+  status = 'wait'
+  connected = () => {}
+
+  connect(): Promise<void> {
+    this.step('connecting')
+    return new Promise((resolve) => {
+      this.connected = resolve
+    })
+  }
+
+  step(status: string): void {
+    this.status = status
+    this.emit(status)
+    if (status === 'ready') this.connected()
+  }
+
+  disconnect(): void {
+    this.step('end')
+    this.connected()
+  }
+
+  async callBuffer(): Promise<unknown> {
+    return this
+  }
+
+  async quit(): Promise<unknown> {
+    return undefined
+  }
+}
+
+function setUp() {
+  const clock = new ManualClock(1_000_000)
+  const clients: Client[] = []
+  const connection = new OwnConnection(() => {
+    const client = new Client()
+    clients.push(client)
+    return client as unknown as Connection
+  }, clock)
+  const last = () => clients.at(-1) as Client
+  return { clock, clients, connection, last }
+}
+
+test('of several that find a connection silent the first gives it up, and the others leave the new one alone', async () => {
+  const { clock, clients, connection, last } = setUp()
+  last().step('ready')
+  const since = clock.monotonic()
+  await clock.advance(3000)
+  connection.giveUpIfSilent(since)
+  expect(clients).toHaveLength(1)
+  await clock.advance(1)
+  for (let limiter = 0; limiter < 3; limiter++) connection.giveUpIfSilent(since)
+  expect(clients.map(({ status }) => status)).toEqual(['end', 'connecting'])
+  await clock.advance(3000)
+  connection.giveUpIfSilent(since)
+  expect(clients).toHaveLength(2)
+  last().step('ready')
+  await connection.established()
+  expect(await connection.command('PING', [])).toBe(last())
+})
+
+test.each(['connecting', 'connect', 'disconnecting', 'close', 'end'])(
+  'a client that stands still at %s is replaced',
+  async (status) => {
+    const { clock, clients, connection, last } = setUp()
+    last().step('ready')
+    await connection.established()
+    last().step(status)
+    await clock.advance(5000)
+    await expect(connection.established()).rejects.toMatchObject({ code: 'ERR_STORE_AWAY' })
+    expect(clients).toHaveLength(1)
+    await clock.advance(1)
+    const established = connection.established()
+    expect(clients).toHaveLength(2)
+    last().step('ready')
+    await established
+  },
+)
+
+test('a client that goes on from step to step is left to it', async () => {
+  const { clock, clients, connection, last } = setUp()
+  last().step('ready')
+  await connection.established()
+  for (let round = 0; round < 5; round++) {
+    for (const status of ['close', 'reconnecting', 'connecting']) {
+      last().step(status)
+      await clock.advance(2000)
+      await expect(connection.established()).rejects.toMatchObject({ code: 'ERR_STORE_AWAY' })
+    }
+  }
+  expect(clients).toHaveLength(1)
+})

@@ -1,0 +1,102 @@
+import type { Clock } from '../../clock.ts'
+import { StoreError } from '../../errors.ts'
+import type { Connection } from './client.ts'
+
+/**
+ * Milliseconds without any answer to commands that wait for one, after which a connection counts as dead, though
+ * nothing closed it: the server's side may have vanished without a word.
+ */
+const SILENCE = 3000
+/** Milliseconds for which a client may stand at one step of its way to a server; its own pauses are at most 2,000. */
+const STANDSTILL = 5000
+/** The steps of a client's life, which it tells as events. */
+const STEPS = ['connecting', 'connect', 'ready', 'close', 'reconnecting', 'disconnecting', 'end']
+
+/**
+ * Our connection to Redis. The client makes it again where it was closed; where it is dead or stuck without having
+ * been closed, another client takes its place.
+ */
+export class OwnConnection {
+  private connection: Connection
+  private ready: Promise<void> | undefined
+  /** Why the connection last failed: what a command is told is only that there is none. */
+  private trouble: Error | undefined
+  /** Monotonic times of the client being made, and of its last step. */
+  private madeAt = 0
+  private stepAt = 0
+
+  constructor(
+    private readonly make: () => Connection,
+    private readonly clock: Clock,
+  ) {
+    this.connection = this.open()
+  }
+
+  /** Begins to connect; `ready` ends when the first attempt does. The client goes on trying by itself. */
+  private open(): Connection {
+    const connection = this.make()
+    this.madeAt = this.stepAt = this.clock.monotonic()
+    // Without a listener, ioredis prints errors; they reach callers through their commands.
+    connection.on('error', (error: Error) => {
+      this.trouble = error
+    })
+    for (const step of STEPS) {
+      connection.on(step, () => {
+        if (connection === this.connection) this.stepAt = this.clock.monotonic()
+      })
+    }
+    const attempt = connection
+      .connect()
+      .catch(() => {})
+      .then(() => {
+        if (this.ready === attempt) this.ready = undefined
+      })
+    this.ready = attempt
+    return connection
+  }
+
+  private replace(): void {
+    const old = this.connection
+    this.connection = this.open()
+    old.disconnect()
+  }
+
+  /** @param since monotonic time since which commands have waited while none was answered */
+  giveUpIfSilent(since: number): void {
+    // What was asked over another one tells nothing of this one.
+    if (this.clock.monotonic() - Math.max(since, this.madeAt) > SILENCE) this.replace()
+  }
+
+  /** Waits for the first attempt to connect. @throws StoreError where there is no connection */
+  async established(): Promise<void> {
+    if (this.connection.status !== 'ready' && this.clock.monotonic() - this.stepAt > STANDSTILL)
+      this.replace()
+    if (this.ready !== undefined) await this.ready
+    const { status } = this.connection
+    if (status === 'ready') return
+    const cause = this.trouble
+    const message = `Redis can't be reached: ${cause?.message ?? `the connection is in state ${status}`}`
+    throw new StoreError('ERR_STORE_AWAY', message, { cause })
+  }
+
+  /** Rejects with the client's own errors: see `errorOf`. */
+  command(name: string, args: (string | number)[]): Promise<unknown> {
+    return this.connection.callBuffer(name, args)
+  }
+
+  /** An error of the client as ours: one that the server sent is certain, a lost connection is not. */
+  errorOf(error: unknown): StoreError {
+    if (error instanceof Error && error.name === 'ReplyError') {
+      return new StoreError('ERR_STORE_REPLY', `Redis refused the command: ${error.message}`, {
+        cause: error,
+      })
+    }
+    const cause = this.connection.status === 'ready' ? error : (this.trouble ?? error)
+    const message = cause instanceof Error ? cause.message : String(cause)
+    return new StoreError('ERR_STORE_AWAY', `Redis can't be reached: ${message}`, { cause, uncertain: true })
+  }
+
+  close(): void {
+    this.connection.disconnect()
+  }
+}
