@@ -1,42 +1,201 @@
 import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES } from '../store.ts'
 
 /**
- * What every script begins with: the request, the time, and the name of the counts.
+ * What every script begins with: the request, the time, the name of the counts, and whether anything is to be done.
  *
  * KEYS[1]: the limiter's prefix; KEYS[2]: its `:meta`. ARGV[1]: the request as JSON, see `script.ts`:
- * p parameters (p[1] limit, p[2] window), s signature, m a marker to use if there is none, n the node's id as two
- * 32-bit numbers, q sequence, d deadline, since, presence, x extra, l what is known of the limit in force, now (tests
- * only), o operations (see `store.ts`).
+ * p parameters (p[1] limit, p[2] window), s signature, id the node's, q sequence, d deadline, since, presence, x extra
+ * (0 where it is missing), l what is known of the limit in force, now (tests only); and o operations (see `store.ts`), or
+ * takes alone: t their keys, c each one's costs: a list, or how many there are where all are 1; missing where it is
+ * 1 for each key.
  *
  * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
  * `:nodes` sorted sets by time; `:q:<node>` the node's last sequence.
  */
 export const openingLua = /* lua */ `
-local prefix = KEYS[1]
+local pack, unpack_row = struct.pack, struct.unpack
+local max, min = math.max, math.min
+local prefix, META = KEYS[1], KEYS[2]
 local request = cjson.decode(ARGV[1])
-local parameters = request.p
 local time = redis.call('TIME')
-local exact = time[1] * 1000 + time[2] / 1000
-if request.now then exact = request.now end
+local exact = request.now or time[1] * 1000 + time[2] / 1000
 local now = math.floor(exact)
+if request.d > 0 and now > request.d then return pack('>Bd', 1, exact) end
+if request.q > 0 then
+  local sequence = prefix .. ':q:' .. request.id
+  local last = redis.call('SET', sequence, request.q, 'PX', 60000, 'GET')
+  if last and tonumber(last) >= request.q then
+    redis.call('SET', sequence, last, 'PX', 60000)
+    return pack('>Bd', 2, exact)
+  end
+end
+
+local meta = redis.call('HMGET', META, 'signature', 'marker', 'changed', 'changesFrom', 'top', 'blocks', 'limit')
+if meta[1] and meta[1] ~= request.s then return pack('>Bd', 3, exact) .. meta[1] end
 -- the limit set while limiters run: which one it is, and its parameters
+local parameters = request.p
 local inforce, setlimit = nil, false
 if request.l then
-  local kept = redis.call('HGET', KEYS[2], 'limit')
-  inforce = kept and cjson.decode(kept) or {}
+  inforce = meta[7] and cjson.decode(meta[7]) or {}
   local known, revision = inforce[1] or 0, request.l[1]
   if revision and (revision == 0 or revision > known) then
-    if revision == 0 then request.l[1] = math.max(now, known + 1) end
+    if revision == 0 then request.l[1] = max(now, known + 1) end
     inforce, setlimit = request.l, true
   end
   if #inforce > 0 then parameters = {unpack(inforce, 2)} end
 end
 local limit, window = parameters[1], parameters[2]
+local slice = math.floor(now / window)
+local blockslast = tonumber(meta[6] or 0)
+
+-- what tells of the others outlives them
+local function keepmeta(ms)
+  if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
+end
+-- another one each time: the node that began what is lost may be the one that begins it again
+local function newmarker()
+  return request.id .. string.format('%010d%010d', time[1], time[2])
+end
+local marker = meta[2]
+if not marker then
+  marker = newmarker()
+  redis.call('HSET', META, 'signature', request.s, 'marker', marker)
+  keepmeta(3 * window)
+end
+if setlimit then
+  redis.call('HSET', META, 'limit', cjson.encode(inforce))
+  keepmeta(${LIMIT_KEPT})
+end
+
 local dirty = {}
 local function touched(key) dirty[key] = true end
 -- only a log has these
 local oldest, mergeentries
+`
+
+/**
+ * After the algorithm's Lua half: the files that rows lie in; and the short way for takes alone, of keys of which
+ * nothing is kept but their state. It answers as the engine, but with the status byte 4, and of each key the four numbers
+ * of its state as they lay there. Where it does not do, nothing was written yet.
+ */
+export const takesLua = /* lua */ `
+local PLAIN, PLAINBYTES = '>dddd', 32
+local top = max(slice + late, tonumber(meta[5] or 0))
+local changesfrom = tonumber(meta[4] or 0)
+
+local function fileof(filed)
+  return prefix .. ':' .. string.format('%.0f', filed)
+end
+
+-- the last slice in which a state is worth anything
+local function lastslice(a, b, c)
+  return max(slice, floor((ends(a, b, c) - 1) / window))
+end
+
+local function file(files, filed, key, packed)
+  local rowsof = files[filed]
+  if rowsof == nil then
+    files[filed] = {key, packed}
+  else
+    rowsof[#rowsof + 1] = key
+    rowsof[#rowsof + 1] = packed
+  end
+end
+
+local function write(files)
+  for filed, rowsof in pairs(files) do
+    local FILE = fileof(filed)
+    local added = 0
+    for first = 1, #rowsof, 2000 do
+      added = added + redis.call('HSET', FILE, unpack(rowsof, first, min(first + 1999, #rowsof)))
+    end
+    if added > 0 and redis.call('HLEN', FILE) == added then
+      redis.call('PEXPIRE', FILE, (filed + 1) * window - now + 1000)
+      redis.call('UNLINK', fileof(slice - 1))
+      keepmeta(max(3 * window, (filed + 1) * window - now + 1000))
+    end
+    if filed > top then
+      top = filed
+      redis.call('HSET', META, 'top', top)
+    end
+  end
+end
+
+local function heading(status, nodes)
+  local from = max(changesfrom, now - ${CHANGES_KEPT})
+  local told = pack('>Bddd', status, exact, nodes, from) .. marker .. pack('>d', inforce and #inforce or 0)
+  if inforce then
+    for i = 1, #inforce do told = told .. pack('>d', inforce[i]) end
+  end
+  return told
+end
+
+-- the keys' rows, and the slice under which each was found; none where more is kept of a key than its state
+local function plainrows(keys)
+  local found, filedin = {}, {}
+  local places, missing = nil, keys
+  for filed = top, slice, -1 do
+    local still, stillat = {}, {}
+    for first = 1, #missing, 1000 do
+      local values = redis.call('HMGET', fileof(filed), unpack(missing, first, min(first + 999, #missing)))
+      for i = 1, #values do
+        local at = first + i - 1
+        local place = places and places[at] or at
+        local value = values[i]
+        if not value then
+          still[#still + 1] = missing[at]
+          stillat[#stillat + 1] = place
+        elseif #value == PLAINBYTES then
+          found[place], filedin[place] = value, filed
+        else
+          return nil
+        end
+      end
+    end
+    missing, places = still, stillat
+    if #missing == 0 then break end
+  end
+  return found, filedin
+end
+
+local function takes(keys, costs)
+  local found, filedin = plainrows(keys)
+  if not found then return nil end
+  local NEVER = string.rep('\\0', PLAINBYTES)
+  local files = {}
+  for i = 1, #keys do
+    local key, before = keys[i], found[i]
+    local a, b, c, d = 0, 0, 0, 0
+    if before then
+      a, b, c, d = unpack_row(PLAIN, before)
+    else
+      found[i] = NEVER
+    end
+    a, b, c, d = roll(key, a, b, c, d, now)
+    local left = limit - usage(key, a, b, c, d, now)
+    local cost, total = costs and costs[i] or 1, 0
+    if type(cost) == 'number' then
+      total = max(0, min(cost, left))
+    else
+      for n = 1, #cost do
+        if total + cost[n] <= left then total = total + cost[n] end
+      end
+    end
+    if total > 0 then
+      a, b, c, d = add(key, a, b, c, d, now, 0, total)
+      local filed = min(max(filedin[i] or slice, lastslice(a, b, c)), slice + ${FURTHEST_SLICE})
+      file(files, filed, key, pack(PLAIN, a, b, c, d))
+    end
+  end
+  write(files)
+  return heading(4, 0) .. pack('>d', 0) .. table.concat(found)
+end
+
+if request.t and not (joint or oldest or request.since or request.presence) and blockslast <= now then
+  local answer = takes(request.t, request.c)
+  if answer then return answer end
+end
 `
 
 /**
@@ -50,46 +209,16 @@ local oldest, mergeentries
  * length, bytes and snapshot; then a result an operation. Numbers are big-endian doubles.
  */
 export const engineLua = /* lua */ `
-local pack, unpack_row = struct.pack, struct.unpack
-local max, min = math.max, math.min
 local ROW = '>ddddddddd'
 local ROWBYTES = 72
+local UNSETTLED = string.rep('\\0', ROWBYTES - PLAINBYTES)
 local CELL = '>dddddd'
 local CELLBYTES = 56
-
-if request.d > 0 and now > request.d then return pack('>Bd', 1, exact) end
-local node = pack('>I4I4', request.n[1], request.n[2])
-if request.q > 0 then
-  local last = prefix .. ':q:' .. request.id
-  if tonumber(redis.call('GET', last) or 0) >= request.q then return pack('>Bd', 2, exact) end
-  redis.call('SET', last, request.q, 'PX', 60000)
-end
-
-local META = prefix .. ':meta'
-local meta = redis.call('HMGET', META, 'signature', 'marker', 'changed', 'changesFrom', 'top', 'blocks', 'server')
-if meta[1] and meta[1] ~= request.s then return pack('>Bd', 3, exact) .. meta[1] end
-local marker = meta[2]
--- what tells of the others outlives them
-local function keepmeta(ms)
-  if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
-end
-if not marker then
-  marker = request.m
-  redis.call('HSET', META, 'signature', request.s, 'marker', marker)
-  keepmeta(3 * window)
-end
-if setlimit then
-  redis.call('HSET', META, 'limit', cjson.encode(inforce))
-  keepmeta(${LIMIT_KEPT})
-end
+local node = pack('>I4I4', tonumber(string.sub(request.id, 1, 8), 16), tonumber(string.sub(request.id, 9), 16))
 local changedlast = tonumber(meta[3] or 0)
-local changesfrom = tonumber(meta[4] or 0)
-local slice = floor(now / window)
-local top = max(slice + late, tonumber(meta[5] or 0))
-local blockslast = tonumber(meta[6] or 0)
 
 local nodes = 0
-if request.presence > 0 then
+if (request.presence or 0) > 0 then
   local NODES = prefix .. ':nodes'
   redis.call('ZADD', NODES, now + request.presence, request.id)
   redis.call('ZREMRANGEBYSCORE', NODES, '-inf', now)
@@ -98,8 +227,9 @@ if request.presence > 0 then
   keepmeta(max(3 * window, request.presence + 60000))
   -- begun by another server, or before it restarted: what was acknowledged last may not have come with the rest
   local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-  if server ~= meta[7] then
-    if meta[7] then marker = request.m end
+  local before = redis.call('HGET', META, 'server')
+  if server ~= before then
+    if before then marker = newmarker() end
     redis.call('HSET', META, 'server', server, 'marker', marker)
   end
 end
@@ -108,10 +238,24 @@ end
 -- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the slice and of
 -- the one before, taken out of 10 where they are needed: false if there is none
 local operations = request.o
+if request.t then
+  operations = {}
+  for i = 1, #request.t do
+    local costs = request.c and request.c[i] or 1
+    local op = {'take', request.t[i]}
+    if type(costs) == 'table' then
+      for n = 1, #costs do op[n + 2] = costs[n] end
+    else
+      for n = 1, costs do op[n + 2] = 1 end
+    end
+    operations[i] = op
+  end
+end
+local since = request.since or -1
 local changed = {}
-if request.since >= 0 and changedlast >= request.since then
-  local since = max(request.since, now - ${CHANGES_KEPT})
-  changed = redis.call('ZRANGEBYSCORE', prefix .. ':changes', since, '+inf')
+if since >= 0 and changedlast >= request.since then
+  local from = max(since, now - ${CHANGES_KEPT})
+  changed = redis.call('ZRANGEBYSCORE', prefix .. ':changes', from, '+inf')
 end
 local listed = {}
 for i = 1, #changed do listed[changed[i]] = true end
@@ -130,10 +274,11 @@ for filed = top, slice, -1 do
   local still = {}
   for first = 1, #missing, 1000 do
     local last = min(first + 999, #missing)
-    local values = redis.call('HMGET', prefix .. ':' .. string.format('%.0f', filed), unpack(missing, first, last))
+    local values = redis.call('HMGET', fileof(filed), unpack(missing, first, last))
     for i = 1, #values do
       local key, value = missing[first + i - 1], values[i]
       if value then
+        if #value == PLAINBYTES then value = value .. UNSETTLED end
         local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
         rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), filed, nil, nil}
       else
@@ -205,15 +350,15 @@ local function change(key)
   redis.call('PEXPIRE', CHANGES, ${CHANGES_KEPT + 1000})
   redis.call('HSET', META, 'changed', now)
   keepmeta(${CHANGES_KEPT + 1000})
-  if request.since >= 0 and request.since <= now and not listed[key] then
+  if since >= 0 and since <= now and not listed[key] then
     listed[key] = true
     changed[#changed + 1] = key
   end
 end
 
 -- a row goes under the last slice in which it is worth anything, never under an earlier one than before
-local function file(key, row)
-  local filed = max(row[11], slice, floor((ends(row[1], row[2], row[3]) - 1) / window))
+local function keep(key, row)
+  local filed = max(row[11], lastslice(row[1], row[2], row[3]))
   if row[6] > 0 or row[5] > 0 then
     local after = late
     if row[7] + row[8] > 0 then after = 2 * late end
@@ -321,13 +466,13 @@ local function grant(key, row, ask, known)
     local has = unspent(cell)
     local share = floor(ask[2] * max(0, room + has))
     local target = max(ask[4], min(ask[3], share))
-    local more = min(target - has, room + request.x, limit - used - has)
+    local more = min(target - has, room + (request.x or 0), limit - used - has)
     if more > 0 then
       cell[3] = cell[4] + cell[1] + has + more
       row[7] = row[7] + more
     end
   end
-  file(key, row)
+  keep(key, row)
 end
 
 local function settle(key, row, op)
@@ -336,7 +481,7 @@ local function settle(key, row, op)
   if op[6] then merge(key, row, op[4] - 1, op[6], op[9]) end
   merge(key, row, op[4], op[5], op[8])
   if type(op[7]) == 'table' then grant(key, row, op[7], op[4] == slice and op[5][3] or 0) end
-  file(key, row)
+  keep(key, row)
 end
 
 local function bookedelsewhere(row)
@@ -370,7 +515,7 @@ local function takeall(key, row, total, need)
   local answer = state(key, a, b, c, d, bookedinall(row), need)
   if total > 0 then
     row[1], row[2], row[3], row[4] = add(key, a, b, c, d, now, 0, total)
-    file(key, row)
+    keep(key, row)
   end
   return answer
 end
@@ -426,11 +571,11 @@ local function carryout(op)
     if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
       if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
       row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, op[3], at)
-      file(key, row)
+      keep(key, row)
     end
   elseif name == 'charge' then
     row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, op[3])
-    file(key, row)
+    keep(key, row)
     change(key)
   elseif name == 'block' then
     local BLOCKS = prefix .. ':blocks'
@@ -457,7 +602,7 @@ local function carryout(op)
       redis.call('HDEL', prefix .. ':blocks', key)
       blocks[key] = nil
     end
-    file(key, row)
+    keep(key, row)
     change(key)
   end
   return snapshot(key, row)
@@ -468,40 +613,17 @@ local function finish(results)
   local files = {}
   for key in pairs(dirty) do
     local row = rows[key]
-    local filed = row[11]
-    local rowsof = files[filed]
-    if rowsof == nil then
-      rowsof = {}
-      files[filed] = rowsof
-    end
-    rowsof[#rowsof + 1] = key
-    rowsof[#rowsof + 1] = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
-      .. row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
-  end
-  for filed, rowsof in pairs(files) do
-    local FILE = prefix .. ':' .. string.format('%.0f', filed)
-    local added = 0
-    for first = 1, #rowsof, 2000 do
-      added = added + redis.call('HSET', FILE, unpack(rowsof, first, min(first + 1999, #rowsof)))
-    end
-    if added > 0 and redis.call('HLEN', FILE) == added then
-      redis.call('PEXPIRE', FILE, (filed + 1) * window - now + 1000)
-      redis.call('UNLINK', prefix .. ':' .. string.format('%.0f', slice - 1))
-      keepmeta(max(3 * window, (filed + 1) * window - now + 1000))
-    end
-    if filed > top then
-      top = filed
-      redis.call('HSET', META, 'top', top)
+    local cells = row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
+    if cells == '' and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then
+      file(files, row[11], key, pack(PLAIN, row[1], row[2], row[3], row[4]))
+    else
+      local numbers = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
+      file(files, row[11], key, numbers .. cells)
     end
   end
+  write(files)
 
-  local parts = {
-    pack('>Bddd', 0, exact, nodes, max(changesfrom, now - ${CHANGES_KEPT})), marker, pack('>d', inforce and #inforce or 0)
-  }
-  if inforce then
-    for i = 1, #inforce do parts[#parts + 1] = pack('>d', inforce[i]) end
-  end
-  parts[#parts + 1] = pack('>d', #changed)
+  local parts = {heading(0, nodes), pack('>d', #changed)}
   for i = 1, #changed do
     parts[#parts + 1] = pack('>d', #changed[i]) .. changed[i] .. snapshot(changed[i], rows[changed[i]])
   end

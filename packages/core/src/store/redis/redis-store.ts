@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { Algorithm } from '../../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../../clock.ts'
@@ -72,8 +71,7 @@ class RedisTable implements Table {
 
   json(request: Request): string {
     const { store, limit } = this
-    // A marker of its own each time: the node that began what is lost may be the one that begins it again.
-    return requestJson(limit, randomUUID(), store.timed(request), store.testNow?.())
+    return requestJson(limit, store.timed(request), store.testNow?.())
   }
 
   /** @throws ConfigError, StoreError where the script refused the request */

@@ -4,8 +4,11 @@ import { keyOfWire } from '../../key.ts'
 import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
 
 /** What the status byte of a reply says. */
-export const Status = { done: 0, late: 1, repeated: 2, mismatch: 3 } as const
+/** `taken`: as done, but of each key only the four numbers of its state are told. */
+export const Status = { done: 0, late: 1, repeated: 2, mismatch: 3, taken: 4 } as const
 
+/** Of a key of which nothing is kept but its state. */
+const NOTHING_MORE: [booked: number, blockedUntil: number] = [0, 0]
 const HEADER = 9
 const MARKER = 36
 
@@ -71,6 +74,7 @@ export class ReplyReader {
     numbers.b = this.double()
     numbers.c = this.double()
     numbers.d = this.double()
+    if (this.status === Status.taken) return NOTHING_MORE
     const booked = this.double()
     const blockedUntil = this.double()
     if (limit.algorithm === 'sliding-log') {

@@ -7,7 +7,7 @@ import { slidingLogLua } from '../../algorithms/sliding-log/sliding-log.lua.ts'
 import { slidingWindowLua } from '../../algorithms/sliding-window/sliding-window.lua.ts'
 import { wireKey } from '../../key.ts'
 import { type Operation, type Request, signature } from '../store.ts'
-import { engineLua, openingLua } from './engine.lua.ts'
+import { engineLua, openingLua, takesLua } from './engine.lua.ts'
 import { jointLua } from './joint.lua.ts'
 
 export interface Script {
@@ -34,7 +34,7 @@ function script(text: string): Script {
 }
 
 function opening(half: string): string {
-  return openingLua + arithmeticLua + half + engineLua
+  return openingLua + arithmeticLua + half + takesLua + engineLua
 }
 
 /** One script an algorithm: its Lua half, between the same beginning and end. */
@@ -50,29 +50,39 @@ export function jointScriptOf(algorithms: readonly AlgorithmName[]): [Script, pl
   return [script(`local engines = {${engines.join(',\n')}}\n${jointLua}`), places]
 }
 
-/** The request as the script reads it. `now` is set by tests only. */
-export function requestJson(
-  limit: Algorithm,
-  marker: string,
-  request: Request,
-  now: number | undefined,
-): string {
+/** The request as the script reads it: what is undefined is left out. `now` is set by tests only. */
+export function requestJson(limit: Algorithm, request: Request, now: number | undefined): string {
   const { node, sequence, deadline, since, presence, extra, operations } = request
+  const takes = takesAlone(operations)
   return JSON.stringify({
     p: limit.parameters,
     s: signature(limit),
-    m: marker,
     id: node,
-    n: [Number.parseInt(node.slice(0, 8), 16), Number.parseInt(node.slice(8), 16)],
     q: sequence,
     d: deadline,
-    since,
-    presence,
-    x: extra,
+    since: since < 0 ? undefined : since,
+    presence: presence || undefined,
+    x: extra || undefined,
     l: request.limit,
     now,
-    o: operations.map(withWireKey),
+    t: takes?.map(([, key]) => wireKey(key)),
+    c: takes?.every((take) => take.length === 3 && take[2] === 1) ? undefined : takes?.map(costsOf),
+    o: takes === undefined ? operations.map(withWireKey) : undefined,
   })
+}
+
+type Take = readonly ['take', key: string, ...costs: number[]]
+
+/** The operations, if they are takes, of a key each. */
+function takesAlone(operations: readonly Operation[]): readonly Take[] | undefined {
+  if (operations.length === 0 || !operations.every(([name]) => name === 'take')) return undefined
+  const keys = new Set(operations.map(([, key]) => key))
+  return keys.size === operations.length ? (operations as readonly Take[]) : undefined
+}
+
+/** How many they are, where all are 1: so that many of one key cost no more than one. */
+function costsOf([, , ...costs]: Take): number | readonly number[] {
+  return costs.every((cost) => cost === 1) ? costs.length : costs
 }
 
 function withWireKey(operation: Operation): Operation {
