@@ -65,6 +65,13 @@ async function becomesPrimary({ admin, server }: ClusterMember): Promise<void> {
   throw new Error(`the replica on port ${server.port} did not take over`)
 }
 
+/** Over so many slots a limiter's keys are spread on a Cluster; see `shards` of `redisStore`. */
+const SHARDS = 16
+
+function slotsOf(name: string): number[] {
+  return Array.from({ length: SHARDS }, (_, shard) => slotOf(shard === 0 ? name : `${name}#${shard}`))
+}
+
 /** Breaks a Redis Cluster. */
 export async function runClusterFault(
   fault: ClusterFault,
@@ -72,7 +79,7 @@ export async function runClusterFault(
   program: Program,
 ): Promise<Evidence> {
   await using cluster = await startCluster()
-  const slots = tracks.map(({ label }) => slotOf(limiterName(fault.name, label)))
+  const slots = tracks.flatMap(({ label }) => slotsOf(limiterName(fault.name, label)))
   // On one primary, so that its fault is that of every limiter.
   const primary = await cluster.ownerOf(slots[0] as number)
   for (const slot of slots) await cluster.move(slot, primary)

@@ -22,20 +22,36 @@ export interface Decider<K> {
 
 export type DeciderStats = Omit<Stats, 'checks' | 'admitted' | 'denied'>
 
+const NOTHING: DeciderStats = {
+  pending: 0,
+  keys: 0,
+  storeCalls: 0,
+  storeEntries: 0,
+  syncLagMs: 0,
+  degraded: false,
+  expired: 0,
+  uncertain: 0,
+  evictedInWindow: 0,
+  estimatedOvershoot: 0,
+}
+
 /** What several count together. */
 export function sumOf(all: readonly DeciderStats[]): DeciderStats {
-  return all.reduce((one, two) => ({
-    pending: one.pending + two.pending,
-    keys: one.keys + two.keys,
-    storeCalls: one.storeCalls + two.storeCalls,
-    storeEntries: one.storeEntries + two.storeEntries,
-    syncLagMs: Math.max(one.syncLagMs, two.syncLagMs),
-    degraded: one.degraded || two.degraded,
-    expired: one.expired + two.expired,
-    uncertain: one.uncertain + two.uncertain,
-    evictedInWindow: one.evictedInWindow + two.evictedInWindow,
-    estimatedOvershoot: one.estimatedOvershoot + two.estimatedOvershoot,
-  }))
+  return all.reduce(
+    (one, two) => ({
+      pending: one.pending + two.pending,
+      keys: one.keys + two.keys,
+      storeCalls: one.storeCalls + two.storeCalls,
+      storeEntries: one.storeEntries + two.storeEntries,
+      syncLagMs: Math.max(one.syncLagMs, two.syncLagMs),
+      degraded: one.degraded || two.degraded,
+      expired: one.expired + two.expired,
+      uncertain: one.uncertain + two.uncertain,
+      evictedInWindow: one.evictedInWindow + two.evictedInWindow,
+      estimatedOvershoot: one.estimatedOvershoot + two.estimatedOvershoot,
+    }),
+    NOTHING,
+  )
 }
 
 /** Waits for all, also where one fails, and then throws what the first did. */

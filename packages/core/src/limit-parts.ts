@@ -19,8 +19,10 @@ export interface LimitPart {
   readonly name: string
   /** The name of its counts. No limiter can be called so but for the first. */
   readonly table: string
-  /** Those of one group can be asked together, wherever they lie. */
+  /** The limits of one key: those of a scope, or of all. */
   readonly group: string
+  /** Which part of the keys, where they are spread; otherwise 0. */
+  readonly shard: number
   readonly scope: string | undefined
   readonly limit: Algorithm
 }
@@ -62,7 +64,14 @@ function parts(name: string, scope: string | undefined, limits: Limits, what: st
     let called = [scope, own].filter((part) => part !== undefined).join(':') || name
     if (names.has(called)) called += `:${place + 1}`
     names.add(called)
-    return { name: called, table: place === 0 ? base : `${base}~${place + 1}`, group: base, scope, limit }
+    return {
+      name: called,
+      table: place === 0 ? base : `${base}~${place + 1}`,
+      group: base,
+      shard: 0,
+      scope,
+      limit,
+    }
   })
 }
 
@@ -125,5 +134,5 @@ export interface SpikeOptions {
 /** The reserve as a limit of its own. @throws ConfigError `ERR_LIMIT`, `ERR_DURATION` */
 export function reserveOf(name: string, { extra, per }: SpikeOptions): LimitPart {
   const limit = tokenBucket({ capacity: extra, refill: extra, per }) as Algorithm
-  return { name: 'spike', table: `${name}~spike`, group: name, scope: undefined, limit }
+  return { name: 'spike', table: `${name}~spike`, group: name, shard: 0, scope: undefined, limit }
 }

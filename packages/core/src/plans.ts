@@ -1,5 +1,6 @@
 import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
 import { ConfigError } from './errors.ts'
+import type { KeyedLimit } from './keyed-limit.ts'
 import {
   checkSameKind,
   type LimitPart,
@@ -10,6 +11,7 @@ import {
 } from './limit-parts.ts'
 import type { Settings } from './options.ts'
 import { SeveralLimits } from './several-limits.ts'
+import { ShardedLimit } from './sharded-limit.ts'
 import { SingleLimit } from './single-limit.ts'
 import { Spike } from './spike.ts'
 
@@ -22,9 +24,9 @@ export class Plans<K extends string | ScopeKeys> {
   readonly own: Decider<K>
   /** What lets a key exceed them, if anything does. */
   readonly spike: Spike | undefined
-  private readonly singles = new Map<string, Map<unknown, SingleLimit>>()
+  private readonly singles = new Map<string, Map<unknown, KeyedLimit>>()
   private readonly chosen = new Map<unknown, Decider<K>>()
-  private readonly limitsOf = new Map<unknown, readonly SingleLimit[]>()
+  private readonly limitsOf = new Map<unknown, readonly KeyedLimit[]>()
   private readonly parts: readonly LimitPart[]
   private away = 0
 
@@ -53,7 +55,7 @@ export class Plans<K extends string | ScopeKeys> {
     return decider
   }
 
-  private single(part: LimitPart, follows: boolean): SingleLimit {
+  private single(part: LimitPart, follows: boolean): KeyedLimit {
     let ofTable = this.singles.get(part.table)
     if (ofTable === undefined) {
       ofTable = new Map()
@@ -61,10 +63,19 @@ export class Plans<K extends string | ScopeKeys> {
     }
     let single = ofTable.get(part.limit)
     if (single === undefined) {
-      single = new SingleLimit(this.settings, part, follows, (away) => this.count(away))
+      single = this.make(part, follows)
       ofTable.set(part.limit, single)
     }
     return single
+  }
+
+  private make(part: LimitPart, follows: boolean): KeyedLimit {
+    const { settings } = this
+    const changed = (away: boolean) => this.count(away)
+    const { shards = 1 } = settings.store
+    if (shards === 1) return new SingleLimit(settings, part, follows, changed)
+    const its = { ...settings, maxKeys: Math.ceil(settings.maxKeys / shards) }
+    return new ShardedLimit(part, shards, (part) => new SingleLimit(its, part, follows, changed))
   }
 
   private count(away: boolean): void {
@@ -119,12 +130,12 @@ export class Plans<K extends string | ScopeKeys> {
     await Promise.all(changed.map((part) => this.ownOf(part).setLimit(part.limit)))
   }
 
-  private ownOf({ table }: LimitPart): SingleLimit {
+  private ownOf({ table }: LimitPart): KeyedLimit {
     const own = this.parts.find((part) => part.table === table) as LimitPart
     return this.single(own, true)
   }
 
-  private get all(): SingleLimit[] {
+  private get all(): KeyedLimit[] {
     return [...this.singles.values()].flatMap((ofTable) => [...ofTable.values()])
   }
 

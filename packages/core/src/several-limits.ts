@@ -4,8 +4,9 @@ import type { Decision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { HardChecks } from './hard/hard-checks.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
-import { type Taker, takersOf } from './hard/takers.ts'
+import { type Taker, Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
+import type { KeyedLimit } from './keyed-limit.ts'
 import type { ScopeKeys } from './limit-parts.ts'
 import type { LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
@@ -21,12 +22,13 @@ interface Asked {
 export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private readonly scopes: ReadonlySet<string | undefined>
   private readonly scoped: boolean
-  private readonly takersOf = new Map<string, readonly Taker[]>()
+  private readonly takers: Takers
 
   constructor(
-    private readonly limits: readonly SingleLimit[],
+    private readonly limits: readonly KeyedLimit[],
     private readonly settings: Settings,
   ) {
+    this.takers = new Takers(settings)
     this.scopes = new Set(limits.map(({ part }) => part.scope))
     this.scoped = !this.scopes.has(undefined)
   }
@@ -54,13 +56,14 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 
   private asked(key: K): Asked {
-    if (typeof key === 'string') return { limits: this.limits, keys: this.limits.map(() => key) }
+    if (typeof key === 'string')
+      return { limits: this.limits.map((limit) => limit.of(key)), keys: this.limits.map(() => key) }
     const limits: SingleLimit[] = []
     const keys: string[] = []
     for (const limit of this.limits) {
       const its = (key as ScopeKeys)[limit.part.scope as string]
       if (its === undefined) continue
-      limits.push(limit)
+      limits.push(limit.of(its))
       keys.push(its)
     }
     return { limits, keys }
@@ -134,7 +137,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
 
   /** Where the limits lie on several servers and one refuses, what the others took goes back behind the answer. */
   private async takeEverywhere({ limits, keys }: Asked, cost: number): Promise<Decision> {
-    const takers = this.takers(limits)
+    const takers = this.takers.of(limits)
     const answers = await Promise.allSettled(
       takers.map(({ places, take }) =>
         take(
@@ -160,17 +163,6 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     for (const [turn, { places }] of takers.entries())
       for (const [at, place] of places.entries()) decisions[place] = taken[turn]?.decisions[at] as Decision
     return combined(limits, decisions, cost)
-  }
-
-  /** Made once for each choice of scopes. */
-  private takers(limits: readonly SingleLimit[]): readonly Taker[] {
-    const choice = limits.map(({ part }) => part.table).join()
-    let takers = this.takersOf.get(choice)
-    if (takers === undefined) {
-      takers = takersOf(limits, this.settings)
-      this.takersOf.set(choice, takers)
-    }
-    return takers
   }
 
   async peek(key: K): Promise<Decision> {

@@ -29,10 +29,10 @@ export class SingleLimit implements Decider<string> {
     changed: (away: boolean) => void,
   ) {
     const { store, clock, random, mode } = settings
-    const { limit, table, group } = part
+    const { limit, table, group, shard } = part
     this.settings = { ...settings, limit, extra: extraOf(settings, limit) }
     this.link = new Link(
-      store.open(table, limit, group),
+      store.open(table, limit, group, shard),
       clock,
       random,
       changed,
@@ -41,6 +41,10 @@ export class SingleLimit implements Decider<string> {
     if (mode === 'hard') this.hard = new HardChecks(this.link, this.settings)
     else this.local = new LocalChecks(this.link, this.settings)
     this.checks = (this.hard ?? this.local) as HardChecks | LocalChecks
+  }
+
+  of(): SingleLimit {
+    return this
   }
 
   /** As it is now. */

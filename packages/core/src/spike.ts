@@ -1,63 +1,45 @@
 import { combined } from './combined-decision.ts'
 import type { Decider } from './decider.ts'
 import { Decision, detailed } from './decision.ts'
-import { jointTaker, type Taker } from './hard/takers.ts'
+import { Takers } from './hard/takers.ts'
+import type { KeyedLimit } from './keyed-limit.ts'
 import type { Settings } from './options.ts'
 import { payerOf } from './payer.ts'
 import type { SingleLimit } from './single-limit.ts'
 
 /** What a limit refuses may pass out of the reserve. */
 export class Spike {
-  /** Who asks the store for a hard limiter's limits and the reserve at once. */
-  private readonly takers = new Map<Decider<string>, Taker | undefined>()
+  private readonly takers: Takers
 
   /** @param limitsOf what a decider decides by */
   constructor(
-    readonly reserve: SingleLimit,
+    readonly reserve: KeyedLimit,
     private readonly settings: Settings,
-    private readonly limitsOf: (decider: Decider<string>) => readonly SingleLimit[],
-  ) {}
-
-  private taker(limits: Decider<string>): Taker | undefined {
-    if (this.settings.mode !== 'hard') return undefined
-    if (!this.takers.has(limits)) {
-      const all = [...this.limitsOf(limits), this.reserve]
-      this.takers.set(limits, jointTaker(all, [...all.keys()], this.settings, true))
-    }
-    return this.takers.get(limits)
+    private readonly limitsOf: (decider: Decider<string>) => readonly KeyedLimit[],
+  ) {
+    this.takers = new Takers(settings)
   }
 
-  private async takeJointly(
-    taker: Taker,
-    limits: Decider<string>,
-    key: string,
-    cost: number,
-  ): Promise<Decision> {
-    const { decisions } = await taker.take(
-      taker.places.map(() => key),
-      cost,
-    )
-    const its = decisions.slice(0, -1)
-    const reserve = decisions.at(-1) as Decision
-    const decision = its.length === 1 ? (its[0] as Decision) : combined(this.limitsOf(limits), its, cost)
-    const payer = payerOf(its, reserve)
-    if (payer === 'limits') return decision
-    return payer === 'reserve' || (isFull(decision) && !reserve.allowed)
-      ? spiked(decision, reserve)
-      : decision
+  /** A hard limiter's limits and the reserve at once. */
+  private takeJointly(limits: Decider<string>, key: string, cost: number): Promise<Decision> | undefined {
+    if (this.settings.mode !== 'hard') return undefined
+    const all = [...this.limitsOf(limits), this.reserve].map((limit) => limit.of(key))
+    const takes = this.takers.jointly(all, true)
+    const keys = all.map(() => key)
+    return takes?.take(keys, cost).then(({ decisions }) => orReserve(all, decisions, cost))
   }
 
   check(limits: Decider<string>, key: string, cost: number): Decision | Promise<Decision> {
-    const taker = this.taker(limits)
-    if (taker !== undefined) return this.takeJointly(taker, limits, key, cost)
+    const taken = this.takeJointly(limits, key, cost)
+    if (taken !== undefined) return taken
     const decision = limits.check(key, cost)
-    if (!(decision instanceof Decision)) return this.orReserve(decision, key, cost)
+    if (!(decision instanceof Decision)) return this.andReserve(decision, key, cost)
     if (!isFull(decision)) return decision
     const answer = this.reserve.check(key, cost)
     return answer instanceof Decision ? spiked(decision, answer) : answer.then((its) => spiked(decision, its))
   }
 
-  private async orReserve(answer: Promise<Decision>, key: string, cost: number): Promise<Decision> {
+  private async andReserve(answer: Promise<Decision>, key: string, cost: number): Promise<Decision> {
     const decision = await answer
     return isFull(decision) ? spiked(decision, await this.reserve.check(key, cost)) : decision
   }
@@ -71,6 +53,16 @@ export class Spike {
     const decision = await limits.peek(key)
     return isFull(decision) ? spiked(decision, await this.reserve.peek(key)) : decision
   }
+}
+
+/** @param all the limits, and last the reserve */
+function orReserve(all: readonly SingleLimit[], decisions: readonly Decision[], cost: number): Decision {
+  const its = decisions.slice(0, -1)
+  const reserve = decisions.at(-1) as Decision
+  const decision = its.length === 1 ? (its[0] as Decision) : combined(all.slice(0, -1), its, cost)
+  const payer = payerOf(its, reserve)
+  if (payer === 'limits') return decision
+  return payer === 'reserve' || (isFull(decision) && !reserve.allowed) ? spiked(decision, reserve) : decision
 }
 
 function isFull({ allowed, reason }: Decision): boolean {

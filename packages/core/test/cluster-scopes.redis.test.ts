@@ -136,6 +136,7 @@ it('hard: gives back what the others took where one refuses; others may be refus
     open = resolve
   })
   const slow = node(name, 'hard', limits, ENDLESS, {
+    shards: looking.shards as number,
     open: (...call) => {
       const table = looking.open(...call)
       return {

@@ -12,6 +12,7 @@ const { addresses, name, mode, limits, users, workers, seed, diesGivingBack } = 
 /** Kills this process where it is about to give back what one scope took and another refused. */
 function deadly(store: Store): Store {
   return {
+    shards: store.shards as number,
     open(...call) {
       const table = store.open(...call)
       return {

@@ -10,39 +10,47 @@ export interface Taker {
   take(keys: readonly string[], cost: number): Promise<JointlyTaken>
 }
 
-/**
- * Who takes of limits that are decided together: one where they lie on one server, else one for each group of them.
- *
- * @param limits hard ones
- */
-export function takersOf(limits: readonly SingleLimit[], settings: Settings): readonly Taker[] {
-  const places = limits.map((_, place) => place)
-  const whole = jointTaker(limits, places, settings, false)
-  if (whole !== undefined) return [whole]
-  const groups = new Map<string, number[]>()
-  for (const [place, { part }] of limits.entries())
-    groups.set(part.group, [...(groups.get(part.group) ?? []), place])
-  return [...groups.values()].flatMap((its) => {
-    const joint = its.length > 1 ? jointTaker(limits, its, settings, false) : undefined
-    return joint ?? its.map((place) => singleTaker(limits[place] as SingleLimit, place))
-  })
+/** Who takes of hard limits that are decided together: one for all that lie in one place. */
+export class Takers {
+  private readonly joint = new Map<string, JointTakes>()
+
+  constructor(private readonly settings: Settings) {}
+
+  of(limits: readonly SingleLimit[]): readonly Taker[] {
+    const alone: Taker[] = []
+    const together = new Map<string, number[]>()
+    for (const [at, limit] of limits.entries()) {
+      const { place } = limit.link.table
+      if (place === undefined) alone.push(single(limit, at))
+      else together.set(place, [...(together.get(place) ?? []), at])
+    }
+    for (const places of together.values()) {
+      const its = places.map((at) => limits[at] as SingleLimit)
+      const takes = its.length > 1 ? this.jointly(its, false) : undefined
+      if (takes === undefined) for (const at of places) alone.push(single(limits[at] as SingleLimit, at))
+      else alone.push({ places, take: (keys, cost) => takes.take(keys, cost) })
+    }
+    return alone
+  }
+
+  /** With `reserve` the last of them is taken of where the others are used up. Not there: they can't be asked together. */
+  jointly(limits: readonly SingleLimit[], reserve: boolean): JointTakes | undefined {
+    const { store, clock, timeout } = this.settings
+    const [first] = limits
+    const place = first?.link.table.place
+    if (store.join === undefined || place === undefined) return undefined
+    if (limits.some(({ link }) => link.table.place !== place)) return undefined
+    const name = limits.map(({ link }) => link.node).join()
+    let takes = this.joint.get(name)
+    if (takes === undefined) {
+      takes = new JointTakes(store.join(limits.map(({ part }) => part)), limits, reserve, clock, timeout)
+      this.joint.set(name, takes)
+    }
+    return takes
+  }
 }
 
-/** With `reserve` the last of the limits is taken of where the others are used up; nothing where they can't be joined. */
-export function jointTaker(
-  all: readonly SingleLimit[],
-  places: readonly number[],
-  { store, clock, timeout }: Settings,
-  reserve: boolean,
-): Taker | undefined {
-  const limits = places.map((place) => all[place] as SingleLimit)
-  const joint = store.join?.(limits.map(({ part }) => part))
-  if (joint === undefined) return undefined
-  const takes = new JointTakes(joint, limits, reserve, clock, timeout)
-  return { places, take: (keys, cost) => takes.take(keys, cost) }
-}
-
-function singleTaker({ hard }: SingleLimit, place: number): Taker {
+function single({ hard }: SingleLimit, place: number): Taker {
   return {
     places: [place],
     take: async ([key], cost) => {

@@ -409,6 +409,7 @@ describe('several tables that take together', () => {
       const all = limits.map((limit, place) => ({
         limit,
         group,
+        shard: 0,
         table: place === 0 ? group : `${group}~${place}`,
       }))
       const singles = all.map(({ table, limit }) => [

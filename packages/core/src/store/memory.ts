@@ -70,6 +70,7 @@ class Counts {
  */
 class MemoryTable implements Table {
   readonly known = true
+  readonly place = 'memory'
   private readonly files
   private readonly blocks
   private readonly changes

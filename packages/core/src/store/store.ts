@@ -131,6 +131,8 @@ export interface Reply {
 
 /** The counts of one limiter name in a store. */
 export interface Table {
+  /** Tables of one place can be joined; none: this one can't be. */
+  readonly place?: string
   /** Whether the store's time is known. */
   readonly known: boolean
   /** The store's time now, in whole milliseconds, as well as this process knows it. */
@@ -161,19 +163,24 @@ export interface JointTable {
   exchange(requests: readonly Request[], reserve: boolean): Promise<readonly Reply[]>
 }
 
-/** Counts under a name; those of one group lie on one server. */
+/** Counts under a name. */
 export interface TableName {
   readonly table: string
+  /** Those of one group and shard lie on one server. */
   readonly group: string
+  /** Which part of the keys it is for, from 0. */
+  readonly shard: number
   readonly limit: Algorithm
 }
 
 /** Where the shared truth lives. */
 export interface Store {
+  /** Over how many tables a limiter's keys are to be spread; default 1. */
+  readonly shards?: number
   /** The counts under a name. Limiters that share the name share them. */
-  open(name: string, limit: Algorithm, group?: string): Table
-  /** Tables to be asked together; `undefined`, or no such method, where they may lie on several servers. */
-  join?(tables: readonly TableName[]): JointTable | undefined
+  open(name: string, limit: Algorithm, group?: string, shard?: number): Table
+  /** Tables of one `place`, to be asked together. */
+  join?(tables: readonly TableName[]): JointTable
   /** Ends what the store itself has opened. */
   close(): Promise<void>
 }
@@ -187,7 +194,7 @@ export function signature(limit: Algorithm): string {
 
 /** Why limiters of one name can't work together. */
 export function mismatchMessage(name: string, theirs: string, ours: string): string {
-  return `the limiter name ${JSON.stringify(name)} is in use with ${theirs} ms, and this limiter has ${ours} ms: give it another name, or the same algorithm and window (of a bucket the time to fill, and \`per\`)`
+  return `the limiter name ${JSON.stringify(name)} is in use with ${theirs} ms, and this limiter has ${ours} ms: give it another name, or the same algorithm and window (of a bucket the time to fill, and \`per\`), and the store the same \`shards\``
 }
 
 /** The command arrived past its deadline: nothing was done. */

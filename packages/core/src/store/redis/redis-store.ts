@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Algorithm } from '../../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../../clock.ts'
-import { ConfigError } from '../../errors.ts'
+import { ConfigError, show } from '../../errors.ts'
 import {
   type JointTable,
   lateError,
@@ -22,17 +22,29 @@ import { jointScriptOf, requestJson, type Script, scriptOf } from './script.ts'
 
 /** The version of what is kept in Redis; another one keeps its keys apart. */
 const FORMAT = 1
+/** Over how many hash slots of a Cluster the keys of a limiter are spread. */
+const CLUSTER_SHARDS = 16
+const MOST_SHARDS = 1024
+
 export interface RedisStoreOptions {
   /** Time of this process. */
   clock?: Clock
   /** What every key in Redis begins with; default `'spillway'`. */
   prefix?: string
+  /**
+   * Over how many hash slots the keys of each limiter are spread, so that a Cluster's servers share its load: from 1 to
+   * 1024, the same on all nodes. Default: 16 on a Cluster, otherwise 1.
+   */
+  shards?: number
   /** @internal the scripts' time, for tests */
   now?: () => number
 }
 
 class RedisTable implements Table {
   readonly prefix: string
+  readonly place: string
+  /** The time of the server on which it lies. */
+  private readonly offset: StoreOffset
   private readonly script: Script
   private unanswered = 0
   /** Monotonic time since which commands have waited while none was answered. */
@@ -43,25 +55,32 @@ class RedisTable implements Table {
     private readonly name: string,
     readonly limit: Algorithm,
     group: string,
+    shard: number,
   ) {
     this.script = scriptOf(limit.algorithm)
-    this.prefix = `${store.prefix}:${FORMAT}:{${group}}${name.slice(group.length)}`
+    const tag = shard === 0 ? group : `${group}#${shard}`
+    this.prefix = `${store.prefix}:${FORMAT}:{${tag}}${name.slice(group.length)}`
+    this.place = store.isCluster ? tag : ''
+    this.offset = store.offsetOf(this.place)
   }
 
   get known(): boolean {
-    return this.store.offset.known
+    return this.offset.known
   }
 
   now(): number {
-    return this.store.now()
+    const { store } = this
+    return store.testNow?.() ?? Math.floor(this.offset.at(store.clock.monotonic()))
   }
 
   recent(): number {
-    return this.store.recent()
+    const { clock, testNow } = this.store
+    return testNow?.() ?? Math.floor(this.offset.at(clock.recent?.() ?? clock.monotonic()))
   }
 
   latest(): number {
-    return this.store.latest()
+    const { clock, testNow } = this.store
+    return testNow?.() ?? this.offset.latest(clock.monotonic(), clock.wall())
   }
 
   async exchange(request: Request): Promise<Reply> {
@@ -71,7 +90,22 @@ class RedisTable implements Table {
 
   json(request: Request): string {
     const { store, limit } = this
-    return requestJson(limit, store.timed(request), store.testNow?.())
+    return requestJson(limit, this.signature, this.timed(request), store.testNow?.())
+  }
+
+  /** What all that count here must have in common: also over how many tables they spread their keys. */
+  private get signature(): string {
+    const { shards } = this.store
+    return shards === 1 ? signature(this.limit) : `${shards} shards/${signature(this.limit)}`
+  }
+
+  /** The request with its deadline in the server's time. @throws StoreError where it has passed while connecting */
+  private timed(request: Request): Request {
+    const { clock, testNow } = this.store
+    if (request.until === undefined || testNow !== undefined) return request
+    const left = request.until - clock.monotonic()
+    if (left <= 0) throw lateError()
+    return { ...request, deadline: this.now() + Math.ceil(left) }
   }
 
   /** @throws ConfigError, StoreError where the script refused the request */
@@ -81,7 +115,7 @@ class RedisTable implements Table {
     if (reader.status === Status.late) throw lateError()
     if (reader.status === Status.repeated) throw repeatedError()
     if (reader.status === Status.mismatch) {
-      throw new ConfigError('ERR_MISMATCH', mismatchMessage(this.name, reader.text(), signature(limit)))
+      throw new ConfigError('ERR_MISMATCH', mismatchMessage(this.name, reader.text(), this.signature))
     }
     return reader.reply(limit, request.operations, request.limit !== undefined, payer)
   }
@@ -94,8 +128,9 @@ class RedisTable implements Table {
     this.unanswered++
     this.silentSince = Math.min(this.silentSince, clock.monotonic())
     try {
-      await store.prepared(script)
-      return await store.run(script, prefixes, args())
+      const keys = prefixes.flatMap((prefix) => [prefix, `${prefix}:meta`])
+      await store.prepared(script, this.place, keys, this.offset)
+      return await store.run(script, keys, args(), this.offset)
     } finally {
       this.unanswered--
       this.silentSince = this.unanswered > 0 ? clock.monotonic() : Infinity
@@ -141,11 +176,13 @@ function said(answer: Buffer): boolean {
 
 class RedisStore implements Store {
   readonly prefix: string
-  readonly offset: StoreOffset
+  readonly shards: number
+  /** Tables may lie on several servers. */
+  readonly isCluster: boolean
   readonly testNow: (() => number) | undefined
   readonly clock: Clock
-  /** Names may lie on several servers. */
-  private readonly sharded: boolean
+  /** By place. */
+  private readonly offsets = new Map<string, StoreOffset>()
   private readonly connection: OwnConnection
   private readonly loads = new Map<string, Promise<void>>()
   private closed = false
@@ -154,32 +191,29 @@ class RedisStore implements Store {
     this.prefix = options.prefix ?? 'spillway'
     this.clock = options.clock ?? systemClock
     this.testNow = options.now
-    this.offset = new StoreOffset(this.clock.wall() - this.clock.monotonic())
-    this.sharded = typeof target !== 'string' && 'nodes' in target
+    this.isCluster = typeof target !== 'string' && 'nodes' in target
+    this.shards = options.shards ?? (this.isCluster ? CLUSTER_SHARDS : 1)
     const make = () => (typeof target === 'string' ? connectionTo(target) : duplicate(target))
     this.connection = new OwnConnection(make, this.clock)
   }
 
-  open(name: string, limit: Algorithm, group = name): Table {
-    return new RedisTable(this, name, limit, group)
+  open(name: string, limit: Algorithm, group = name, shard = 0): RedisTable {
+    return new RedisTable(this, name, limit, group, shard)
   }
 
-  join(tables: readonly TableName[]): JointTable | undefined {
-    const [first] = tables
-    if (this.sharded && tables.some(({ group }) => group !== first?.group)) return undefined
+  join(tables: readonly TableName[]): JointTable {
     return new RedisJointTable(
-      tables.map(({ table, limit, group }) => new RedisTable(this, table, limit, group)),
+      tables.map(({ table, limit, group, shard }) => this.open(table, limit, group, shard)),
     )
   }
 
-  now(): number {
-    if (this.testNow !== undefined) return this.testNow()
-    return Math.floor(this.offset.at(this.clock.monotonic()))
-  }
-
-  recent(): number {
-    if (this.testNow !== undefined) return this.testNow()
-    return Math.floor(this.offset.at(this.clock.recent?.() ?? this.clock.monotonic()))
+  offsetOf(place: string): StoreOffset {
+    let offset = this.offsets.get(place)
+    if (offset === undefined) {
+      offset = new StoreOffset(this.clock.wall() - this.clock.monotonic())
+      this.offsets.set(place, offset)
+    }
+    return offset
   }
 
   /** @param silentSince monotonic time since which commands have waited while none was answered */
@@ -192,57 +226,43 @@ class RedisStore implements Store {
   }
 
   /**
-   * The script loaded and the server's time known: so that commands sent one behind the other are carried out in their
-   * order, and the first has a deadline too.
+   * The script loaded where the keys are, and that server's time known: so that commands sent one behind the other are
+   * carried out in their order, and the first has a deadline too.
    */
-  async prepared(script: Script): Promise<void> {
-    let load = this.loads.get(script.sha)
+  async prepared(script: Script, place: string, keys: readonly string[], offset: StoreOffset): Promise<void> {
+    const name = place === '' ? script.sha : `${script.sha} ${place}`
+    let load = this.loads.get(name)
     if (load === undefined) {
-      load = this.load(script)
-      this.loads.set(script.sha, load)
+      load = this.load(script, keys, offset).catch((error: unknown) => {
+        this.loads.delete(name)
+        throw this.connection.errorOf(error)
+      })
+      this.loads.set(name, load)
     }
     await load
   }
 
-  private async load(script: Script): Promise<void> {
-    try {
-      await this.connection.command('SCRIPT', ['LOAD', script.text])
-      const sent = this.clock.monotonic()
-      const sentWall = this.clock.wall()
-      const [seconds, micros] = (await this.connection.command('TIME', [])) as [Buffer, Buffer]
-      this.offset.learn(
-        Number(seconds) * 1000 + Number(micros) / 1000,
-        sent,
-        this.clock.monotonic(),
-        sentWall,
-      )
-    } catch (error) {
-      this.loads.delete(script.sha)
-      throw this.connection.errorOf(error)
-    }
-  }
-
-  latest(): number {
-    if (this.testNow !== undefined) return this.testNow()
-    return this.offset.latest(this.clock.monotonic(), this.clock.wall())
-  }
-
-  /** The request with its deadline in the server's time. @throws StoreError where it has passed while connecting */
-  timed(request: Request): Request {
-    if (request.until === undefined || this.testNow !== undefined) return request
-    const left = request.until - this.clock.monotonic()
-    if (left <= 0) throw lateError()
-    return { ...request, deadline: this.now() + Math.ceil(left) }
+  private async load(script: Script, keys: readonly string[], offset: StoreOffset): Promise<void> {
+    const sent = this.clock.monotonic()
+    const sentWall = this.clock.wall()
+    const answer = await this.connection.command('EVAL', [script.text, keys.length, ...keys, 'time'])
+    const [seconds, micros] = answer as [Buffer, Buffer]
+    const storeTime = Number(seconds) * 1000 + Number(micros) / 1000
+    offset.learn(storeTime, sent, this.clock.monotonic(), sentWall)
   }
 
   /**
    * Runs a script by its hash, and once by its text where the server does not have it. Of its keys the first never
    * exists and the second nearly always does: while a Cluster moves their slot neither side has both, and refuses.
    */
-  async run(script: Script, prefixes: string[], args: (string | number)[]): Promise<unknown> {
+  async run(
+    script: Script,
+    keys: readonly string[],
+    args: (string | number)[],
+    offset: StoreOffset,
+  ): Promise<unknown> {
     const sent = this.clock.monotonic()
     const sentWall = this.clock.wall()
-    const keys = prefixes.flatMap((prefix) => [prefix, `${prefix}:meta`])
     const rest = [keys.length, ...keys, ...args]
     let reply: unknown
     try {
@@ -255,7 +275,7 @@ class RedisStore implements Store {
     }
     if (this.testNow === undefined) {
       const bytes = (Array.isArray(reply) ? reply.find(said) : reply) as Buffer
-      this.offset.learn(bytes.readDoubleBE(1), sent, this.clock.monotonic(), sentWall)
+      offset.learn(bytes.readDoubleBE(1), sent, this.clock.monotonic(), sentWall)
     }
     return reply
   }
@@ -265,6 +285,13 @@ class RedisStore implements Store {
     this.closed = true
     this.connection.close()
   }
+}
+
+/** @throws ConfigError `ERR_OPTION` */
+function checkShards(shards: unknown): void {
+  if (shards === undefined) return
+  if (Number.isInteger(shards) && (shards as number) >= 1 && (shards as number) <= MOST_SHARDS) return
+  throw new ConfigError('ERR_OPTION', `shards is ${show(shards)}: give an integer from 1 to ${MOST_SHARDS}`)
 }
 
 function isMissingScript(error: unknown): boolean {
@@ -303,5 +330,6 @@ function connectionTo(url: string): Connection {
  */
 export function redisStore(target: string | RedisClient, options: RedisStoreOptions = {}): Store {
   checkTarget(target)
+  checkShards(options.shards)
   return new RedisStore(target, options)
 }

@@ -6,7 +6,7 @@ import { fixedWindowLua } from '../../algorithms/fixed-window/fixed-window.lua.t
 import { slidingLogLua } from '../../algorithms/sliding-log/sliding-log.lua.ts'
 import { slidingWindowLua } from '../../algorithms/sliding-window/sliding-window.lua.ts'
 import { wireKey } from '../../key.ts'
-import { type Operation, type Request, signature } from '../store.ts'
+import type { Operation, Request } from '../store.ts'
 import { engineLua, openingLua, takesLua } from './engine.lua.ts'
 import { jointLua } from './joint.lua.ts'
 
@@ -24,7 +24,13 @@ const halves: Record<AlgorithmName, string> = {
 }
 const made = new Map<string, Script>()
 
-function script(text: string): Script {
+/** Given `time` alone it is only loaded, and tells the server's. */
+const timeLua = /* lua */ `
+if ARGV[1] == 'time' then return redis.call('TIME') end
+`
+
+function script(rest: string): Script {
+  const text = timeLua + rest
   let script = made.get(text)
   if (script === undefined) {
     script = { text, sha: createHash('sha1').update(text).digest('hex') }
@@ -51,12 +57,17 @@ export function jointScriptOf(algorithms: readonly AlgorithmName[]): [Script, pl
 }
 
 /** The request as the script reads it: what is undefined is left out. `now` is set by tests only. */
-export function requestJson(limit: Algorithm, request: Request, now: number | undefined): string {
+export function requestJson(
+  limit: Algorithm,
+  signature: string,
+  request: Request,
+  now: number | undefined,
+): string {
   const { node, sequence, deadline, since, presence, extra, operations } = request
   const takes = takesAlone(operations)
   return JSON.stringify({
     p: limit.parameters,
-    s: signature(limit),
+    s: signature,
     id: node,
     q: sequence,
     d: deadline,

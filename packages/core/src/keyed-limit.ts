@@ -1,0 +1,13 @@
+import type { Algorithm } from './algorithms/algorithm.ts'
+import type { Decider } from './decider.ts'
+import type { LimitPart } from './limit-parts.ts'
+import type { SingleLimit } from './single-limit.ts'
+
+/** One limit over one kind of key. */
+export interface KeyedLimit extends Decider<string> {
+  readonly part: LimitPart
+  /** What decides on a key. */
+  of(key: string): SingleLimit
+  /** @throws StoreError where the store does not acknowledge it */
+  setLimit(limit: Algorithm): Promise<void>
+}

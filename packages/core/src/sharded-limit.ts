@@ -1,0 +1,90 @@
+import type { Algorithm } from './algorithms/algorithm.ts'
+import { all, type DeciderStats, sumOf } from './decider.ts'
+import type { Decision } from './decision.ts'
+import { checkKey } from './key.ts'
+import type { KeyedLimit } from './keyed-limit.ts'
+import type { LimitPart } from './limit-parts.ts'
+import type { SingleLimit } from './single-limit.ts'
+
+/** One limit whose keys are spread over several tables, each on a server of its own: every key has its table. */
+export class ShardedLimit implements KeyedLimit {
+  readonly checkKey: (key: unknown) => asserts key is string = checkKey
+  /** Made when the first of their keys comes. */
+  private readonly shards: (SingleLimit | undefined)[]
+
+  constructor(
+    readonly part: LimitPart,
+    count: number,
+    private readonly make: (part: LimitPart) => SingleLimit,
+  ) {
+    this.shards = new Array(count).fill(undefined)
+  }
+
+  of(key: string): SingleLimit {
+    return this.shard(hash(key) % this.shards.length)
+  }
+
+  private shard(place: number): SingleLimit {
+    let shard = this.shards[place]
+    if (shard === undefined) {
+      shard = this.make({ ...this.part, shard: place })
+      this.shards[place] = shard
+    }
+    return shard
+  }
+
+  private get made(): readonly SingleLimit[] {
+    return this.shards.filter((shard) => shard !== undefined)
+  }
+
+  check(key: string, cost: number): Decision | Promise<Decision> {
+    return this.of(key).check(key, cost)
+  }
+
+  checkSync(key: string, cost: number): Decision {
+    return this.of(key).checkSync(key, cost)
+  }
+
+  peek(key: string): Promise<Decision> {
+    return this.of(key).peek(key)
+  }
+
+  refund(key: string, cost: number): Promise<void> {
+    return this.of(key).refund(key, cost)
+  }
+
+  charge(key: string, cost: number): Promise<void> {
+    return this.of(key).charge(key, cost)
+  }
+
+  block(key: string, ms: number): Promise<void> {
+    return this.of(key).block(key, ms)
+  }
+
+  reset(key: string): Promise<void> {
+    return this.of(key).reset(key)
+  }
+
+  setLimit(limit: Algorithm): Promise<void> {
+    return all(Array.from(this.shards, (_, place) => this.shard(place).setLimit(limit)))
+  }
+
+  flush(): Promise<void> {
+    return all(this.made.map((shard) => shard.flush()))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.made.map((shard) => shard.close()))
+  }
+
+  stats(): DeciderStats {
+    return sumOf(this.made.map((shard) => shard.stats()))
+  }
+}
+
+/** FNV-1a of the key's UTF-16 units, in 32 bits: the same on all nodes. http://www.isthe.com/chongo/tech/comp/fnv/ */
+function hash(key: string): number {
+  let hash = 0x811c9dc5
+  for (let place = 0; place < key.length; place++) hash = Math.imul(hash ^ key.charCodeAt(place), 0x01000193)
+  return hash >>> 0
+}
