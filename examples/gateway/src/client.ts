@@ -50,14 +50,27 @@ export class Client {
     })
   }
 
-  /** Sends so many requests a second for a while, whether or not they are answered, and waits for all answers. */
-  async load(url: string, rate: number, durationMs: number): Promise<Seen[]> {
+  /**
+   * Sends so many requests a second for a while, whether or not they are answered, and waits for all answers.
+   *
+   * @param suffices whether what was seen up to now is enough; until it is, the while does not end
+   */
+  async load(
+    url: string,
+    rate: number,
+    durationMs: number,
+    suffices: (seen: readonly Seen[]) => boolean = () => true,
+  ): Promise<Seen[]> {
     const answers: Promise<Seen>[] = []
+    const seen: Seen[] = []
     const begin = performance.now()
-    for (let elapsed = 0; elapsed < durationMs; elapsed = performance.now() - begin) {
+    for (let elapsed = 0; elapsed < durationMs || !suffices(seen); elapsed = performance.now() - begin) {
       while (answers.length < (elapsed * rate) / 1000) {
         // A client that claims to be another one each time.
-        answers.push(this.request(url, { 'X-Forwarded-For': `198.51.100.${answers.length % 250}` }))
+        const answer = this.request(url, { 'X-Forwarded-For': `198.51.100.${answers.length % 250}` })
+        answers.push(answer)
+        // Who waits for all answers is told of a failure.
+        answer.then((one) => seen.push(one)).catch(() => {})
       }
       await delay(5)
     }
