@@ -97,9 +97,10 @@ export function listedDecision(allowed: boolean, limit: number): Decision {
   return new Decision(false, limit, 0, Infinity, Infinity, 0, 'local', 'blocked')
 }
 
-/** Only the store could say: worth asking again as soon as it has been heard. */
-export function syncDecision({ limit, remaining, resetAfterMs, source }: Decision): Decision {
-  return new Decision(false, limit, remaining, 1, resetAfterMs, 0, source, 'sync')
+/** Only the store could say: worth asking again as soon as it has been heard. Nothing of what would be allowed is taken. */
+export function syncDecision(wouldBe: Decision, cost: number): Decision {
+  const { allowed, limit, remaining, resetAfterMs, source } = wouldBe
+  return new Decision(false, limit, remaining + (allowed ? cost : 0), 1, resetAfterMs, 0, source, 'sync')
 }
 
 /** A refusal though something is left: it is booked for others. */

@@ -83,26 +83,20 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return combined(limits, decisions, cost)
   }
 
-  /** In RAM, in one go. Where some limits must hear from the store first: which. */
+  /** In RAM, in one go. Where some limits must hear from the store first, and no other refuses: which. */
   private attempt({ limits, keys }: Asked, cost: number, last: boolean): Decision | number[] {
-    const waiting: number[] = []
-    const decisions: (Decision | undefined)[] = []
+    const decisions: Decision[] = []
     try {
-      for (const [place, { local }] of limits.entries()) {
-        const decision = (local as LocalChecks).attempt(keys[place] as string, cost, last)
-        decisions.push(decision)
-        if (decision === undefined) waiting.push(place)
-      }
+      for (const [place, { local }] of limits.entries())
+        decisions.push((local as LocalChecks).attempt(keys[place] as string, cost, last))
     } catch (error) {
       this.undoUnlessAll({ limits, keys }, cost, [...decisions, undefined])
       throw error
     }
     this.undoUnlessAll({ limits, keys }, cost, decisions)
-    const certain = decisions.filter((decision) => decision !== undefined)
-    if (waiting.length === 0) return combined(limits, certain, cost)
-    if (certain.every(({ allowed }) => allowed)) return waiting
-    const known = limits.filter((_, place) => decisions[place] !== undefined)
-    return combined(known, certain, cost)
+    const waiting = decisions.flatMap(({ reason }, place) => (reason === 'sync' ? [place] : []))
+    const isRefused = decisions.some(({ allowed, reason }) => !allowed && reason !== 'sync')
+    return isRefused || waiting.length === 0 ? combined(limits, decisions, cost) : waiting
   }
 
   private undoUnlessAll(

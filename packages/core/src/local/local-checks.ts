@@ -90,8 +90,7 @@ export class LocalChecks implements Checks {
     const waiters = waiting.splice(0)
     for (const waiter of waiters) {
       try {
-        const decision =
-          error === undefined ? this.decide(local, waiter.cost, waiter.consume, true) : undefined
+        const decision = error === undefined ? this.answer(local, waiter.cost, waiter.consume) : undefined
         const stays = decision?.reason === 'sync' && !this.sync.pacing.closing
         if (decision !== undefined && !stays) waiter.resolve(decision)
         else if (error === undefined && now < waiter.deadline) waiting.push(waiter)
@@ -100,6 +99,13 @@ export class LocalChecks implements Checks {
         waiter.reject(failure)
       }
     }
+  }
+
+  /** The store has just been heard. A peek books nothing: what nobody has booked, a check would be given. */
+  private answer(local: LocalKey, cost: number, consume: boolean): Decision {
+    const decision = this.decide(local, cost, consume, true)
+    if (consume || decision.reason !== 'sync') return decision
+    return this.settings.limit.take(local.state, this.link.table.now(), cost, 'local', false)
   }
 
   /** A check that waited in vain. */
@@ -176,7 +182,7 @@ export class LocalChecks implements Checks {
     // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
     const scarce = local.quietUntil > -Infinity
     const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
-    if (decision.allowed && waits && !scarce) return consume ? syncDecision(decision) : decision
+    if (decision.allowed && waits && !scarce) return syncDecision(decision, cost)
     if (consume && monotonic >= local.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
     if (!decision.allowed) return decision
     // What is left is booked for others, or will be by the time the store is heard: as if it were spent.
@@ -226,10 +232,10 @@ export class LocalChecks implements Checks {
   }
 
   /**
-   * As `check`, for a decision on several limits: undefined where the store must be heard first, unless it is the last
+   * As `check`, for a decision on several limits: `sync` where the store must be heard first, unless it is the last
    * try. What was admitted may be undone before anything else happens.
    */
-  attempt(key: string, cost: number, last: boolean): Decision | undefined {
+  attempt(key: string, cost: number, last: boolean): Decision {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return this.outageDecision(key, cost, true)
     if (local.known || this.link.away) {
@@ -239,7 +245,11 @@ export class LocalChecks implements Checks {
         return decision
       }
     }
-    return last ? this.unanswered(local, cost, true, undefined) : undefined
+    if (last) return this.unanswered(local, cost, true, undefined)
+    return syncDecision(
+      this.settings.limit.take(local.state, this.link.table.now(), cost, 'local', false),
+      cost,
+    )
   }
 
   /** Has the store asked about a key, for as much; resolves when it has answered, or has not by `deadline`. */

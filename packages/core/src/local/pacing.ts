@@ -213,8 +213,9 @@ export class Pacing {
       key.headroom = allowance
       key.untilSync = Infinity
     } else {
-      const hidden = HIDDEN * (1 / share - 1) * key.turnPending
-      key.headroom = allowance + Math.max(-this.turn, share * (left - hidden))
+      // This node's share of it. Without demand of its own it has none: nor a division by it.
+      const hidden = HIDDEN * (1 - share) * key.turnPending
+      key.headroom = allowance + Math.max(-this.turn, share * left - hidden)
       key.planned = key.headroom
       key.usedThen = this.settings.limit.limit - left
       key.untilSync = this.turn

@@ -415,3 +415,17 @@ it('keeps what is pending where a flush is not acknowledged', async () => {
   expect(one.stats().pending).toBe(0)
   expect(await used('key')).toBe(6)
 })
+
+it('admits what the store has booked for a node that asked for nothing before', async () => {
+  const { clock, node } = world(slidingLog({ limit: 4, window: '10s' }))
+  const one = node()
+  const two = node()
+  for (let turn = 0; turn < 2; turn++) {
+    await one.check('key')
+    await one.refund('key')
+  }
+  await one.check('key')
+  // The other one has by then said how much it is asked for.
+  await clock.advance(0.9 * INTERVAL)
+  expect(await two.check('key')).toMatchObject({ allowed: true, remaining: 2 })
+})

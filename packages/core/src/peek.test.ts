@@ -1,0 +1,129 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
+import { leakyBucket } from './algorithms/leaky-bucket/leaky-bucket.ts'
+import { slidingLog } from './algorithms/sliding-log/sliding-log.ts'
+import { slidingWindow } from './algorithms/sliding-window/sliding-window.ts'
+import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
+import type { Decision } from './decision.ts'
+import type { Limits } from './limit-parts.ts'
+import { createLimiter } from './limiter.ts'
+import type { LimiterOptions } from './options.ts'
+import { memoryStore } from './store/memory.ts'
+import { ManualClock } from './testing/manual-clock.ts'
+
+/** Each limit, with that of a plan. */
+const LIMITS: Record<string, readonly [Limits, plan: Limits]> = {
+  'fixed window': [fixedWindow({ limit: 4, window: '10s' }), fixedWindow({ limit: 8, window: '10s' })],
+  'sliding window': [slidingWindow({ limit: 4, window: '10s' }), slidingWindow({ limit: 8, window: '10s' })],
+  'sliding log': [slidingLog({ limit: 4, window: '10s' }), slidingLog({ limit: 8, window: '10s' })],
+  'token bucket': [
+    tokenBucket({ capacity: 4, refill: 4, per: '10s' }),
+    tokenBucket({ capacity: 8, refill: 8, per: '10s' }),
+  ],
+  'leaky bucket': [
+    leakyBucket({ capacity: 4, leak: 4, per: '10s' }),
+    leakyBucket({ capacity: 8, leak: 8, per: '10s' }),
+  ],
+  'two limits': [
+    [fixedWindow({ limit: 6, window: '20s' }), tokenBucket({ capacity: 3, refill: 3, per: '5s' })],
+    [fixedWindow({ limit: 9, window: '20s' }), tokenBucket({ capacity: 6, refill: 6, per: '5s' })],
+  ],
+}
+
+const MODES: Record<string, Partial<LimiterOptions>> = {
+  hard: { mode: 'hard' },
+  soft: { mode: 'soft' },
+  leased: { mode: 'leased' },
+  'soft with maxOvershoot': { mode: 'soft', sync: { maxOvershoot: 0.5 } },
+}
+
+const key = fc.constantFrom('a', 'b', 'staff', 'thief')
+const node = fc.nat({ max: 1 })
+const cost = fc.integer({ min: 1, max: 6 })
+const step = fc.oneof(
+  fc.tuple(fc.constant('check' as const), node, key, cost),
+  fc.tuple(fc.constant('refund' as const), node, key, cost),
+  fc.tuple(fc.constant('penalty' as const), node, key, cost),
+  fc.tuple(fc.constant('block' as const), node, key, fc.integer({ min: 1, max: 15_000 })),
+  fc.tuple(fc.constant('reset' as const), node, key, fc.constant(0)),
+  fc.tuple(fc.constant('advance' as const), node, key, fc.integer({ min: 1, max: 12_000 })),
+)
+const more = fc.record({
+  dryRun: fc.boolean(),
+  spike: fc.option(fc.constant({ extra: 2, per: '30s' as const }), { nil: undefined }),
+})
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+type More = typeof more extends fc.Arbitrary<infer T> ? T : never
+
+const PLAIN: More = { dryRun: false, spike: undefined }
+
+/** What broke it once. */
+const EXAMPLES: [More, planned: boolean, Step[]][] = [
+  // A soft check near the limit asked the store, and heard of what a peek did not.
+  [
+    PLAIN,
+    true,
+    [
+      ['refund', 0, 'thief', 1],
+      ['check', 0, 'b', 6],
+      ['penalty', 0, 'b', 1],
+    ],
+  ],
+  // A refused check told only of the limits that needed not ask the store.
+  [PLAIN, false, [['penalty', 0, 'a', 3]]],
+]
+
+/** Who decided may differ: a check that had to ask the store has been decided there. */
+function said({ source: _, ...decision }: Decision) {
+  return decision
+}
+
+function isRefused({ allowed, wouldDeny }: Decision): boolean {
+  return !allowed || wouldDeny === true
+}
+
+describe.each(Object.entries(MODES))('%s: what a check would say, peek says', (_, mode) => {
+  it.each(Object.entries(LIMITS))('%s', async (_, [limit, plan]) => {
+    await fc.assert(
+      fc.asyncProperty(
+        more,
+        fc.boolean(),
+        fc.array(step, { maxLength: 20 }),
+        async (options, planned, steps) => {
+          const clock = new ManualClock()
+          const store = memoryStore({ clock })
+          const made = {
+            name: 'api',
+            limit,
+            store,
+            clock,
+            random: () => 0.5,
+            allow: ['staff'],
+            deny: ['thief'],
+          }
+          const nodes = [0, 1].map(() => createLimiter({ ...made, ...mode, ...options } as LimiterOptions))
+          const chosen = planned ? { limit: plan } : {}
+          for (const [what, place, its, number] of steps) {
+            const one = nodes[place]!
+            if (what === 'advance') await clock.advance(number)
+            else if (what === 'reset') await one.reset(its)
+            else if (what === 'check') await one.check(its, { cost: number, ...chosen })
+            else await one[what](its, number)
+            // What is under way may bring news.
+            await clock.advance(0)
+            const peeked = await one.peek(its, chosen)
+            const again = await one.peek(its, chosen)
+            const checked = await one.check(its, chosen)
+            expect(said(again)).toEqual(said(peeked))
+            if (mode.sync === undefined) expect(said(checked)).toEqual(said(peeked))
+            // What is left above the limit may be booked for the other node, which only one that books is told.
+            else if (isRefused(peeked)) expect(isRefused(checked)).toBe(true)
+          }
+          for (const one of nodes) await one.close()
+        },
+      ),
+      { numRuns: Math.ceil(fc.readConfigureGlobal().numRuns! / 5), examples: EXAMPLES },
+    )
+  })
+})
