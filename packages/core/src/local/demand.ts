@@ -6,8 +6,6 @@ const PER_HOUR = 3_600_000
  * admitted falls to nothing just when it matters how much is wanted.
  */
 export class Demand {
-  /** Cost offered here since the last look. */
-  offered = 0
   own = 0
   others = 0
   private lookedAt: number
@@ -21,22 +19,22 @@ export class Demand {
   }
 
   /**
-   * Takes in what was offered since the last look: an exponential average, which begins as a plain one, as if
+   * Takes in what was offered since the last look, unless that was just now: an exponential average, which begins as a plain one, as if
    * nothing had been offered in a quarter of `memory` before.
    */
-  look(monotonic: number, memory: number): void {
+  look(offered: number, monotonic: number, memory: number): boolean {
     const elapsed = monotonic - this.lookedAt
-    if (elapsed < 1) return
+    if (elapsed < 1) return false
     this.watched += elapsed
     const weight = Math.max(1 - Math.exp(-elapsed / memory), elapsed / (this.watched + memory / 4))
-    this.own += (this.offered / elapsed - this.own) * weight
-    this.offered = 0
+    this.own += (offered / elapsed - this.own) * weight
     this.lookedAt = monotonic
+    return true
   }
 
   /** Whether what was offered since the last look is at least half of what was to be expected. */
-  isSteady(monotonic: number): boolean {
-    return this.own > 0 && this.offered >= (this.own * (monotonic - this.lookedAt)) / 2
+  isSteady(offered: number, monotonic: number): boolean {
+    return this.own > 0 && offered >= (this.own * (monotonic - this.lookedAt)) / 2
   }
 
   /** As it travels. */

@@ -1,5 +1,9 @@
 import type { Counters } from '../store/store.ts'
 
+/** Of a ledger that has none. */
+const NO_ENTRIES: number[] = []
+Object.freeze(NO_ENTRIES)
+
 /** What this node counted of a key in one slice: counters that only rise, and what of them the store has. */
 export class Ledger {
   admitted = 0
@@ -11,7 +15,7 @@ export class Ledger {
   settledRefunded = 0
   settledReturned = 0
   /** A log's admissions that the store may not have: time, cost, time, cost…. */
-  entries: number[] = []
+  entries: readonly number[] = NO_ENTRIES
   /** Store time of the newest admission, of a log only; -1: none. */
   newest = -1
 
@@ -38,7 +42,7 @@ export class Ledger {
 
   /** The store has lost a log's admissions, of which only the newest one's time is kept: none counts as older than it is. */
   lose(): void {
-    this.entries = this.admitted > 0 ? [this.newest, this.admitted] : []
+    this.entries = this.admitted > 0 ? [this.newest, this.admitted] : NO_ENTRIES
   }
 
   /** Gives booked quota back: from now on it can't be spent. */
@@ -46,10 +50,26 @@ export class Ledger {
     if (quota > 0) this.returned += quota
   }
 
+  /** A log's admission at `now`. */
+  note(now: number, cost: number): void {
+    this.ownEntries.push(now, cost)
+    this.newest = Math.max(this.newest, now)
+  }
+
+  /** Takes back what was noted just now. */
+  unnote(): void {
+    this.ownEntries.length -= 2
+  }
+
+  private get ownEntries(): number[] {
+    if (this.entries === NO_ENTRIES) this.entries = []
+    return this.entries as number[]
+  }
+
   /** A log's admissions were this much later. */
   shift(ms: number): void {
-    for (let place = 0; place < this.entries.length; place += 2)
-      this.entries[place] = (this.entries[place] as number) + ms
+    if (this.entries.length > 0)
+      this.entries = this.entries.map((number, place) => (place % 2 === 0 ? number + ms : number))
   }
 
   /** What the store says that it has; a reply that was overtaken may say less than is known. */
@@ -57,15 +77,19 @@ export class Ledger {
     this.settledAdmitted = Math.min(admitted, this.admitted)
     this.settledRefunded = Math.min(refunded, this.refunded)
     this.settledReturned = Math.min(returned, this.returned)
+    if (this.newest >= 0) this.dropSettled()
+  }
+
+  private dropSettled(): void {
+    const entries = this.ownEntries
     let known = 0
-    for (let place = 1; place < this.entries.length; place += 2) known += this.entries[place] as number
-    while (this.entries.length > 0 && known - (this.entries[1] as number) >= this.pending) {
-      known -= this.entries[1] as number
-      this.entries.splice(0, 2)
+    for (let place = 1; place < entries.length; place += 2) known += entries[place] as number
+    while (entries.length > 0 && known - (entries[1] as number) >= this.pending) {
+      known -= entries[1] as number
+      entries.splice(0, 2)
     }
     // What of a log the store had and has no more goes with what came after it: none counts as older than it is.
-    if (this.newest >= 0 && known < this.pending)
-      this.entries.unshift(this.entries[0] ?? this.newest, this.pending - known)
+    if (known < this.pending) entries.unshift(entries[0] ?? this.newest, this.pending - known)
   }
 
   /** Goes on from where an earlier stay of the key in RAM left off. */
@@ -75,6 +99,10 @@ export class Ledger {
     this.returned += returned
   }
 }
+
+/** That of a slice in which nothing was counted. */
+export const NOTHING = new Ledger()
+Object.freeze(NOTHING)
 
 /** What a ledger owes at one moment, to be watched until it is settled or its slice is over. */
 export class Debt {

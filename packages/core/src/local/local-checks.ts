@@ -1,4 +1,5 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
+import { Slices } from '../algorithms/slices.ts'
 import type { Checks } from '../checks.ts'
 import { blockedDecision, type Decision, deniedDecision, syncDecision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
@@ -17,6 +18,7 @@ export class LocalChecks implements Checks {
   private readonly sync: Sync
   private readonly outage: OutageRule
   private share: Algorithm | undefined
+  private readonly slices: Slices
 
   constructor(
     private readonly link: Link,
@@ -24,12 +26,13 @@ export class LocalChecks implements Checks {
   ) {
     this.sync = new Sync(link, settings, (key, error) => this.serve(key, error))
     this.outage = new OutageRule(settings)
+    this.slices = new Slices(settings.limit.window)
   }
 
   checkSync(key: string, cost: number): Decision {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return this.outageDecision(key, cost, true)
-    local.demand.offered += cost
+    local.offered += cost
     const decision = this.decide(local, cost, true, false)
     if (decision.reason === 'sync') this.askFor(local, cost)
     return decision
@@ -62,7 +65,7 @@ export class LocalChecks implements Checks {
   private warm(key: string, cost: number, consume: boolean): Decision | Promise<Decision> {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return this.outageDecision(key, cost, consume)
-    if (consume) local.demand.offered += cost
+    if (consume) local.offered += cost
     if (local.known || this.link.away) {
       const decision = this.decide(local, cost, consume, true)
       if (decision.reason !== 'sync') return decision
@@ -77,23 +80,21 @@ export class LocalChecks implements Checks {
     deadline = this.settings.clock.monotonic() + this.settings.timeout,
   ): Promise<Decision> {
     return new Promise((resolve, reject) => {
-      local.waiting.push({ cost, consume, deadline, resolve, reject })
+      local.wait({ cost, consume, deadline, resolve, reject })
       this.sync.queueAtOnce(local)
     })
   }
 
   /** Answers the checks that wait for a key, in their order; those that must go on waiting stay. */
   private serve(local: LocalKey, error: unknown): void {
-    const { waiting } = local
-    if (waiting.length === 0) return
+    if (local.waiting.length === 0) return
     const now = this.settings.clock.monotonic()
-    const waiters = waiting.splice(0)
-    for (const waiter of waiters) {
+    for (const waiter of local.takeWaiting()) {
       try {
         const decision = error === undefined ? this.answer(local, waiter.cost, waiter.consume) : undefined
         const stays = decision?.reason === 'sync' && !this.sync.pacing.closing
         if (decision !== undefined && !stays) waiter.resolve(decision)
-        else if (error === undefined && now < waiter.deadline) waiting.push(waiter)
+        else if (error === undefined && now < waiter.deadline) local.wait(waiter)
         else waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error))
       } catch (failure) {
         waiter.reject(failure)
@@ -118,13 +119,14 @@ export class LocalChecks implements Checks {
   }
 
   private decide(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
-    const { limit, strict } = this.settings
-    // A burst of checks shares a reading of the clock: good enough to admit by, but nothing is refused by it.
-    const now = this.link.recent()
-    const within = cost <= local.headroom && now < local.sliceEnd && now >= local.blockedUntil
-    if (within && !this.link.away && (!strict || this.link.table.latest() < local.sliceEnd)) {
-      const decision = limit.take(local.state, now, cost, 'local', consume)
-      if (decision.allowed) return this.admit(local, decision, now, cost, consume)
+    if (cost <= local.headroom && local.blockedUntil === undefined && !this.link.away) {
+      const { limit, strict } = this.settings
+      // A burst of checks shares a reading of the clock: good enough to admit by, but nothing is refused by it.
+      const now = this.link.recent()
+      if (local.slice >= this.slices.at(now) && (!strict || this.link.table.latest() < local.sliceEnd)) {
+        const decision = limit.take(local.state, now, cost, 'local', consume)
+        if (decision.allowed) return consume ? this.admit(local, decision, now, cost) : decision
+      }
     }
     return this.decideByNow(local, cost, consume, mayWait)
   }
@@ -135,31 +137,27 @@ export class LocalChecks implements Checks {
     const monotonic = clock.monotonic()
     const now = this.link.table.now()
     if (now >= local.sliceEnd) this.sync.begin(local, now, monotonic)
-    const blockedFor = local.blockedUntil - now
+    const blockedFor = (local.blockedUntil ?? now) - now
     if (blockedFor > 0) return blockedDecision(limit.take(local.state, now, cost, 'local', false), blockedFor)
     const within = cost <= local.headroom && (!strict || this.link.table.latest() < local.sliceEnd)
     if (away && !(strict && within)) {
       if (strict || onOutage !== 'local') return this.outageDecision(local.key, cost, consume)
-      return this.admit(
-        local,
-        this.stale().take(local.state, now, cost, 'local', consume),
-        now,
-        cost,
-        consume,
-      )
+      return this.taken(this.stale(), local, now, cost, consume)
     }
-    if (within) {
-      return this.admit(local, limit.take(local.state, now, cost, 'local', consume), now, cost, consume)
-    }
+    if (within) return this.taken(limit, local, now, cost, consume)
     return this.beyond(local, now, monotonic, cost, consume, mayWait)
   }
 
-  private admit(local: LocalKey, decision: Decision, now: number, cost: number, consume: boolean): Decision {
-    if (!decision.allowed || !consume) return decision
+  private taken(limit: Algorithm, local: LocalKey, now: number, cost: number, consume: boolean): Decision {
+    const decision = limit.take(local.state, now, cost, 'local', consume)
+    return decision.allowed && consume ? this.admit(local, decision, now, cost) : decision
+  }
+
+  private admit(local: LocalKey, decision: Decision, now: number, cost: number): Decision {
     // In a log, what is spent must not grow old before its time, should the clock be behind.
     local.admitted(this.settings.strict ? Math.ceil(this.link.table.latest()) : now, cost)
     if (local.untilSync <= 0) this.sync.queueAtOnce(local)
-    else this.sync.queue(local)
+    else if (!local.queued) this.sync.queue(local)
     return decision
   }
 
@@ -176,8 +174,7 @@ export class LocalChecks implements Checks {
     const { sync } = this
     const decision = limit.take(local.state, now, cost, 'local', false)
     if (decision.allowed && !strict && sync.pacing.mayExceed(local, cost, now, monotonic)) {
-      if (consume) limit.take(local.state, now, cost, 'local', true)
-      return this.admit(local, decision, now, cost, consume)
+      return this.taken(limit, local, now, cost, consume)
     }
     // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
     const scarce = local.quietUntil > -Infinity
@@ -241,7 +238,7 @@ export class LocalChecks implements Checks {
     if (local.known || this.link.away) {
       const decision = this.decide(local, cost, true, !last)
       if (decision.reason !== 'sync') {
-        if (!last) local.demand.offered += cost
+        if (!last) local.offered += cost
         return decision
       }
     }

@@ -2,7 +2,7 @@ import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Decision } from '../decision.ts'
 import type { Ask, Operation, Snapshot } from '../store/store.ts'
 import { Demand } from './demand.ts'
-import { Debt, Ledger } from './ledger.ts'
+import { Debt, Ledger, NOTHING } from './ledger.ts'
 
 /** A check that waits for the store. */
 export interface Waiter {
@@ -14,36 +14,46 @@ export interface Waiter {
   reject(error: unknown): void
 }
 
-/** A key as a node holds it: the store's last state with what is pending added, and what the node owes. */
+/** Of cost that nothing bounds: a small integer, since a key's numbers take no room of their own as long as they are such. */
+export const UNBOUNDED = 2 ** 31 - 1
+const NOBODY: Waiter[] = []
+Object.freeze(NOBODY)
+
+/**
+ * A key as a node holds it: the store's last state with what is pending added, and what the node owes. There may be
+ * millions: what few need is made when it is needed, and what a check touches lies together, at the beginning.
+ */
 export class LocalKey {
   state: unknown
-  generation = 0
-  blockedUntil = 0
+  /** Cost that may yet be admitted before the store is heard again, and before it is asked early. */
+  headroom = 0
+  untilSync = 0
+  /** None yet: a clock may begin at 0. */
+  slice = -1
+  /** Not there: it is not blocked. */
+  blockedUntil: number | undefined = undefined
+  /** Cost offered here since the demand was last looked at. */
+  offered = 0
+  current = new Ledger()
+  queued = false
+  inFlight = false
   /** Whether the store has answered for this key. */
   known = false
-  queued = false
+
   /** Queued to be sent now. */
   urgent = false
-  inFlight = false
   /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
   stale = false
   /** The store has lost what this node settled of the key. */
   lost = false
+  generation = 0
   /** Resets under way: until they are answered, nothing that was booked may be spent. */
   resetting = 0
-  readonly waiting: Waiter[] = []
-  /** None yet: a clock may begin at 0. */
-  slice = -1
-  /** Store time. */
-  sliceEnd = 0
-  current = new Ledger()
-  late = new Ledger()
+  private waiters = NOBODY
+  private before: Ledger | undefined = undefined
 
   readonly demand: Demand
   demandSent = 0
-  /** Cost that may yet be admitted before the store is heard again, and before it is asked early. */
-  headroom = 0
-  untilSync = 0
   /** Monotonic time at which the store was last heard of this key. */
   heardAt: number
   /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
@@ -74,6 +84,39 @@ export class LocalKey {
     this.heardAt = monotonic
   }
 
+  /** Store time. */
+  get sliceEnd(): number {
+    return (this.slice + 1) * this.limit.window
+  }
+
+  /** What was counted in the slice before. */
+  get late(): Ledger {
+    return this.before ?? NOTHING
+  }
+
+  /** As `late`, to be changed. */
+  private get ownLate(): Ledger {
+    this.before ??= new Ledger()
+    return this.before
+  }
+
+  get waiting(): readonly Waiter[] {
+    return this.waiters
+  }
+
+  /** The check waits until it is served. */
+  wait(waiter: Waiter): void {
+    if (this.waiters === NOBODY) this.waiters = [waiter]
+    else this.waiters.push(waiter)
+  }
+
+  /** Those that wait, in their order; from here on, none does. */
+  takeWaiting(): readonly Waiter[] {
+    const { waiters } = this
+    this.waiters = NOBODY
+    return waiters
+  }
+
   get pending(): number {
     return this.current.pending + this.late.pending
   }
@@ -101,7 +144,7 @@ export class LocalKey {
 
   /** Whether a check would be denied now. */
   denies(now: number): boolean {
-    return this.blockedUntil > now || this.limit.usage(this.state, now) >= this.limit.limit
+    return (this.blockedUntil ?? 0) > now || this.limit.usage(this.state, now) >= this.limit.limit
   }
 
   /** What is owed now, to be watched until it is settled or its slice is over. */
@@ -119,8 +162,7 @@ export class LocalKey {
     this.headroom -= cost
     this.untilSync -= cost
     if (this.limit.algorithm !== 'sliding-log') return
-    this.current.entries.push(now, cost)
-    this.current.newest = Math.max(this.current.newest, now)
+    this.current.note(now, cost)
   }
 
   /** Takes back the note of a cost that was admitted just now. */
@@ -128,7 +170,7 @@ export class LocalKey {
     this.current.admitted -= cost
     this.headroom += cost
     this.untilSync += cost
-    if (this.limit.algorithm === 'sliding-log') this.current.entries.length -= 2
+    if (this.limit.algorithm === 'sliding-log') this.current.unnote()
   }
 
   /** Gives cost back, and notes it. */
@@ -144,8 +186,7 @@ export class LocalKey {
     this.guessedOffset = undefined
     // The guess may have left the slice meanwhile, and what was admitted in it not.
     this.slice = Math.floor((Math.min(guessed, this.sliceEnd - 1) + now - guessed) / window)
-    this.sliceEnd = (this.slice + 1) * window
-    this.late.shift(Math.round(now - guessed))
+    this.before?.shift(Math.round(now - guessed))
     this.current.shift(Math.round(now - guessed))
     this.state = this.limit.create()
     this.settlePending(this.late, 1, now)
@@ -158,10 +199,9 @@ export class LocalKey {
     const kept = this.limit.lateSlices === 1 && slice === this.slice + 1
     const expired = this.late.pending + (kept ? 0 : this.current.pending)
     this.current.giveBack(this.current.allowance)
-    this.late = kept ? this.current : new Ledger()
+    this.before = kept ? this.current : undefined
     this.current = new Ledger()
     this.slice = slice
-    this.sliceEnd = (slice + 1) * this.limit.window
     this.quietUntil = -Infinity
     return expired
   }
@@ -193,7 +233,7 @@ export class LocalKey {
     this.lost = true
     if (this.limit.algorithm !== 'sliding-log') return
     this.current.lose()
-    this.late.lose()
+    this.before?.lose()
   }
 
   /**
@@ -221,28 +261,30 @@ export class LocalKey {
     // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
     if (snapshot.generation > this.generation && this.known) {
       this.current = new Ledger()
-      this.late = new Ledger()
+      this.before = undefined
     }
     // Lower: the store forgets a reset once nothing from before it could count any more, or with all its data.
     this.generation = snapshot.generation
     const expired = this.roll(snapshot.slice)
     const ahead = this.slice - snapshot.slice
-    const theirs = ahead === 0 ? this.current : ahead === 1 ? this.late : undefined
+    const theirs = ahead === 0 ? this.current : ahead === 1 ? this.ownLate : undefined
     if (!this.known) {
       // What an earlier stay of this key in RAM has settled is where its counters go on from.
       theirs?.resume(snapshot.admitted, snapshot.refunded, snapshot.returned)
-      if (ahead === 0) this.late.resume(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+      if (ahead === 0 && snapshot.lateAdmitted + snapshot.lateRefunded + snapshot.lateReturned > 0)
+        this.ownLate.resume(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
       if (this.limit.algorithm === 'sliding-log')
-        for (const ledger of [this.current, this.late]) ledger.newest = now
+        for (const ledger of [this.current, this.ownLate]) ledger.newest = now
       this.known = true
     }
     if (theirs !== undefined) {
       theirs.granted = Math.max(theirs.granted, snapshot.granted)
       if (ahead === 1 || this.resetting > 0) theirs.giveBack(theirs.allowance)
       theirs.settled(snapshot.admitted, snapshot.refunded, snapshot.returned)
-      if (ahead === 0) this.late.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+      if (ahead === 0)
+        this.before?.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
     }
-    this.blockedUntil = snapshot.blockedUntil
+    this.blockedUntil = snapshot.blockedUntil > 0 ? snapshot.blockedUntil : undefined
     this.limit.load(this.state, snapshot)
     this.settlePending(this.late, 1, now)
     this.settlePending(this.current, 0, now)

@@ -1,6 +1,6 @@
 import type { LimitSettings } from '../options.ts'
 import type { Ask, Snapshot } from '../store/store.ts'
-import type { LocalKey } from './local-key.ts'
+import { type LocalKey, UNBOUNDED } from './local-key.ts'
 
 /** The part of a share that a node spends before it syncs, where that is not booked. */
 const SPENT = 1 / 2
@@ -86,10 +86,10 @@ export class Pacing {
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { demand, current } = key
     const { interval, strict, early, extra } = this.settings
-    const asks = Math.max(demand.offered > 0 && (strict || this.knowsShare(key)) ? 1 : 0, key.need)
+    const asks = Math.max(key.offered > 0 && (strict || this.knowsShare(key)) ? 1 : 0, key.need)
     key.wanted = 0
     key.asked = 0
-    demand.look(monotonic, this.memory)
+    if (demand.look(key.offered, monotonic, this.memory)) key.offered = 0
     key.demandSent = demand.sent
     key.turnPending += (key.pending - key.turnPending) / 8
     const nothing: Ask = [key.demandSent, 0, 0, 0]
@@ -113,7 +113,7 @@ export class Pacing {
 
   /** A new slice begins, of which the store has not spoken yet. */
   begin(key: LocalKey, now: number, monotonic: number): void {
-    const { limit, strict } = this.settings
+    const { limit, strict, early } = this.settings
     if (strict) {
       key.headroom = 0
       // Booked quota has ended for all nodes at once: they do not come back at once.
@@ -123,7 +123,7 @@ export class Pacing {
       key.heardAt = monotonic
       this.plan(key, now, monotonic)
       key.headroom = Math.max(key.headroom, Math.floor((limit.limit * this.share(key)) / 2))
-      key.untilSync = Math.max(1, Math.floor(SPENT * key.headroom))
+      if (early) key.untilSync = Math.max(1, Math.floor(SPENT * key.headroom))
     }
   }
 
@@ -131,7 +131,9 @@ export class Pacing {
   canWait(key: LocalKey, monotonic: number): boolean {
     const { current, late, demand } = key
     if (late.owes || current.allowance === 0) return false
-    return monotonic - key.heardAt < MOST_WAITS * this.settings.interval && demand.isSteady(monotonic)
+    return (
+      monotonic - key.heardAt < MOST_WAITS * this.settings.interval && demand.isSteady(key.offered, monotonic)
+    )
   }
 
   /** Takes in what the store said of a key. */
@@ -164,8 +166,8 @@ export class Pacing {
   plan(key: LocalKey, now: number, monotonic: number): void {
     const { limit, strict, early } = this.settings
     if (!early || (!key.known && !strict)) {
-      key.headroom = Infinity
-      key.untilSync = Infinity
+      key.headroom = UNBOUNDED
+      key.untilSync = UNBOUNDED
       return
     }
     const left = limit.limit - limit.usage(key.state, now)
@@ -189,7 +191,7 @@ export class Pacing {
     if (left - allowance >= 1 && (alone || allowance >= key.asked)) key.quietUntil = -Infinity
     else {
       // To ask again is of use when time has freed some, or others gave theirs back.
-      key.untilSync = Infinity
+      key.untilSync = UNBOUNDED
       const changes = limit.lateSlices > 0 || key.elsewhere > 0
       key.quietUntil = changes ? monotonic + this.pause : Infinity
     }
@@ -211,7 +213,7 @@ export class Pacing {
     key.quietUntil = monotonic + turn
     if (this.settings.strict) {
       key.headroom = allowance
-      key.untilSync = Infinity
+      key.untilSync = UNBOUNDED
     } else {
       // This node's share of it. Without demand of its own it has none: nor a division by it.
       const hidden = HIDDEN * (1 - share) * key.turnPending

@@ -1,11 +1,12 @@
 import { Decision, type DecisionSource, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
+import { Slices } from '../slices.ts'
 
 /** Written down as: a = end, b = count. */
 export class FixedWindowState {
-  /** When the window ends; it began one window before. */
-  end = 0
+  /** The window's number. */
+  slice = -1
   count = 0
 }
 
@@ -13,12 +14,14 @@ class FixedWindow implements Algorithm<FixedWindowState> {
   readonly algorithm = 'fixed-window'
   readonly lateSlices = 0
   readonly parameters: readonly number[]
+  private readonly slices: Slices
 
   constructor(
     readonly limit: number,
     readonly window: number,
   ) {
     this.parameters = [limit, window]
+    this.slices = new Slices(window)
   }
 
   create(): FixedWindowState {
@@ -26,8 +29,9 @@ class FixedWindow implements Algorithm<FixedWindowState> {
   }
 
   private roll(state: FixedWindowState, now: number): void {
-    if (now < state.end) return
-    state.end = now - (now % this.window) + this.window
+    const slice = this.slices.at(now)
+    if (slice <= state.slice) return
+    state.slice = slice
     state.count = 0
   }
 
@@ -40,7 +44,7 @@ class FixedWindow implements Algorithm<FixedWindowState> {
   ): Decision {
     this.roll(state, now)
     const left = this.limit - state.count
-    const reset = state.end - now
+    const reset = this.slices.end(state.slice) - now
     if (cost <= left) {
       if (consume) state.count += cost
       return new Decision(true, this.limit, left - cost, 0, reset, 0, source)
@@ -73,16 +77,16 @@ class FixedWindow implements Algorithm<FixedWindowState> {
   }
 
   endsAt(state: FixedWindowState): number {
-    return state.end
+    return this.slices.end(state.slice)
   }
 
   save(state: FixedWindowState, numbers: Numbers): void {
-    numbers.a = state.end
+    numbers.a = this.slices.end(state.slice)
     numbers.b = state.count
   }
 
   load(state: FixedWindowState, numbers: Numbers): void {
-    state.end = numbers.a
+    state.slice = this.slices.endingAt(numbers.a)
     state.count = numbers.b
   }
 

@@ -2,11 +2,12 @@ import { Decision, type DecisionSource, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 import { mulDiv, mulDivUp } from '../arithmetic.ts'
+import { Slices } from '../slices.ts'
 
 /** Written down as: a = end, b = current, c = previous. */
 export class SlidingWindowState {
-  /** When the current window ends. */
-  end = 0
+  /** The current window's number. */
+  slice = -1
   current = 0
   previous = 0
 }
@@ -15,12 +16,14 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   readonly algorithm = 'sliding-window'
   readonly lateSlices = 1
   readonly parameters: readonly number[]
+  private readonly slices: Slices
 
   constructor(
     readonly limit: number,
     readonly window: number,
   ) {
     this.parameters = [limit, window]
+    this.slices = new Slices(window)
   }
 
   create(): SlidingWindowState {
@@ -28,16 +31,22 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   }
 
   private roll(state: SlidingWindowState, now: number): void {
-    if (now < state.end) return
-    state.previous = now < state.end + this.window ? state.current : 0
+    const slice = this.slices.at(now)
+    if (slice <= state.slice) return
+    state.previous = slice === state.slice + 1 ? state.current : 0
     state.current = 0
-    state.end = now - (now % this.window) + this.window
+    state.slice = slice
+  }
+
+  /** Until the current window ends. */
+  private rest(state: SlidingWindowState, now: number): number {
+    return this.slices.end(state.slice) - now
   }
 
   /** What of the window before still counts: its count × the share of it that the window of length `window` behind `now` covers. */
   private weighted(state: SlidingWindowState, now: number): number {
     if (state.previous === 0) return 0
-    return mulDivUp(state.previous, Math.min(state.end - now, this.window), this.window)
+    return mulDivUp(state.previous, Math.min(this.rest(state, now), this.window), this.window)
   }
 
   take(
@@ -51,7 +60,7 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
     const left = this.limit - state.current - this.weighted(state, now)
     if (cost <= left) {
       if (consume) state.current += cost
-      return new Decision(true, this.limit, left - cost, 0, state.end - now + this.window, 0, source)
+      return new Decision(true, this.limit, left - cost, 0, this.rest(state, now) + this.window, 0, source)
     }
     const reset = this.reset(state, now)
     if (cost > this.limit) return refusal(left, this.limit, Infinity, reset, source, 'cost')
@@ -59,8 +68,8 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   }
 
   private reset(state: SlidingWindowState, now: number): number {
-    if (state.current > 0) return state.end - now + this.window
-    return state.previous > 0 ? state.end - now : 0
+    if (state.current > 0) return this.rest(state, now) + this.window
+    return state.previous > 0 ? this.rest(state, now) : 0
   }
 
   /**
@@ -69,9 +78,9 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
    */
   private retry(state: SlidingWindowState, now: number, cost: number): number {
     const room = this.limit - state.current - cost
-    if (room >= 0) return state.end - now - mulDiv(room, this.window, state.previous)
+    if (room >= 0) return this.rest(state, now) - mulDiv(room, this.window, state.previous)
     const next = Math.max(0, this.window - mulDiv(this.limit - cost, this.window, state.current))
-    return state.end - now + next
+    return this.rest(state, now) + next
   }
 
   settle(state: SlidingWindowState, now: number, behind: number, cost: number): void {
@@ -99,17 +108,17 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   }
 
   endsAt(state: SlidingWindowState): number {
-    return state.end + this.window
+    return this.slices.end(state.slice + 1)
   }
 
   save(state: SlidingWindowState, numbers: Numbers): void {
-    numbers.a = state.end
+    numbers.a = this.slices.end(state.slice)
     numbers.b = state.current
     numbers.c = state.previous
   }
 
   load(state: SlidingWindowState, numbers: Numbers): void {
-    state.end = numbers.a
+    state.slice = this.slices.endingAt(numbers.a)
     state.current = numbers.b
     state.previous = numbers.c
   }
