@@ -1,5 +1,5 @@
 import type { Decision } from './decision.ts'
-import type { Snapshot } from './store/store.ts'
+import type { Operation, Snapshot } from './store/store.ts'
 
 /** Counters since the limiter's creation, and gauges. */
 export interface Stats {
@@ -33,8 +33,8 @@ export interface Checks {
   check(key: string, cost: number): Decision | Promise<Decision>
   peek(key: string): Promise<Decision>
   refund(key: string, cost: number): Promise<void>
-  /** Until it is told otherwise, quota that is booked for the key is not spent. */
-  suspend(key: string): () => void
+  /** Gives up what is booked for the key, as far as this node knows; returns what is to be asked of the store. */
+  reset(key: string): Operation
   /** A verb's answer of the store. */
   learn(snapshot: Snapshot): void
   flush(): Promise<void>

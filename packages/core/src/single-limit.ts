@@ -76,9 +76,8 @@ export class SingleLimit implements Decider<string> {
     return this.verb(['block', key, ms])
   }
 
-  async reset(key: string): Promise<void> {
-    const resume = this.checks.suspend(key)
-    await this.verb(['reset', key]).finally(resume)
+  reset(key: string): Promise<void> {
+    return this.verb(this.checks.reset(key))
   }
 
   private async verb(operation: Operation): Promise<void> {

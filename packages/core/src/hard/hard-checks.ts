@@ -84,8 +84,8 @@ export class HardChecks implements Checks {
     await this.link.exchange([['refund', key, cost]], deadline, { once: true })
   }
 
-  suspend(): () => void {
-    return () => {}
+  reset(key: string): Operation {
+    return ['reset', key]
   }
 
   learn(): void {}

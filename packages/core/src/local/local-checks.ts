@@ -6,7 +6,7 @@ import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
-import type { Snapshot } from '../store/store.ts'
+import type { Operation, Snapshot } from '../store/store.ts'
 import type { LocalKey } from './local-key.ts'
 import { Sync } from './sync.ts'
 
@@ -279,12 +279,11 @@ export class LocalChecks implements Checks {
     }
   }
 
-  suspend(key: string): () => void {
+  reset(key: string): Operation {
     const local = this.sync.keys.find(key)
-    if (local === undefined) return () => {}
-    local.resetting++
+    if (local === undefined) return ['reset', key]
     local.giveUp()
-    return () => local.resetting--
+    return ['reset', key, local.slice, local.current.granted]
   }
 
   learn(snapshot: Snapshot): void {

@@ -47,8 +47,6 @@ export class LocalKey {
   /** The store has lost what this node settled of the key. */
   lost = false
   generation = 0
-  /** Resets under way: until they are answered, nothing that was booked may be spent. */
-  resetting = 0
   private waiters = NOBODY
   private before: Ledger | undefined = undefined
 
@@ -71,6 +69,8 @@ export class LocalKey {
   wanted = 0
   /** What the store was last asked for at least. */
   asked = 0
+  /** How often in a row it then booked less. */
+  fruitless = 0
 
   constructor(
     readonly key: string,
@@ -279,10 +279,15 @@ export class LocalKey {
     }
     if (theirs !== undefined) {
       theirs.granted = Math.max(theirs.granted, snapshot.granted)
-      if (ahead === 1 || this.resetting > 0) theirs.giveBack(theirs.allowance)
+      if (ahead === 1) theirs.giveBack(theirs.allowance)
       theirs.settled(snapshot.admitted, snapshot.refunded, snapshot.returned)
-      if (ahead === 0)
-        this.before?.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+      if (ahead === 0 && (this.before !== undefined || snapshot.lateGranted > 0)) {
+        const late = this.ownLate
+        // Booked by an answer that was lost, and no use any more.
+        late.granted = Math.max(late.granted, snapshot.lateGranted)
+        late.giveBack(late.allowance)
+        late.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+      }
     }
     this.blockedUntil = snapshot.blockedUntil > 0 ? snapshot.blockedUntil : undefined
     this.limit.load(this.state, snapshot)

@@ -13,6 +13,8 @@ const PLENTY_ROUND_TRIPS = 20
 const AHEAD = 2
 /** Intervals for which booked quota may be spent without a word to the store. */
 const MOST_WAITS = 3
+/** A node that is alone asks this often in a row for what the store has less of than it seems from here: clocks differ. */
+const MOST_FRUITLESS = 3
 /** A key of which nothing is left is asked about this often a window at most. */
 const LOOKS = 10
 /** What time frees in a saturated key, the nodes take in turns, of about this much. */
@@ -144,6 +146,7 @@ export class Pacing {
     key.demand.hear(snapshot.demand, key.demandSent, snapshot.slice, fresh)
     key.heardAt = monotonic
     key.elsewhere = snapshot.elsewhere
+    key.fruitless = key.asked > key.current.allowance ? key.fruitless + 1 : 0
     if (snapshot.elsewhere > 0 && this.willBeSpent(key, now))
       limit.settle(key.state, now, 0, snapshot.elsewhere)
     this.plan(key, now, monotonic)
@@ -188,11 +191,12 @@ export class Pacing {
     key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
     const lead = LEAD * own * this.roundTrip
     key.untilSync = Math.max(1, counts ? Math.floor(SPENT * quota) : Math.round(quota - lead))
-    if (left - allowance >= 1 && (alone || allowance >= key.asked)) key.quietUntil = -Infinity
+    const asksAgain = alone && key.fruitless < MOST_FRUITLESS
+    if (left - allowance >= 1 && (asksAgain || allowance >= key.asked)) key.quietUntil = -Infinity
     else {
       // To ask again is of use when time has freed some, or others gave theirs back.
       key.untilSync = UNBOUNDED
-      const changes = limit.lateSlices > 0 || key.elsewhere > 0
+      const changes = limit.lateSlices > 0 || key.elsewhere > 0 || key.fruitless > 0
       key.quietUntil = changes ? monotonic + this.pause : Infinity
     }
   }

@@ -108,7 +108,14 @@ const read = fc.record({
   key,
   ask: fc.tuple(fc.nat(9), fc.constantFrom(0, 0.5, 1), fc.nat(9), fc.nat(9)),
 })
-const other = fc.record({ kind: fc.constantFrom('peek' as const, 'reset' as const), key })
+const peek = fc.record({ kind: fc.constant('peek' as const), key })
+const reset = fc.record({
+  kind: fc.constant('reset' as const),
+  key,
+  /** How many slices ago it heard of the key; how much of what was booked it has not heard of. */
+  lag: fc.constantFrom(0, 0, 0, 1),
+  unheard: fc.constantFrom(0, 0, 1, 3),
+})
 const block = fc.record({
   kind: fc.constant('block' as const),
   key,
@@ -139,7 +146,8 @@ const anything = fc.oneof(
   { weight: 1, arbitrary: giveBack },
   { weight: 1, arbitrary: charge },
   { weight: 1, arbitrary: read },
-  { weight: 2, arbitrary: other },
+  { weight: 1, arbitrary: peek },
+  { weight: 1, arbitrary: reset },
   { weight: 1, arbitrary: block },
 )
 
@@ -261,6 +269,10 @@ function operationOf(
       return settlement(ledger(key), limit, key, step)
     case 'read':
       return ['read', key, step.ask]
+    case 'reset': {
+      const slice = Math.max(0, Math.floor(now / limit.window) - step.lag)
+      return ['reset', key, slice, Math.max(0, ledger(key).tally(slice).granted - step.unheard)]
+    }
     default:
       return [step.kind, key]
   }

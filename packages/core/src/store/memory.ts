@@ -184,7 +184,7 @@ class MemoryTable implements Table {
         this.changed(key, now)
         break
       case 'reset':
-        this.reset(key, node, now, slice)
+        this.reset(operation, node, now, slice)
         break
     }
     return this.snapshot(key, node, now, slice)
@@ -289,18 +289,11 @@ class MemoryTable implements Table {
     this.changed(key, now)
   }
 
-  /**
-   * The row that stays is a tombstone: what was admitted before the reset and arrives later is dropped. What is
-   * booked for other nodes may be spent until they hear of it, and so counts as spent from here on.
-   */
-  private reset(key: string, node: string, now: number, slice: number): void {
-    const before = this.find(key, slice)
+  /** The row that stays is a tombstone: what was admitted before the reset and arrives later is dropped. */
+  private reset(operation: Operation & { 0: 'reset' }, node: string, now: number, slice: number): void {
+    const [, key, theirs, granted = 0] = operation
     const row = this.create()
-    row.generation = Math.max(now, (before?.generation ?? 0) + 1)
-    row.filed = before?.filed ?? 0
-    row.settled = slice
-    const booked = before?.bookedElsewhere(node, slice) ?? 0
-    if (booked > 0) this.limit.settle(row.state, now, 0, booked)
+    row.follow(this.find(key, slice) ?? row, now, slice, node, theirs === slice ? granted : 0)
     this.blocks.delete(key)
     this.file(key, row, slice)
     this.changed(key, now)
@@ -329,6 +322,7 @@ class MemoryTable implements Table {
       snapshot.lateAdmitted = late.admitted
       snapshot.lateRefunded = late.refunded
       snapshot.lateReturned = late.returned
+      snapshot.lateGranted = late.granted
     }
     return snapshot
   }

@@ -67,7 +67,7 @@ export class Row {
    * on as booked for one slice more, in which the nodes say what of it they spent, and then as spent.
    */
   roll(slice: number): void {
-    if (slice <= this.settled || this.cells.size === 0) return
+    if (slice <= this.settled || (this.cells.size === 0 && this.bookedInAll === 0)) return
     const next = slice === this.settled + 1
     this.spend(this.bookedLate, this.settled + 1)
     if (!next) this.spend(this.booked, this.settled + 2)
@@ -141,6 +141,23 @@ export class Row {
     if (more <= 0) return
     current.granted = current.returned + current.admitted + has + more
     this.booked += more
+  }
+
+  /**
+   * Takes the place of a row that was reset by a node, which gave up what it knew to be `granted` in the slice. What
+   * other nodes may yet spend, until they hear of the reset or the slice is over, stays booked.
+   */
+  follow(before: Row, now: number, slice: number, node: string, granted: number): void {
+    this.generation = Math.max(now, before.generation + 1)
+    this.filed = before.filed
+    this.settled = slice
+    this.booked = before.booked
+    this.bookedLate = before.bookedLate
+    const cell = before.cells.get(node)
+    if (cell === undefined) return
+    const own = cell.part(slice)
+    this.booked -= Math.max(0, own.booked - Math.max(0, own.granted - granted))
+    this.bookedLate -= cell.part(slice - 1).booked
   }
 
   /** What is booked for other nodes than this one. */

@@ -25,7 +25,8 @@ export type Ask = readonly [demand: number, fraction: number, most: number, leas
  *   key was reset meanwhile (`generation`). Then as `read`.
  * - `restore`: as `settle`, but nothing is asked for, and nothing answered: gives back in bulk what the store has lost.
  *   What is late is left out where there is none.
- * - `refund`, `block`, `reset`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
+ * - `reset`: as the limiter's method, by a node that has given up what of its quota it knew to be booked in the slice
+ * - `refund`, `block`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
  *   turned out to be of no use, what still counts
  * - `charge`: records cost, whether the limit allows it or not
  */
@@ -58,7 +59,7 @@ export type Operation =
   | readonly ['refund', key: string, cost: number, at?: number]
   | readonly ['charge', key: string, cost: number]
   | readonly ['block', key: string, ms: number]
-  | readonly ['reset', key: string]
+  | readonly ['reset', key: string, slice?: number, granted?: number]
 
 /** What a store has of a key, for the node that asks. */
 export class Snapshot extends Numbers {
@@ -75,8 +76,9 @@ export class Snapshot extends Numbers {
   lateAdmitted = 0
   lateRefunded = 0
   lateReturned = 0
-  /** What has been booked for this node within the slice, in all. */
+  /** What has been booked for this node within the slice, and within the one before it, in all. */
   granted = 0
+  lateGranted = 0
   /** What is booked for the other nodes, and not known to be spent. */
   elsewhere = 0
   /** The sum of the nodes' demand. */

@@ -19,18 +19,6 @@ export interface Property {
 const FAULTS = ['pause', 'suspend', 'stall', 'away'] as const
 const DEATHS = ['crash', 'restart', 'join', 'switch'] as const
 
-/**
- * At a reset, what is booked for other nodes counts as spent at once: it begins to drain, and in a log to grow old,
- * before they spend it, which they may until they hear of the reset. A second reset forgets it altogether.
- */
-const RESET_FORGETS = {
-  'fixed-window': ['reset'],
-  'sliding-window': ['reset'],
-  'sliding-log': ['reset'],
-  'token-bucket': ['reset'],
-  'leaky-bucket': ['reset'],
-} as const
-
 export const PROPERTIES = {
   soft: {
     name: 'soft nodes stay within the bound of the design',
@@ -42,7 +30,6 @@ export const PROPERTIES = {
     name: 'leased nodes are never above the limit',
     share: 400,
     kind: { modes: ['leased', 'leased', 'leased', 'hard'], acts: [...FAULTS, ...DEATHS, 'refund', 'reset'] },
-    fallsShort: RESET_FORGETS,
     holds: keepsBudget,
   },
   capped: {
@@ -52,7 +39,6 @@ export const PROPERTIES = {
       modes: ['capped', 'capped', 'leased', 'hard'],
       acts: [...FAULTS, ...DEATHS, 'refund', 'reset'],
     },
-    fallsShort: RESET_FORGETS,
     holds: keepsBudget,
   },
   mixed: {

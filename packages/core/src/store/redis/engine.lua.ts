@@ -300,7 +300,7 @@ end
 
 -- what was booked in a slice counts on as booked for one slice more, and then as spent
 local function turn(key, row)
-  if slice <= row[6] or row[10] == '' then return end
+  if slice <= row[6] or (row[10] == '' and row[7] + row[8] == 0) then return end
   local following = slice == row[6] + 1
   spend(key, row, row[8], row[6] + 1)
   if not following then spend(key, row, row[7], row[6] + 2) end
@@ -484,11 +484,6 @@ local function settle(key, row, op)
   keep(key, row)
 end
 
-local function bookedelsewhere(row)
-  local cell, before = owncells(row)
-  return bookedinall(row) - unspent(cell) - unspent(before)
-end
-
 -- a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
 local function entriesof(key, a, need)
   if oldest == nil then return '' end
@@ -542,8 +537,8 @@ local function snapshot(key, row)
   local elsewhere = bookedinall(row) - unspent(cell) - unspent(before)
   cell, before = cell or NONE, before or NONE
   return pack(
-    '>dddddddddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], row[9],
-    row[1], row[2], row[3], row[4], elsewhere, blocks[key] or 0
+    '>ddddddddddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], before[3],
+    row[9], row[1], row[2], row[3], row[4], elsewhere, blocks[key] or 0
   ) .. entriesof(key, row[1], math.huge)
 end
 
@@ -592,12 +587,16 @@ local function carryout(op)
     change(key)
   elseif name == 'reset' then
     if oldest then redis.call('UNLINK', prefix .. ':l:' .. key) end
-    local booked = bookedelsewhere(row)
+    -- what other nodes may yet spend stays booked; this one gave up what it knew to be granted
+    local cell, before = owncells(row)
+    if cell then
+      local known = op[3] == slice and op[4] or 0
+      row[7] = row[7] - max(0, unspent(cell) - max(0, cell[3] - known))
+    end
+    row[8] = row[8] - unspent(before)
     row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, 0, now)
     row[5] = max(now, row[5] + 1)
-    row[6], row[7], row[8], row[9], row[10], row[12], row[13] = slice, 0, 0, 0, '', false, false
-    -- other nodes may spend it until they hear of the reset
-    if booked > 0 then row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, booked) end
+    row[6], row[9], row[10], row[12], row[13] = slice, 0, '', false, false
     if blocks[key] then
       redis.call('HDEL', prefix .. ':blocks', key)
       blocks[key] = nil

@@ -95,6 +95,7 @@ export class ReplyReader {
     snapshot.lateAdmitted = this.double()
     snapshot.lateRefunded = this.double()
     snapshot.lateReturned = this.double()
+    snapshot.lateGranted = this.double()
     snapshot.demand = this.double()
     ;[snapshot.elsewhere, snapshot.blockedUntil] = this.state(limit, snapshot)
     return snapshot
