@@ -119,6 +119,7 @@ export class LocalChecks implements Checks {
   }
 
   private decide(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
+    if (!local.known) this.sync.correct(local)
     if (cost <= local.headroom && local.blockedUntil === undefined && !this.link.away) {
       const { limit, strict } = this.settings
       // A burst of checks shares a reading of the clock: good enough to admit by, but nothing is refused by it.

@@ -250,9 +250,15 @@ export class Sync {
     }
   }
 
+  /** The store's time may have become known, by whatever answer, since the key was taken in by a guess at it. */
+  correct(key: LocalKey): void {
+    const { table } = this.link
+    if (table.known) key.correct(table.now(), this.settings.clock.monotonic())
+  }
+
   /** The key goes over into the slice of `now`. */
   begin(key: LocalKey, now: number, monotonic: number): void {
-    if (this.link.table.known) key.correct(now, monotonic)
+    this.correct(key)
     this.expired += key.roll(Math.floor(now / this.settings.limit.window))
     this.pacing.begin(key, now, monotonic)
   }

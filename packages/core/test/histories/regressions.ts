@@ -15,6 +15,35 @@ function node(mode: NodePlan['mode'], wall = 0): NodePlan {
 export const REGRESSIONS: Record<string, readonly { readonly what: string; readonly history: History }[]> = {
   soft: [
     {
+      what: 'a node admits by the time that another answer told, and then shifts it as if by its guess',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'sliding-log',
+        limit: 1,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 568812525,
+        network: { ...CALM_NETWORK, latency: 0, requestLoss: 0.1 },
+        nodes: [{ ...node('soft', 3600000), waits: true }, node('soft')],
+        steps: steps(
+          [0, 'check', 0, 2, 0, 0],
+          [16, 'check', 0, 1, 0, 0],
+          [43, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [16, 'pause', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [4, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'pause', 3, 1, 22, 0],
+          [14, 'check', 1, 1, 0, 0],
+          [7, 'check', 0, 1, 0, 0],
+        ),
+      },
+    },
+    {
       what: 'a node whose wall clock is behind learns the time from an answer to something else, and owes for ever',
       history: {
         window: 300,
