@@ -83,7 +83,7 @@ export async function forgetsWhatWasReset(fleet: Fleet): Promise<void> {
     counted.most += uncertain(life)
     counted.least += sum(after.filter((admission) => admission.at > known && mustCount(fleet, admission)))
   }
-  // Quota booked for others at a reset counts as spent, since it may have been.
+  // Quota booked for others at a reset stays booked, since they may spend it.
   if (lives.some(({ plan, began }) => plan.mode === 'soft' && began < reset.until))
     counted.most += fleet.budget
   const later = resets.some((other) => other !== reset && other.until + LONGEST_WAY > reset.from)
