@@ -3,8 +3,12 @@ import type { Clock } from './clock.ts'
 import { StoreError } from './errors.ts'
 import type { JointTable, LimitInForce, Operation, Reply, Request, Table } from './store/store.ts'
 
-/** Unanswered commands in a row after which the store counts as away; a refused connection counts at once. */
+/**
+ * Unanswered commands in a row after which the store counts as away, over at least this part of what a check may wait:
+ * one that had hardly any time left tells nothing. A refused connection counts at once.
+ */
 const FAILURES = 3
+const PATIENCE = 0.5
 /** Milliseconds to the first probe of a store that is away; doubled up to the longest. */
 const FIRST_PROBE = 100
 const LONGEST_PROBE = 5000
@@ -31,7 +35,11 @@ export class Link {
   private inForce: LimitInForce = []
   private sequence = 0
   private failures = 0
+  /** Monotonic time at which the first command of an unanswered row was sent. */
+  private failingSince = 0
   private isAway = false
+  /** A command asks whether the store is back. */
+  private isProbing = false
   private probeAt = 0
   private probeAfter = FIRST_PROBE
 
@@ -40,6 +48,8 @@ export class Link {
     private readonly clock: Clock,
     private readonly random: () => number,
     private readonly changed: (away: boolean) => void,
+    /** Milliseconds that a check waits at most. */
+    private readonly timeout: number,
     /** Is told the numbers of a limit that was set while limiters run. Not there: the node goes by its own. */
     private readonly limitSet?: (parameters: readonly number[]) => void,
   ) {}
@@ -73,12 +83,8 @@ export class Link {
     const request = this.request(operations, deadline, extras)
     this.calls++
     const answer = within(this.table.exchange(request), this.clock, deadline)
-    return (
-      await heard(
-        [this],
-        answer.then((reply) => [reply]),
-      )
-    )[0] as Reply
+    const replies = answer.then((reply) => [reply])
+    return (await heard([this], replies, this.clock.monotonic()))[0] as Reply
   }
 
   /** @throws StoreError where it need not leave */
@@ -89,7 +95,10 @@ export class Link {
     if (budget <= 0)
       throw new StoreError('ERR_STORE_TIMEOUT', 'no time was left to ask the store: raise `timeout`')
     // While the store is away one command probes it, and the others do not.
-    if (this.isAway) this.probeAt = now + this.probeAfter
+    if (this.isAway) {
+      this.probeAt = now + this.probeAfter
+      this.isProbing = true
+    }
     this.entries += operations.length
     return {
       node: this.node,
@@ -119,17 +128,25 @@ export class Link {
 
   private succeeded(): void {
     this.failures = 0
+    this.isProbing = false
     this.probeAfter = FIRST_PROBE
     if (!this.isAway) return
     this.isAway = false
     this.changed(false)
   }
 
-  /** It has not. */
-  failed(error: StoreError): void {
-    this.failures++
-    if (error.code !== 'ERR_STORE_AWAY' && this.failures < FAILURES) return
-    this.probeAt = this.clock.monotonic() + this.probeAfter * (0.5 + 0.5 * this.random())
+  /** It has not. @param sentAt monotonic time at which the command left */
+  failed(error: StoreError, sentAt: number): void {
+    const now = this.clock.monotonic()
+    if (this.failures++ === 0) this.failingSince = sentAt
+    if (this.isAway) {
+      // One that was under way when the outage was noticed.
+      if (!this.isProbing) return
+    } else if (error.code !== 'ERR_STORE_AWAY') {
+      if (this.failures < FAILURES || now - this.failingSince < PATIENCE * this.timeout) return
+    }
+    this.isProbing = false
+    this.probeAt = now + this.probeAfter * (0.5 + 0.5 * this.random())
     this.probeAfter = Math.min(2 * this.probeAfter, LONGEST_PROBE)
     if (this.isAway) return
     this.isAway = true
@@ -155,17 +172,21 @@ export async function exchangeJointly(
     link.request(operations[at] as readonly Operation[], deadline, { once: true }),
   )
   links[0].calls++
-  return heard(links, within(joint.exchange(requests, reserve), clock, deadline))
+  return heard(links, within(joint.exchange(requests, reserve), clock, deadline), clock.monotonic())
 }
 
 /** Tells the links of the replies, or of the failure. */
-async function heard(links: readonly Link[], answer: Promise<readonly Reply[]>): Promise<readonly Reply[]> {
+async function heard(
+  links: readonly Link[],
+  answer: Promise<readonly Reply[]>,
+  sentAt: number,
+): Promise<readonly Reply[]> {
   try {
     const replies = await answer
     for (const [at, link] of links.entries()) link.answered(replies[at] as Reply)
     return replies
   } catch (error) {
-    if (error instanceof StoreError) for (const link of links) link.failed(error)
+    if (error instanceof StoreError) for (const link of links) link.failed(error, sentAt)
     throw error
   }
 }

@@ -36,6 +36,7 @@ export class SingleLimit implements Decider<string> {
       clock,
       random,
       changed,
+      settings.timeout,
       follows ? (set) => this.goBy(set) : undefined,
     )
     if (mode === 'hard') this.hard = new HardChecks(this.link, this.settings)

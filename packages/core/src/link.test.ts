@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import type { Algorithm } from './algorithms/algorithm.ts'
+import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
+import { Link } from './link.ts'
+import { memoryStore } from './store/memory.ts'
+import type { Table } from './store/store.ts'
+import { ManualClock } from './testing.ts'
+
+const TIMEOUT = 100
+const limit = fixedWindow({ limit: 10, window: '1h' }) as Algorithm
+
+/** A link whose store answers after so many milliseconds, and what it told of outages. */
+function setUp() {
+  const clock = new ManualClock(1_000_000)
+  const inner = memoryStore({ clock }).open('link', limit)
+  const store = { delay: 0 }
+  const table: Table = {
+    known: true,
+    now: () => inner.now(),
+    latest: () => inner.latest(),
+    recent: () => inner.now(),
+    exchange: (request) =>
+      new Promise((resolve, reject) => {
+        clock.setTimer(() => inner.exchange(request).then(resolve, reject), store.delay)
+      }),
+  }
+  const told: string[] = []
+  const link = new Link(
+    table,
+    clock,
+    () => 1,
+    (away) => told.push(away ? 'degraded' : 'recovered'),
+    TIMEOUT,
+  )
+  /** Asks for an answer within so many milliseconds, and resolves with whether it came. */
+  const ask = (ms: number) =>
+    link.exchange([['peek', 'key']], clock.monotonic() + ms).then(
+      () => true,
+      () => false,
+    )
+  return { clock, store, told, ask }
+}
+
+test('commands that had hardly any time left tell nothing of the store', async () => {
+  const { clock, store, told, ask } = setUp()
+  store.delay = 10
+  for (let time = 0; time < 5; time++) {
+    const answer = ask(5)
+    await clock.advance(5)
+    expect(await answer).toBe(false)
+  }
+  const answer = ask(TIMEOUT)
+  await clock.advance(TIMEOUT)
+  expect(await answer).toBe(true)
+  expect(told).toEqual([])
+})
+
+test('three commands without an answer do', async () => {
+  const { clock, store, told, ask } = setUp()
+  store.delay = Infinity
+  for (let time = 0; time < 3; time++) {
+    expect(told).toEqual([])
+    void ask(TIMEOUT)
+    await clock.advance(TIMEOUT)
+  }
+  expect(told).toEqual(['degraded'])
+})
+
+test('commands that were under way when the outage was noticed do not put the first probe off', async () => {
+  const { clock, store, told, ask } = setUp()
+  store.delay = Infinity
+  for (let time = 0; time < 10; time++) void ask(TIMEOUT)
+  await clock.advance(TIMEOUT)
+  expect(told).toEqual(['degraded'])
+  store.delay = 1
+  await clock.advance(99)
+  expect(await ask(TIMEOUT)).toBe(false)
+  await clock.advance(1)
+  const probe = ask(TIMEOUT)
+  await clock.advance(1)
+  expect(await probe).toBe(true)
+  expect(told).toEqual(['degraded', 'recovered'])
+})
