@@ -5,6 +5,13 @@ import type { Audit, Count, Counts } from './job.ts'
 
 type Table = ReturnType<ReturnType<typeof redisStore>['open']>
 
+interface Read {
+  readonly key: string
+  readonly a: number
+  readonly b: number
+  readonly elsewhere: number
+}
+
 /** Keys read by one command. */
 const MOST_KEYS = 500
 
@@ -16,10 +23,14 @@ export async function audit({ target, limiters }: Audit): Promise<Counts> {
   try {
     for (const { name, window, keys } of limiters) {
       const limit = fixedWindow({ limit: 1, window }) as Parameters<typeof store.open>[1]
-      const table = store.open(name, limit)
       const read: Record<string, Count> = {}
-      for (let first = 0; first < keys.length; first += MOST_KEYS)
-        Object.assign(read, await readKeys(table, keys.slice(first, first + MOST_KEYS)))
+      for (const key of keys) read[key] = { counted: 0, booked: 0 }
+      // Each key is on one of the shards; counts on others would be too many.
+      for (let shard = 0; shard < (store.shards ?? 1); shard++) {
+        const table = store.open(name, limit, name, shard)
+        for (let first = 0; first < keys.length; first += MOST_KEYS)
+          await readKeys(table, keys.slice(first, first + MOST_KEYS), read)
+      }
       counts[name] = read
     }
   } finally {
@@ -29,14 +40,14 @@ export async function audit({ target, limiters }: Audit): Promise<Counts> {
   return counts
 }
 
-async function readKeys(table: Table, keys: readonly string[]): Promise<Record<string, Count>> {
+async function readKeys(table: Table, keys: readonly string[], read: Record<string, Count>): Promise<void> {
   const { now, results } = await table.exchange({
     ...{ node: 'a0d17'.padEnd(16, '0'), sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0 },
     operations: keys.map((key) => ['read', key] as const),
   })
-  const read = (results as readonly { key: string; a: number; b: number; elsewhere: number }[]).map(
-    // Of a fixed window: a is its end, b its count.
-    ({ key, a, b, elsewhere }) => [key, { counted: a > now ? b : 0, booked: elsewhere }] as const,
-  )
-  return Object.fromEntries(read)
+  // Of a fixed window: a is its end, b its count.
+  for (const { key, a, b, elsewhere } of results as readonly Read[]) {
+    const before = read[key] as Count
+    read[key] = { counted: before.counted + (a > now ? b : 0), booked: before.booked + elsewhere }
+  }
 }

@@ -40,7 +40,6 @@ export class TrackRunner {
   private turn = 0
   private expiredBefore = 0
   private uncertainBefore = 0
-  private sentBefore: number | undefined
 
   constructor(
     track: Track,
@@ -68,10 +67,14 @@ export class TrackRunner {
 
   /** The store, and how long it leaves a settlement unknown: from one being sent to the next one's reply. */
   private watched(): Store {
+    const { shards } = this.store
     return {
+      ...(shards === undefined ? {} : { shards }),
       open: (...call) => {
         const table = this.store.open(...call)
+        let sentBefore: number | undefined
         return {
+          ...(table.place === undefined ? {} : { place: table.place }),
           get known() {
             return table.known
           },
@@ -82,9 +85,9 @@ export class TrackRunner {
             const sent = performance.now()
             const reply = await table.exchange(request)
             if (request.presence > 0) {
-              const stretch = performance.now() - (this.sentBefore ?? sent)
+              const stretch = performance.now() - (sentBefore ?? sent)
               this.tally.staleness = Math.max(this.tally.staleness, stretch)
-              this.sentBefore = sent
+              sentBefore = sent
             }
             for (const result of [...reply.results, ...reply.changed])
               if (result !== undefined) this.acknowledge(result)
@@ -192,6 +195,9 @@ export class TrackRunner {
     tally.expired = stats.expired - this.expiredBefore
     tally.uncertain = stats.uncertain - this.uncertainBefore
     tally.isDegraded = stats.degraded
+    // A hard limiter hears that a server is back where it is asked: each key may be on another one.
+    if (stats.degraded && this.phase === 'after')
+      for (const key of Object.keys(tally.keys)) this.limiter.peek(key).catch(() => {})
     tally.held = stats.keys
     tally.storeCalls = stats.storeCalls
     tally.storeEntries = stats.storeEntries
