@@ -11,6 +11,9 @@ const GROWTH_TIMERS = 5
 /** Commands that a node may send to a store that is away, until it has noticed and with its probes, in some 5 s. */
 const MOST_PROBES = 30
 
+/** Milliseconds within which every node is to be back: three of the longest waits for a probe. */
+const BACK_WITHIN = 15_000
+
 /** Faults that block one node's event loop. */
 const BLOCKING = ['node-blocked', 'blocked']
 /** Windows below this, in ms, end while a case lasts. */
@@ -73,7 +76,11 @@ function countClaim(says: string, holds: boolean, detail: string): Claim {
 export function judge(evidence: Evidence): Verdict {
   const { scene, nodes, tracks, recoveredAfter, delay } = evidence
   const claims = processClaims(nodes, scene.reconnects ?? false)
-  claims.push(claim('every node is back with the store', recoveredAfter !== undefined, show(recoveredAfter)))
+  const back = recoveredAfter ?? Infinity
+  claims.push(claim('every node is back with the store', back < Infinity, show(recoveredAfter)))
+  // One that gets no CPU has no answers in time either, and waits twice as long after each.
+  if (!stalled(evidence))
+    claims.push(claim(`and within ${BACK_WITHIN / 1000} s`, back <= BACK_WITHIN, show(recoveredAfter)))
   const outcomes = tracks.map((track) => judgeTrack(track, evidence))
   return {
     fault: scene.name,

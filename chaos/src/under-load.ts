@@ -20,8 +20,8 @@ const TIMEOUT = 200
 const INTERVAL = 200
 /** Milliseconds of load before the fault, and after everyone has noticed its end. */
 const LEAD = 1500
-/** The longest until every node has noticed that the store is back: the longest wait for a probe, and some. */
-const RECOVERY = 15_000
+/** The longest that is waited for nodes to notice that the store is back, and to settle. */
+const RECOVERY = 45_000
 const STEADY_RATE = 30
 const HOT_RATE = 80
 const NODES = 3
