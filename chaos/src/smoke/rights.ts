@@ -4,7 +4,7 @@
  */
 export const LEAST_RIGHTS = [
   '~spillway:*',
-  ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+get', '+set', '+pexpire', '+pttl', '+unlink'],
+  ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+set', '+pexpire', '+pttl', '+unlink'],
   ...['+hget', '+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
   ...[
     '+zadd',
