@@ -195,9 +195,11 @@ export class TrackRunner {
     tally.expired = stats.expired - this.expiredBefore
     tally.uncertain = stats.uncertain - this.uncertainBefore
     tally.isDegraded = stats.degraded
-    // A hard limiter hears that a server is back where it is asked: each key may be on another one.
-    if (stats.degraded && this.phase === 'after')
-      for (const key of Object.keys(tally.keys)) this.limiter.peek(key).catch(() => {})
+    // A hard limiter hears that a server is back where it is asked, and each key may be on another one.
+    if (stats.degraded && this.phase === 'after') {
+      const keys = Object.keys(tally.keys)
+      this.limiter.peek(keys[this.turn++ % keys.length] as string).catch(() => {})
+    }
     tally.held = stats.keys
     tally.storeCalls = stats.storeCalls
     tally.storeEntries = stats.storeEntries
