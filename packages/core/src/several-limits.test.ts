@@ -95,6 +95,31 @@ it('hard: what can no longer be given back stays taken, and troubles nobody', as
   await limiter.close()
 })
 
+it('hard: what a bucket took for a check that was refused elsewhere goes back to it, however fast it drains', async () => {
+  const { clock, store } = world()
+  const far: Store = {
+    open: (name, limit) => {
+      const table = store.open(name, limit)
+      const exchange: Table['exchange'] = async (request) => {
+        if (request.operations.some(([what]) => what === 'refund')) await clock.advance(5)
+        return table.exchange(request)
+      }
+      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
+    },
+    close: () => store.close(),
+  }
+  const scopes = { user: minute(1), global: tokenBucket({ capacity: 1000, refill: 1000, per: '1s' }) }
+  const limiter = createLimiter({ name: 'api', scopes, store: far, clock })
+  expect((await limiter.check({ user: 'a' })).allowed).toBe(true)
+  await limiter.check({ global: '*' }, { cost: 500 })
+  for (let turn = 1; turn <= 10; turn++) {
+    expect(await limiter.check({ user: 'a', global: '*' })).toMatchObject({ allowed: false, name: 'user' })
+    await limiter.flush()
+    expect((await limiter.peek({ global: '*' })).remaining).toBe(499 + 5 * turn)
+  }
+  await limiter.close()
+})
+
 const LIMITS: fc.Arbitrary<Limits> = fc.uniqueArray(
   fc
     .tuple(fc.nat(4), fc.integer({ min: 1, max: 8 }), fc.constantFrom(50, 200, 1000))

@@ -57,9 +57,9 @@ export interface Algorithm<S = unknown> extends Limit {
   settle(state: S, now: number, behind: number, cost: number, entries?: readonly number[]): void
   /**
    * Gives cost back, clamped at zero usage; returns how much that was. With `at`, what was taken then and turned out
-   * to be of no use: no more than what of it still counts.
+   * to be of no use: no more than what of it still counts. So much was in use `beside` it, at least.
    */
-  refund(state: S, now: number, behind: number, cost: number, at?: number): number
+  refund(state: S, now: number, behind: number, cost: number, at?: number, beside?: number): number
   /** What is in use, as the design defines usage, rounded up. */
   usage(state: S, now: number): number
   /** How much cost time frees in a millisecond, now. */

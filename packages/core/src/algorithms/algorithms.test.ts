@@ -345,6 +345,10 @@ class Key {
     return this.algorithm.refund(this.state, now, 0, cost)
   }
 
+  giveBack(now: number, cost: number, at: number, beside?: number): number {
+    return this.algorithm.refund(this.state, now, 0, cost, at, beside)
+  }
+
   settle(now: number, cost: number, behind = 0, entries?: number[]): void {
     this.algorithm.settle(this.state, now, behind, cost, entries)
   }
@@ -737,6 +741,54 @@ describe.each<AlgorithmName>(['token-bucket', 'leaky-bucket'])('%s', (algorithm)
       }),
       { numRuns: RUNS },
     )
+  })
+
+  test('what goes back later counts as if it had not been taken, and never as less', () => {
+    const others = fc.array(fc.tuple(fc.nat(40), fc.nat(9)), { maxLength: 6 })
+    const numbers = fc.record({
+      limit: fc.integer({ min: 1, max: 40 }),
+      rate: fc.integer({ min: 1, max: 60 }),
+    })
+    fc.assert(
+      fc.property(
+        numbers,
+        fc.nat(30),
+        fc.integer({ min: 1, max: 9 }),
+        others,
+        (numbers, before, cost, others) => {
+          const spec: Spec = { algorithm, window: '1s', ...numbers }
+          const one = new Key(spec)
+          one.settle(0, before)
+          const two = one.copy()
+          two.settle(7, cost)
+          const beside = Math.max(0, one.usage(7) - 1)
+          let now = 7
+          for (const [wait, more] of others) {
+            now += wait
+            one.settle(now, more)
+            two.settle(now, more)
+          }
+          const back = two.copy()
+          back.giveBack(now, cost, 7)
+          two.giveBack(now, cost, 7, beside)
+          for (let ms = now; ms < now + 2000; ms += 50) {
+            expect(two.usage(ms)).toBeGreaterThanOrEqual(one.usage(ms))
+            expect(back.usage(ms)).toBeGreaterThanOrEqual(two.usage(ms))
+            if (beside * 1000 >= numbers.rate * (now - 7)) expect(two.usage(ms)).toBe(one.usage(ms))
+          }
+        },
+      ),
+      { numRuns: RUNS },
+    )
+    const fast = new Key({ algorithm, limit: 100, window: '1s', rate: 1000 })
+    fast.settle(0, 50)
+    fast.settle(0, 3)
+    fast.giveBack(20, 3, 0, 50)
+    expect(fast.usage(20)).toBe(30)
+    const slow = new Key({ algorithm, limit: 100, window: '1s', rate: 10 })
+    slow.settle(0, 2)
+    slow.giveBack(1, 2, 0)
+    expect(slow.usage(1)).toBe(0)
   })
 
   test('debt is paid off before anything is admitted again', () => {

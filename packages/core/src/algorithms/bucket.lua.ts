@@ -25,14 +25,24 @@ local function add(_, a, b, c, d, _, _, cost)
   return a, b + cost, c, d
 end
 
-local function remove(_, a, b, c, d, _, cost, at)
+local function remove(_, a, b, c, d, _, cost, at, beside)
+  local part = 0
   if at and now > at then
-    local drained, rest = muldiv(now - at, rate, per)
-    if rest > 0 then drained = drained + 1 end
-    cost = math.max(0, cost - drained)
+    local whole, rest = muldiv(now - at, rate, per)
+    whole = whole - beside
+    if whole >= 0 then
+      cost = cost - whole
+      part = rest
+    end
   end
-  b = b - math.min(cost, b)
-  if b == 0 then c = 0 end
+  if cost <= 0 then return a, b, c, d end
+  b = b - cost
+  c = c - part
+  if c < 0 then
+    b = b + 1
+    c = c + per
+  end
+  if b <= 0 then return a, 0, 0, d end
   return a, b, c, d
 end
 

@@ -86,14 +86,24 @@ export class Bucket implements Algorithm<BucketState> {
     state.used += cost
   }
 
-  /** What was taken at `at` may have drained since, all of it, before anything else was taken. */
-  refund(state: BucketState, now: number, _behind: number, cost: number, at = now): number {
+  /** What was taken at `at` has drained since, but for as long as what was in use beside it did. */
+  refund(state: BucketState, now: number, _behind: number, cost: number, at = now, beside = 0): number {
     this.drain(state, now)
-    const drained = now > at ? mulDivUp(now - at, this.rate, this.per) : 0
-    const back = Math.min(Math.max(0, cost - drained), state.used)
-    state.used -= back
-    if (state.used === 0) state.drained = 0
-    return back
+    const elapsed = Math.max(0, now - at)
+    const whole = mulDiv(elapsed, this.rate, this.per) - beside
+    const part = whole < 0 ? 0 : mulMod(elapsed, this.rate, this.per)
+    const back = cost - Math.max(0, whole)
+    if (back <= 0) return 0
+    const { used } = state
+    // With it goes a part of a token that has drained.
+    const borrowed = part > state.drained ? 1 : 0
+    state.used -= back - borrowed
+    state.drained += borrowed * this.per - part
+    if (state.used <= 0) {
+      state.used = 0
+      state.drained = 0
+    }
+    return Math.min(back, used)
   }
 
   usage(state: BucketState, now: number): number {

@@ -44,12 +44,13 @@ export class HardChecks implements Checks {
   }
 
   /** Gives back what was taken and is of no use. What can't be, since the store is away, stays taken until it ends. */
-  giveBack(key: string, cost: number, { at }: Taken): void {
+  giveBack(key: string, cost: number, { decision, at }: Taken): void {
     if (at === undefined) {
       this.outage.undo(key, cost, this.link.table.now())
       return
     }
-    this.back.push(['refund', key, cost, at])
+    const beside = decision.limit - decision.remaining - cost - 1
+    this.back.push(['refund', key, cost, at, Math.max(0, beside)])
     if (this.back.length > 1) return
     const sent = this.sending(() => this.sendBack())
     this.underWay.add(sent)

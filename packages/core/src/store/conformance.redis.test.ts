@@ -101,6 +101,7 @@ const giveBack = fc.record({
   cost,
   /** How long ago it was taken: milliseconds, or a part of the window. */
   ago: fc.oneof(fc.constantFrom(0, 0, 1, 3), fc.double({ min: 0, max: 1.1, noNaN: true })),
+  beside: fc.option(fc.nat(6), { nil: undefined }),
 })
 const charge = fc.record({ kind: fc.constant('charge' as const), key, cost })
 const read = fc.record({
@@ -261,7 +262,10 @@ function operationOf(
       return [step.kind, key, step.cost]
     case 'give back': {
       const ago = Number.isInteger(step.ago) ? step.ago : Math.floor(step.ago * limit.window)
-      return ['refund', key, step.cost, Math.max(0, now - ago)]
+      const at = Math.max(0, now - ago)
+      return step.beside === undefined
+        ? ['refund', key, step.cost, at]
+        : ['refund', key, step.cost, at, step.beside]
     }
     case 'block':
       return ['block', key, Math.ceil(step.windows * limit.window)]

@@ -174,7 +174,7 @@ class MemoryTable implements Table {
         this.settle(operation, node, now, slice, extra)
         return undefined
       case 'refund':
-        this.refund(key, operation[2], now, slice, operation[3])
+        this.refund(key, operation[2], now, slice, operation[3], operation[4])
         break
       case 'charge':
         this.charge(key, operation[2], now, slice)
@@ -264,20 +264,28 @@ class MemoryTable implements Table {
   }
 
   /** A refund of a full key must reach every node: those that deny it do not ask. */
-  private giveBack(key: string, row: Row, now: number, behind: number, cost: number, at?: number): void {
+  private giveBack(
+    key: string,
+    row: Row,
+    now: number,
+    behind: number,
+    cost: number,
+    at?: number,
+    beside?: number,
+  ): void {
     if (cost === 0) return
     if (this.limit.usage(row.state, now) + row.bookedInAll >= this.limit.limit) this.changed(key, now)
-    this.limit.refund(row.state, now, behind, cost, at)
+    this.limit.refund(row.state, now, behind, cost, at, beside)
   }
 
-  private refund(key: string, cost: number, now: number, slice: number, at?: number): void {
+  private refund(key: string, cost: number, now: number, slice: number, at?: number, beside?: number): void {
     const row = this.find(key, slice)
     if (row === undefined) return
     const behind = at === undefined ? 0 : slice - Math.floor(at / this.limit.window)
     // What was taken before a reset, or counts no more, is not there to be given back.
     if (behind > this.limit.lateSlices || (at !== undefined && row.generation > 0 && at <= row.generation))
       return
-    this.giveBack(key, row, now, behind, cost, at)
+    this.giveBack(key, row, now, behind, cost, at, beside)
     this.file(key, row, slice)
   }
 

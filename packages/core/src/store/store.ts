@@ -27,7 +27,7 @@ export type Ask = readonly [demand: number, fraction: number, most: number, leas
  *   What is late is left out where there is none.
  * - `reset`: as the limiter's method, by a node that has given up what of its quota it knew to be booked in the slice
  * - `refund`, `block`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
- *   turned out to be of no use, what still counts
+ *   turned out to be of no use, what still counts; `beside`, of a bucket, so much was in use besides, at least
  * - `charge`: records cost, whether the limit allows it or not
  */
 export type Operation =
@@ -56,7 +56,7 @@ export type Operation =
       entries?: readonly number[],
       lateEntries?: readonly number[],
     ]
-  | readonly ['refund', key: string, cost: number, at?: number]
+  | readonly ['refund', key: string, cost: number, at?: number, beside?: number]
   | readonly ['charge', key: string, cost: number]
   | readonly ['block', key: string, ms: number]
   | readonly ['reset', key: string, slice?: number, granted?: number]

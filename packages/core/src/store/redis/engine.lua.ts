@@ -565,7 +565,7 @@ local function carryout(op)
     -- what was taken before a reset, or counts no more, is not there to be given back
     if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
       if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
-      row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, op[3], at)
+      row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, op[3], at, op[5] or 0)
       keep(key, row)
     end
   elseif name == 'charge' then
