@@ -66,6 +66,11 @@ export async function startSentinels(
       const infos = await Promise.all(watchers.map((admin) => admin.info('sentinel')))
       return infos.every((info) => info.includes(`slaves=2,sentinels=${SENTINELS}`))
     })
+    const replicas = servers.slice(1).map(connected)
+    await until('the replicas follow the primary', async () => {
+      const infos = await Promise.all(replicas.map((admin) => admin.info('replication')))
+      return infos.every((info) => info.includes('master_link_status:up'))
+    })
     return {
       addresses: sentinels.map(({ port }) => ({ host: '127.0.0.1', port })),
       servers,
