@@ -62,8 +62,8 @@ export interface Algorithm<S = unknown> extends Limit {
   refund(state: S, now: number, behind: number, cost: number, at?: number, beside?: number): number
   /** What is in use, as the design defines usage, rounded up. */
   usage(state: S, now: number): number
-  /** How much cost time frees in a millisecond, now. */
-  flow(state: S, now: number): number
+  /** How much cost time frees in a millisecond, on average until it has freed `cost`. */
+  flow(state: S, now: number, cost: number): number
   /** The moment from which the state is as good as none. */
   endsAt(state: S): number
   /** Writes the state down. */

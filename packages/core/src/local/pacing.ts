@@ -11,6 +11,8 @@ const PLENTY_INTERVALS = 2
 const PLENTY_ROUND_TRIPS = 20
 /** Intervals' worth of a node's own demand that is booked for it at most. */
 const AHEAD = 2
+/** Of so much cost a node can tell nothing yet. */
+const FEW = 8
 /** Intervals for which booked quota may be spent without a word to the store. */
 const MOST_WAITS = 3
 /** A node that is alone asks this often in a row for what the store has less of than it seems from here: clocks differ. */
@@ -18,10 +20,12 @@ const MOST_FRUITLESS = 3
 /** A key of which nothing is left is asked about this often a window at most. */
 const LOOKS = 10
 /** What time frees in a saturated key, the nodes take in turns, of about this much. */
-const TURN_SOFT = 8
-const TURN_STRICT = 5.5
+const TURN_SOFT = 7.5
+const TURN_STRICT = 4.8
+/** Part of a turn that is booked at least, where it may go above the limit: turns are later than planned. */
+const LEAST = 1.25
 /** What is pending on another node when the store is asked, in what is pending here: less than half, since others ask early. */
-const HIDDEN = 1 / 3
+const HIDDEN = 0.4
 
 /**
  * When to sync, and what to ask for. A node may spend its share (by demand) of what is left, and syncs when it has
@@ -30,6 +34,8 @@ const HIDDEN = 1 / 3
  */
 export class Pacing {
   nodes = 1
+  /** In its first interval a node does not know of the others that start with it. */
+  young = true
   /** From here on nothing is asked for, and what is booked is given back. */
   closing = false
   /** Milliseconds from a command to its answer, on average. */
@@ -66,9 +72,18 @@ export class Pacing {
   /** Whether the others, as far as they are known, can't use up what is left before the store is heard again. */
   private isPlenty(key: LocalKey, left: number): boolean {
     if (!this.knowsShare(key)) return false
-    const { interval } = this.settings
-    const time = Math.max(PLENTY_INTERVALS * interval, PLENTY_ROUND_TRIPS * this.roundTrip)
-    return left >= time * key.demand.others
+    return left >= this.plenty(key)
+  }
+
+  private plenty({ demand }: LocalKey): number {
+    return (
+      Math.max(PLENTY_INTERVALS * this.settings.interval, PLENTY_ROUND_TRIPS * this.roundTrip) * demand.others
+    )
+  }
+
+  /** Whether a soft node has nothing booked: while plenty is left, or as long as the key is as good as new to it. */
+  private countsUnbooked(key: LocalKey, left: number, need: number): boolean {
+    return this.knowsShare(key) ? this.isPlenty(key, left) : need === 0 && key.current.admitted < FEW
   }
 
   /** What is left by the time `monotonic`, if the others went on as they did. */
@@ -88,7 +103,8 @@ export class Pacing {
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { demand, current } = key
     const { interval, strict, early, extra } = this.settings
-    const asks = Math.max(key.offered > 0 && (strict || this.knowsShare(key)) ? 1 : 0, key.need)
+    const { need } = key
+    const asks = Math.max(key.offered > 0 ? 1 : 0, need)
     key.wanted = 0
     key.asked = 0
     if (demand.look(key.offered, monotonic, this.memory)) key.offered = 0
@@ -104,10 +120,16 @@ export class Pacing {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
     }
-    if (!early || (!strict && this.isPlenty(key, this.expected(key, now, monotonic)))) return nothing
+    if (!early || (!strict && this.countsUnbooked(key, this.expected(key, now, monotonic), need)))
+      return nothing
     if (key.takesTurns)
       return strict
-        ? [key.demandSent, 1, 2 * this.turn, extra > 0 ? Math.max(this.turn, asks) : asks]
+        ? [
+            key.demandSent,
+            1,
+            Math.ceil(2 * this.turn),
+            extra > 0 ? Math.max(Math.ceil(LEAST * this.turn), asks) : asks,
+          ]
         : nothing
     key.asked = asks
     return [key.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most, asks]
@@ -132,6 +154,8 @@ export class Pacing {
   /** Whether what the key owes was booked, and is being used up, so that it will be settled with the next question. */
   canWait(key: LocalKey, monotonic: number): boolean {
     const { current, late, demand } = key
+    // What was spent of a turn is told with the next one, which is not far.
+    if (key.takesTurns && !late.owes && monotonic < key.quietUntil) return true
     if (late.owes || current.allowance === 0) return false
     return (
       monotonic - key.heardAt < MOST_WAITS * this.settings.interval && demand.isSteady(key.offered, monotonic)
@@ -176,21 +200,26 @@ export class Pacing {
     const left = limit.limit - limit.usage(key.state, now)
     const { allowance } = key.current
     const { own, others } = key.demand
-    const flow = limit.flow(key.state, now)
+    const flow = limit.flow(key.state, now, limit.limit)
     // A node that is alone has nobody to take turns with.
     const alone = others === 0 && key.elsewhere === 0
     const saturated = flow > 0 && own + others > flow && left - allowance < (own + others) * this.pause
-    key.takesTurns = saturated && !alone
-    if (key.takesTurns) {
-      this.takeTurn(key, left, flow, monotonic)
+    if (saturated && !alone) {
+      this.takeTurn(key, left, now, monotonic)
       return
     }
+    key.takesTurns = false
     const plenty = !strict && this.isPlenty(key, left)
     const counts = plenty || (!strict && !this.knowsShare(key))
     const quota = counts ? Math.max(allowance, Math.floor(this.share(key) * left)) : allowance
     key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
     const lead = LEAD * own * this.roundTrip
-    key.untilSync = Math.max(1, counts ? Math.floor(SPENT * quota) : Math.round(quota - lead))
+    const until = counts ? Math.floor(SPENT * quota) : Math.round(quota - lead)
+    // All nodes begin to book at about one time: what is not booked is not there for one that goes on without.
+    const over = plenty ? this.share(key) * (left - this.plenty(key)) : Infinity
+    // Others that start at the same time are not known yet.
+    const again = this.young && !strict ? Math.max(FEW, key.current.admitted) : Infinity
+    key.untilSync = Math.max(1, Math.min(until, again, Math.ceil(over)))
     const asksAgain = alone && key.fruitless < MOST_FRUITLESS
     if (left - allowance >= 1 && (asksAgain || allowance >= key.asked)) key.quietUntil = -Infinity
     else {
@@ -206,13 +235,18 @@ export class Pacing {
    * counts on its share of it, corrected by what is left or was taken too much; what the others took since their last
    * turns, half a turn ago on average, the store does not know of.
    */
-  private takeTurn(key: LocalKey, left: number, flow: number, monotonic: number): void {
+  private takeTurn(key: LocalKey, left: number, now: number, monotonic: number): void {
+    const { limit } = this.settings
     const share = this.share(key)
+    const flow = limit.flow(key.state, now, this.turn / share)
     const turn = Math.min(
       Math.max(this.turn / (share * flow), 2 * this.roundTrip),
       Math.max(this.settings.interval, this.pause),
     )
     const { allowance } = key.current
+    // Until it is known what is pending in a turn, it is taken to be all of it.
+    if (!key.takesTurns) key.turnPending = Math.max(key.turnPending, share * flow * turn)
+    key.takesTurns = true
     key.turn = turn
     key.quietUntil = monotonic + turn
     if (this.settings.strict) {
@@ -223,7 +257,7 @@ export class Pacing {
       const hidden = HIDDEN * (1 - share) * key.turnPending
       key.headroom = allowance + Math.max(-this.turn, share * left - hidden)
       key.planned = key.headroom
-      key.usedThen = this.settings.limit.limit - left
+      key.usedThen = limit.limit - left
       key.untilSync = this.turn
     }
   }

@@ -139,6 +139,7 @@ export class Sync {
 
   private async tick(): Promise<void> {
     this.ticks++
+    this.pacing.young = this.ticks < 2
     await this.flushDue(this.ticks % 2 === 0, false).catch(() => {})
     this.timer = undefined
     if (this.keys.size > 0) this.arm()

@@ -170,9 +170,12 @@ class SlidingLog implements Algorithm<SlidingLogState> {
     return state.total
   }
 
-  /** As if what is in the log had been admitted evenly. */
-  flow(state: SlidingLogState): number {
-    return state.total / this.window
+  /** What was admitted in a burst is freed in a burst. */
+  flow(state: SlidingLogState, now: number, cost: number): number {
+    this.expire(state, now)
+    if (state.total === 0) return 0
+    const freed = Math.min(cost, state.total)
+    return freed / Math.max(1, this.freedAt(state, freed) - now)
   }
 
   endsAt(state: SlidingLogState): number {

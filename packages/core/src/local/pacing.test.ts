@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest'
+import {
+  createLimiter,
+  fixedWindow,
+  type Limit,
+  type LimiterOptions,
+  memoryStore,
+  type Store,
+  slidingLog,
+  slidingWindow,
+} from '../index.ts'
+import { ManualClock, PoissonTraffic, Simulation, seededRandom } from '../testing.ts'
+
+const NODES = 16
+
+/** What a fleet reports that starts at once, with twice the limit's traffic on one key. */
+async function hot(
+  limit: Limit,
+  options: Pick<LimiterOptions, 'mode' | 'sync'>,
+  windows: number,
+  waits = false,
+) {
+  const simulation = new Simulation({ seed: 1, network: { latency: 0.5 } })
+  for (let node = 0; node < NODES; node++)
+    simulation.addNode({
+      waits,
+      limiter: (surroundings) =>
+        createLimiter({ name: 'api', limit, maxKeys: 64, ...options, ...surroundings }),
+    })
+  const traffic = new PoissonTraffic({ random: seededRandom(1, 2), rate: 2000, peak: 2000, nodes: NODES })
+  await simulation.run(windows * 1000, traffic)
+  return simulation.report(limit)
+}
+
+test('soft nodes that all start at once, on an interval as long as the window, hear of each other in time', async () => {
+  const limit = fixedWindow({ limit: 1000, window: '1s' })
+  const { overshoot } = await hot(limit, { mode: 'soft', sync: { interval: '1s' } }, 3)
+  expect(overshoot.first).toBeLessThan(0.02)
+  expect(overshoot.max).toBeLessThan(0.01)
+})
+
+test.each([
+  ['sliding window', slidingWindow],
+  ['sliding log', slidingLog],
+])(
+  'in turns a %s is used up: soft nodes hardly pass it, and capped ones use their share above it',
+  async (_, make) => {
+    const limit = make({ limit: 1000, window: '1s' })
+    const soft = await hot(limit, { mode: 'soft', sync: { interval: '1s' } }, 8)
+    expect(soft.overshoot.max).toBeLessThan(0.025)
+    expect(soft.share).toBeGreaterThan(0.98)
+    const capped = await hot(limit, { mode: 'soft', sync: { interval: '1s', maxOvershoot: 0.05 } }, 8, true)
+    expect(capped.share).toBeGreaterThan(0.975)
+    expect(Math.max(capped.overshoot.first, capped.overshoot.max)).toBeLessThanOrEqual(0.05)
+  },
+)
+
+test('what is asked of the store is whole', async () => {
+  const clock = new ManualClock(1_000_000)
+  const inner = memoryStore({ clock })
+  const asks: number[] = []
+  const store: Store = {
+    open(...call) {
+      const table = inner.open(...call)
+      return Object.assign(Object.create(table), {
+        exchange: (request: Parameters<typeof table.exchange>[0]) => {
+          for (const operation of request.operations) {
+            const ask = operation[0] === 'settle' ? operation[6] : undefined
+            // the share, its second number, is a part
+            if (ask) asks.push(ask[0], ask[2], ask[3])
+          }
+          return table.exchange(request)
+        },
+      })
+    },
+    close: () => inner.close(),
+  }
+  const limit = slidingLog({ limit: 20, window: '1s' })
+  const nodes = [0, 1].map(() =>
+    createLimiter({
+      name: 'api',
+      limit,
+      mode: 'soft',
+      sync: { interval: 100, maxOvershoot: 0.2 },
+      store,
+      clock,
+    }),
+  )
+  for (let time = 0; time < 3000; time += 10) {
+    for (const node of nodes) node.checkSync('key')
+    await clock.advance(10)
+  }
+  expect(asks.length).toBeGreaterThan(100)
+  expect(asks.filter((number) => !Number.isInteger(number))).toEqual([])
+  for (const node of nodes) await node.close()
+})
