@@ -66,6 +66,24 @@ test('of several that find a connection silent the first gives it up, and the ot
   expect(await connection.command('PING', [])).toBe(last())
 })
 
+test('one server that stays silent does not cost the others their connections every few seconds', async () => {
+  const { clock, clients, connection, last } = setUp()
+  const times: number[] = []
+  for (const start = clock.monotonic(); clock.monotonic() - start < 200_000; await clock.advance(500)) {
+    const before = clients.length
+    connection.giveUpIfSilent(start)
+    if (clients.length > before) times.push(clock.monotonic() - start)
+    if (last().status !== 'ready') last().step('ready')
+  }
+  expect(times).toEqual([3500, 10_000, 22_500, 47_000, 95_500, 156_000])
+  await clock.advance(120_000)
+  const since = clock.monotonic()
+  await clock.advance(3001)
+  const before = clients.length
+  connection.giveUpIfSilent(since)
+  expect(clients).toHaveLength(before + 1)
+})
+
 test.each(['connecting', 'connect', 'disconnecting', 'close', 'end'])(
   'a client that stands still at %s is replaced',
   async (status) => {

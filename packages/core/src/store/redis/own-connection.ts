@@ -7,6 +7,12 @@ import type { Connection } from './client.ts'
  * nothing closed it: the server's side may have vanished without a word.
  */
 const SILENCE = 3000
+/**
+ * Doubled with each client that is given up, up to the longest, until one has lasted: of a Cluster it may be one server
+ * that is silent, and the others' answers are given up with it.
+ */
+const LONGEST_SILENCE = 60_000
+const LASTING = 120_000
 /** Milliseconds for which a client may stand at one step of its way to a server; its own pauses are at most 2,000. */
 const STANDSTILL = 5000
 /** The steps of a client's life, which it tells as events. */
@@ -24,6 +30,7 @@ export class OwnConnection {
   /** Monotonic times of the client being made, and of its last step. */
   private madeAt = 0
   private stepAt = 0
+  private patience = SILENCE
 
   constructor(
     private readonly make: () => Connection,
@@ -63,8 +70,12 @@ export class OwnConnection {
 
   /** @param since monotonic time since which commands have waited while none was answered */
   giveUpIfSilent(since: number): void {
+    const now = this.clock.monotonic()
+    if (now - this.madeAt > LASTING) this.patience = SILENCE
     // What was asked over another one tells nothing of this one.
-    if (this.clock.monotonic() - Math.max(since, this.madeAt) > SILENCE) this.replace()
+    if (now - Math.max(since, this.madeAt) <= this.patience) return
+    this.patience = Math.min(2 * this.patience, LONGEST_SILENCE)
+    this.replace()
   }
 
   /** Waits for the first attempt to connect. @throws StoreError where there is no connection */
