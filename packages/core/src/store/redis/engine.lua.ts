@@ -9,9 +9,9 @@ import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES } from '../store
  * takes alone: t their keys, c each one's costs: a list, or how many there are where all are 1; missing where it is
  * 1 for each key.
  *
- * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit); `:<slice>` hash of packed rows, filed
+ * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
- * `:nodes` sorted sets by time; `:q:<node>` the node's last sequence.
+ * `:nodes` sorted sets by time.
  */
 export const openingLua = /* lua */ `
 local pack, unpack_row = struct.pack, struct.unpack
@@ -22,17 +22,23 @@ local time = redis.call('TIME')
 local exact = request.now or time[1] * 1000 + time[2] / 1000
 local now = math.floor(exact)
 if request.d > 0 and now > request.d then return pack('>Bd', 1, exact) end
+local meta = redis.call(
+  'HMGET', META, 'signature', 'marker', 'changed', 'changesFrom', 'top', 'blocks', 'limit', request.id
+)
+if meta[1] and meta[1] ~= request.s then return pack('>Bd', 3, exact) .. meta[1] end
 if request.q > 0 then
-  local sequence = prefix .. ':q:' .. request.id
-  local last = redis.call('SET', sequence, request.q, 'PX', 60000, 'GET')
-  if last and tonumber(last) >= request.q then
-    redis.call('SET', sequence, last, 'PX', 60000)
-    return pack('>Bd', 2, exact)
+  if meta[8] and unpack_row('>d', meta[8]) >= request.q then return pack('>Bd', 2, exact) end
+  if redis.call('HSET', META, request.id, pack('>dd', request.q, now)) == 1 then
+    -- one more node: those of which nothing was heard for a minute are forgotten
+    local fields = redis.call('HGETALL', META)
+    for i = 1, #fields, 2 do
+      if #fields[i] == 16 then
+        local _, heard = unpack_row('>dd', fields[i + 1])
+        if heard < now - 60000 then redis.call('HDEL', META, fields[i]) end
+      end
+    end
   end
 end
-
-local meta = redis.call('HMGET', META, 'signature', 'marker', 'changed', 'changesFrom', 'top', 'blocks', 'limit')
-if meta[1] and meta[1] ~= request.s then return pack('>Bd', 3, exact) .. meta[1] end
 -- the limit set while limiters run: which one it is, and its parameters
 local parameters = request.p
 local inforce, setlimit = nil, false
@@ -82,6 +88,7 @@ local oldest, mergeentries
 export const takesLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
 local top = max(slice + late, tonumber(meta[5] or 0))
+local MOSTKEYS = 4000
 local changesfrom = tonumber(meta[4] or 0)
 
 local function fileof(filed)
@@ -122,55 +129,48 @@ local function write(files)
   end
 end
 
-local function heading(status, nodes)
+local function heading(status, nodes, changes)
   local from = max(changesfrom, now - ${CHANGES_KEPT})
-  local told = pack('>Bddd', status, exact, nodes, from) .. marker .. pack('>d', inforce and #inforce or 0)
+  local told = pack('>Bdddc0dd', status, exact, nodes, from, marker, changes, inforce and #inforce or 0)
   if inforce then
     for i = 1, #inforce do told = told .. pack('>d', inforce[i]) end
   end
   return told
 end
 
--- the keys' rows, and the slice under which each was found; none where more is kept of a key than its state
-local function plainrows(keys)
-  local found, filedin = {}, {}
-  local places, missing = nil, keys
-  for filed = top, slice, -1 do
-    local still, stillat = {}, {}
-    for first = 1, #missing, 1000 do
-      local values = redis.call('HMGET', fileof(filed), unpack(missing, first, min(first + 999, #missing)))
-      for i = 1, #values do
-        local at = first + i - 1
-        local place = places and places[at] or at
-        local value = values[i]
-        if not value then
-          still[#still + 1] = missing[at]
-          stillat[#stillat + 1] = place
-        elseif #value == PLAINBYTES then
-          found[place], filedin[place] = value, filed
-        else
-          return nil
-        end
+-- what is kept of each key, or false, and the slice under which it lies, where that is not the top
+local function found(keys)
+  local rows, filedin = redis.call('HMGET', fileof(top), unpack(keys)), {}
+  for filed = top - 1, slice, -1 do
+    local missing, places = {}, {}
+    for i = 1, #keys do
+      if not rows[i] then
+        missing[#missing + 1] = keys[i]
+        places[#places + 1] = i
       end
     end
-    missing, places = still, stillat
     if #missing == 0 then break end
+    local values = redis.call('HMGET', fileof(filed), unpack(missing))
+    for i = 1, #values do rows[places[i]], filedin[places[i]] = values[i], filed end
   end
-  return found, filedin
+  return rows, filedin
 end
 
 local function takes(keys, costs)
-  local found, filedin = plainrows(keys)
-  if not found then return nil end
+  local rows, filedin = found(keys)
+  for i = 1, #rows do
+    if rows[i] and #rows[i] ~= PLAINBYTES then return nil end
+  end
   local NEVER = string.rep('\\0', PLAINBYTES)
   local files = {}
   for i = 1, #keys do
-    local key, before = keys[i], found[i]
-    local a, b, c, d = 0, 0, 0, 0
-    if before then
-      a, b, c, d = unpack_row(PLAIN, before)
+    local key = keys[i]
+    local a, b, c, d, filed = 0, 0, 0, 0, slice
+    if rows[i] then
+      a, b, c, d = unpack_row(PLAIN, rows[i])
+      filed = filedin[i] or top
     else
-      found[i] = NEVER
+      rows[i] = NEVER
     end
     a, b, c, d = roll(key, a, b, c, d, now)
     local left = limit - usage(key, a, b, c, d, now)
@@ -184,15 +184,15 @@ local function takes(keys, costs)
     end
     if total > 0 then
       a, b, c, d = add(key, a, b, c, d, now, 0, total)
-      local filed = min(max(filedin[i] or slice, lastslice(a, b, c)), slice + ${FURTHEST_SLICE})
+      filed = min(max(filed, lastslice(a, b, c)), slice + ${FURTHEST_SLICE})
       file(files, filed, key, pack(PLAIN, a, b, c, d))
     end
   end
   write(files)
-  return heading(4, 0) .. pack('>d', 0) .. table.concat(found)
+  return heading(4, 0, 0) .. table.concat(rows)
 end
 
-if request.t and not (joint or oldest or request.since or request.presence) and blockslast <= now then
+if request.t and not (joint or oldest or request.since or request.presence) and blockslast <= now and #request.t < MOSTKEYS then
   local answer = takes(request.t, request.c)
   if answer then return answer end
 end
@@ -204,9 +204,8 @@ end
  * In a script that takes of several tables (`joint`) it returns how that is done instead, see `joint.lua.ts`.
  *
  * Returns one binary string: a status byte (0 done, 1 late, 2 repeated, 3 mismatch and then the signature in use), the
- * exact time; then nodes, changesFrom, the marker (36 bytes), how many numbers tell of the limit in force and they;
- * the number of changed keys; each changed key's
- * length, bytes and snapshot; then a result an operation. Numbers are big-endian doubles.
+ * exact time; then nodes, changesFrom, the marker (36 bytes), how many keys have changed, how many numbers tell of the
+ * limit in force and they; each changed key's length, bytes and snapshot; then a result an operation. Numbers are big-endian doubles.
  */
 export const engineLua = /* lua */ `
 local ROW = '>ddddddddd'
@@ -622,7 +621,7 @@ local function finish(results)
   end
   write(files)
 
-  local parts = {heading(0, nodes), pack('>d', #changed)}
+  local parts = {heading(0, nodes, #changed)}
   for i = 1, #changed do
     parts[#parts + 1] = pack('>d', #changed[i]) .. changed[i] .. snapshot(changed[i], rows[changed[i]])
   end

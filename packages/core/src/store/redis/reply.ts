@@ -43,11 +43,12 @@ export class ReplyReader {
     const changesFrom = this.double()
     const marker = this.bytes.toString('latin1', this.at, this.at + MARKER)
     this.at += MARKER
+    const changes = this.double()
     const inForce: number[] = []
     for (let left = this.double(); left > 0; left--) inForce.push(this.double())
     const limit = inForce.length === 0 ? own : own.with(inForce.slice(1))
     const changed: Snapshot[] = []
-    for (let left = this.double(); left > 0; left--) {
+    for (let left = changes; left > 0; left--) {
       const length = this.double()
       const key = keyOfWire(this.bytes.toString('utf8', this.at, this.at + length))
       this.at += length
