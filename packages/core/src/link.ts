@@ -82,9 +82,15 @@ export class Link {
   async exchange(operations: readonly Operation[], deadline: number, extras: Extras = {}): Promise<Reply> {
     const request = this.request(operations, deadline, extras)
     this.calls++
-    const answer = within(this.table.exchange(request), this.clock, deadline)
-    const replies = answer.then((reply) => [reply])
-    return (await heard([this], replies, this.clock.monotonic()))[0] as Reply
+    const sentAt = this.clock.monotonic()
+    try {
+      const reply = await within(this.table.exchange(request), this.clock, deadline)
+      this.answered(reply)
+      return reply
+    } catch (error) {
+      if (error instanceof StoreError) this.failed(error, sentAt)
+      throw error
+    }
   }
 
   /** @throws StoreError where it need not leave */
@@ -172,17 +178,9 @@ export async function exchangeJointly(
     link.request(operations[at] as readonly Operation[], deadline, { once: true }),
   )
   links[0].calls++
-  return heard(links, within(joint.exchange(requests, reserve), clock, deadline), clock.monotonic())
-}
-
-/** Tells the links of the replies, or of the failure. */
-async function heard(
-  links: readonly Link[],
-  answer: Promise<readonly Reply[]>,
-  sentAt: number,
-): Promise<readonly Reply[]> {
+  const sentAt = clock.monotonic()
   try {
-    const replies = await answer
+    const replies = await within(joint.exchange(requests, reserve), clock, deadline)
     for (const [at, link] of links.entries()) link.answered(replies[at] as Reply)
     return replies
   } catch (error) {
@@ -198,6 +196,15 @@ function within<T>(reply: Promise<T>, clock: Clock, deadline: number): Promise<T
       const message = `the store did not answer within ${Math.ceil(budget)} ms`
       reject(new StoreError('ERR_STORE_TIMEOUT', message, { uncertain: true }))
     }, budget)
-    reply.then(resolve, reject).finally(() => clock.clearTimer(timer))
+    reply.then(
+      (answer) => {
+        clock.clearTimer(timer)
+        resolve(answer)
+      },
+      (error) => {
+        clock.clearTimer(timer)
+        reject(error)
+      },
+    )
   })
 }
