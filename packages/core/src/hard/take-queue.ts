@@ -20,9 +20,15 @@ interface Waiter {
   reject(error: unknown): void
 }
 
-interface Takes {
+/** The checks of one key in a batch. */
+class Takes {
   readonly operation: ['take', string, ...number[]]
   readonly waiters: Waiter[]
+
+  constructor(key: string, cost: number, waiter: Waiter) {
+    this.operation = ['take', key, cost]
+    this.waiters = [waiter]
+  }
 }
 
 class Batch {
@@ -34,7 +40,7 @@ class Batch {
   add(key: string, cost: number, waiter: Waiter): void {
     const takes = this.takes.get(key)
     if (takes === undefined) {
-      this.takes.set(key, { operation: ['take', key, cost], waiters: [waiter] })
+      this.takes.set(key, new Takes(key, cost, waiter))
     } else {
       takes.operation.push(cost)
       takes.waiters.push(waiter)

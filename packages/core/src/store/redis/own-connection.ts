@@ -78,8 +78,13 @@ export class OwnConnection {
     this.replace()
   }
 
+  /** Undefined where there is a connection: commands that follow one another keep their order without a promise. */
+  established(): Promise<void> | undefined {
+    return this.ready === undefined && this.connection.status === 'ready' ? undefined : this.establish()
+  }
+
   /** Waits for the first attempt to connect. @throws StoreError where there is no connection */
-  async established(): Promise<void> {
+  private async establish(): Promise<void> {
     if (this.connection.status !== 'ready' && this.clock.monotonic() - this.stepAt > STANDSTILL)
       this.replace()
     if (this.ready !== undefined) await this.ready

@@ -124,12 +124,14 @@ class RedisTable implements Table {
   async answer(script: Script, prefixes: string[], args: () => (string | number)[]): Promise<unknown> {
     const { store } = this
     const { clock } = store
-    await store.connected(this.silentSince)
+    const connecting = store.connected(this.silentSince)
+    if (connecting !== undefined) await connecting
     this.unanswered++
     this.silentSince = Math.min(this.silentSince, clock.monotonic())
     try {
       const keys = prefixes.flatMap((prefix) => [prefix, `${prefix}:meta`])
-      await store.prepared(script, this.place, keys, this.offset)
+      const preparing = store.prepared(script, this.place, keys, this.offset)
+      if (preparing !== undefined) await preparing
       return await store.run(script, keys, args(), this.offset)
     } finally {
       this.unanswered--
@@ -185,6 +187,7 @@ class RedisStore implements Store {
   private readonly offsets = new Map<string, StoreOffset>()
   private readonly connection: OwnConnection
   private readonly loads = new Map<string, Promise<void>>()
+  private readonly loaded = new Set<string>()
   private closed = false
 
   constructor(target: string | RedisClient, options: RedisStoreOptions) {
@@ -216,30 +219,43 @@ class RedisStore implements Store {
     return offset
   }
 
-  /** @param silentSince monotonic time since which commands have waited while none was answered */
-  async connected(silentSince: number): Promise<void> {
+  /**
+   * Undefined where there is a connection.
+   *
+   * @param silentSince monotonic time since which commands have waited while none was answered
+   */
+  connected(silentSince: number): Promise<void> | undefined {
     if (this.closed) {
       throw new ConfigError('ERR_CLOSED', 'the Redis store is closed: close limiters first, then their store')
     }
     this.connection.giveUpIfSilent(silentSince)
-    await this.connection.established()
+    return this.connection.established()
   }
 
   /**
    * The script loaded where the keys are, and that server's time known: so that commands sent one behind the other are
-   * carried out in their order, and the first has a deadline too.
+   * carried out in their order, and the first has a deadline too. Undefined where that is so.
    */
-  async prepared(script: Script, place: string, keys: readonly string[], offset: StoreOffset): Promise<void> {
+  prepared(
+    script: Script,
+    place: string,
+    keys: readonly string[],
+    offset: StoreOffset,
+  ): Promise<void> | undefined {
     const name = place === '' ? script.sha : `${script.sha} ${place}`
+    if (this.loaded.has(name)) return undefined
     let load = this.loads.get(name)
     if (load === undefined) {
-      load = this.load(script, keys, offset).catch((error: unknown) => {
-        this.loads.delete(name)
-        throw this.connection.errorOf(error)
-      })
+      load = this.load(script, keys, offset).then(
+        () => void this.loaded.add(name),
+        (error: unknown) => {
+          this.loads.delete(name)
+          throw this.connection.errorOf(error)
+        },
+      )
       this.loads.set(name, load)
     }
-    await load
+    return load
   }
 
   private async load(script: Script, keys: readonly string[], offset: StoreOffset): Promise<void> {

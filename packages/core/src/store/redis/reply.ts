@@ -18,6 +18,7 @@ export class ReplyReader {
   /** Store time with its fraction. */
   readonly time: number
   private at = HEADER
+  private readonly numbers = new Numbers()
   /** Reads doubles in a third of the time that a Buffer takes. */
   private readonly view: DataView
 
@@ -110,7 +111,7 @@ export class ReplyReader {
   ): Decision[] {
     const paid = this.at - 2
     if (take !== undefined && payer !== undefined) this.at += take.length - 2
-    const numbers = new Numbers()
+    const { numbers } = this
     const [booked, blockedUntil] = this.state(limit, numbers)
     const blockedFor = blockedUntil - now
     const state = limit.create()

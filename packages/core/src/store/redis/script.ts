@@ -76,24 +76,35 @@ export function requestJson(
     x: extra || undefined,
     l: request.limit,
     now,
-    t: takes?.map(([, key]) => wireKey(key)),
-    c: takes?.every((take) => take.length === 3 && take[2] === 1) ? undefined : takes?.map(costsOf),
+    t: takes?.keys,
+    c: takes?.costs,
     o: takes === undefined ? operations.map(withWireKey) : undefined,
   })
 }
 
-type Take = readonly ['take', key: string, ...costs: number[]]
+type Costs = number | readonly number[]
 
-/** The operations, if they are takes, of a key each. */
-function takesAlone(operations: readonly Operation[]): readonly Take[] | undefined {
-  if (operations.length === 0 || !operations.every(([name]) => name === 'take')) return undefined
-  const keys = new Set(operations.map(([, key]) => key))
-  return keys.size === operations.length ? (operations as readonly Take[]) : undefined
+/** The operations, if they are takes, of a key each; without costs where each is one of 1. */
+function takesAlone(operations: readonly Operation[]): { keys: string[]; costs?: Costs[] } | undefined {
+  if (operations.length === 0) return undefined
+  const keys: string[] = []
+  const costs: Costs[] = []
+  let areOnes = true
+  for (const operation of operations) {
+    if (operation[0] !== 'take') return undefined
+    keys.push(wireKey(operation[1]))
+    const cost = costsOf(operation)
+    costs.push(cost)
+    areOnes &&= cost === 1
+  }
+  if (keys.length > 1 && new Set(keys).size !== keys.length) return undefined
+  return areOnes ? { keys } : { keys, costs }
 }
 
 /** How many they are, where all are 1: so that many of one key cost no more than one. */
-function costsOf([, , ...costs]: Take): number | readonly number[] {
-  return costs.every((cost) => cost === 1) ? costs.length : costs
+function costsOf(take: Operation & { 0: 'take' }): Costs {
+  for (let place = 2; place < take.length; place++) if (take[place] !== 1) return take.slice(2) as number[]
+  return take.length - 2
 }
 
 function withWireKey(operation: Operation): Operation {
