@@ -102,13 +102,15 @@ it('a check of several keys that is refused by one makes nobody else be refused'
   }
   const [a, b] = [node(), node()]
   await a.check({ user: 'full' })
+  expect(await a.check({ user: 'full', ip: 'one' })).toMatchObject({ allowed: false, name: 'user' })
   // With one left of the address at the end, each of the refused would take it away from another.
   const checks = Array.from({ length: KEYS }, async (_, n) => {
     const [refused, passed] = await Promise.all([
       a.check({ user: 'full', ip: 'one' }),
       b.check({ user: `user${n}`, ip: 'one' }),
     ])
-    expect(refused).toMatchObject({ allowed: false, name: 'user' })
+    // By which of the two depends on whose command comes first: the address may be used up by then.
+    expect(refused.allowed).toBe(false)
     expect(passed).toMatchObject({ allowed: true })
   })
   await Promise.all(checks)

@@ -8,6 +8,9 @@ import type { Operation } from '../store/store.ts'
 export const IN_FLIGHT = 2
 export const MOST_KEYS = 1000
 
+/** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
+const WORTH_HALVING = 32
+
 /** A decision, and the store's time of it; none: it is not the store's. */
 export interface Taken {
   readonly decision: Decision
@@ -46,6 +49,18 @@ class Batch {
       takes.waiters.push(waiter)
     }
   }
+
+  /** Takes half of the keys out, into a batch of their own. */
+  half(): Batch {
+    const half = new Batch(this.deadline)
+    let left = this.takes.size >> 1
+    for (const [key, takes] of this.takes) {
+      if (left-- === 0) break
+      half.takes.set(key, takes)
+      this.takes.delete(key)
+    }
+    return half
+  }
 }
 
 /** Checks that arrive while commands are under way share the next one; those of one key are answered in order. */
@@ -83,6 +98,10 @@ export class TakeQueue {
 
   private async send(batch: Batch): Promise<void> {
     if (this.open === batch) this.open = undefined
+    if (batch.takes.size >= WORTH_HALVING && this.limit.activeCount === 1) {
+      const half = batch.half()
+      void this.limit(() => this.send(half))
+    }
     const takes = [...batch.takes.values()]
     const operations: Operation[] = takes.map(({ operation }) => operation)
     try {
