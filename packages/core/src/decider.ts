@@ -1,6 +1,16 @@
 import type { Stats } from './checks.ts'
 import type { Decision } from './decision.ts'
 
+/** What was taken some time ago: time has freed some of it since. */
+export interface Earlier {
+  /** Monotonic time, no later than it was taken. */
+  readonly at: number
+  /** As the decision said then. */
+  readonly resetAfterMs: number
+  /** Of each limit, where there are several. */
+  readonly parts?: readonly { readonly resetAfterMs: number }[] | undefined
+}
+
 /** What a limiter asks: one limit, or several. What is not allowed takes nothing. */
 export interface Decider<K> {
   /** @throws ConfigError `ERR_KEY` */
@@ -10,8 +20,12 @@ export interface Decider<K> {
   /** Soft and leased. */
   checkSync(key: K, cost: number): Decision
   peek(key: K): Promise<Decision>
-  /** @throws StoreError where the store does not acknowledge it, as all that follow */
-  refund(key: K, cost: number): Promise<void>
+  /**
+   * Of the current window or bucket; with `earlier`, of what was taken then, and no more than still counts.
+   *
+   * @throws StoreError where the store does not acknowledge it, as all that follow
+   */
+  refund(key: K, cost: number, earlier?: Earlier): Promise<void>
   charge(key: K, cost: number): Promise<void>
   block(key: K, ms: number): Promise<void>
   reset(key: K): Promise<void>

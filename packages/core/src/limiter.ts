@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { AcquireQueue } from './acquire-queue.ts'
 import type { Stats } from './checks.ts'
-import type { Decider } from './decider.ts'
+import type { Decider, Earlier } from './decider.ts'
 import { Decision, listedDecision, passedAnyway } from './decision.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, StoreError, show } from './errors.ts'
@@ -17,6 +17,7 @@ import {
 } from './options.ts'
 import { Plans } from './plans.ts'
 import { type Reservation, reservation } from './reservation.ts'
+import type { Spike } from './spike.ts'
 
 export interface CheckOptions<L = Limits> {
   /** A positive integer; default 1. */
@@ -39,6 +40,11 @@ export interface ReserveOptions<L = Limits> {
   limit?: L | undefined
   /** A reservation of which nothing is heard for so long costs what was estimated; default `'1m'`. */
   settleAfter?: Duration | undefined
+}
+
+/** What a cost was taken of, and when. */
+interface Payment<K> extends Earlier {
+  readonly payer: Decider<K>
 }
 
 /** Where a check is given none: made once, not for each. */
@@ -164,33 +170,45 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const { clock } = this.settings
     const last = maxWait === undefined ? Infinity : clock.monotonic() + durationMs(maxWait, 'maxWait')
     signal?.throwIfAborted()
-    let payer: Decider<K> | undefined
+    let payment: Payment<K> | undefined
     return this.line.acquire(lineOf(key), {
       signal,
       last,
       take: async () => {
         const taken = await this.taking(key, cost, limit)
-        payer = taken.payer
+        payment = taken.payment
         return taken.decision
       },
       // Also on a limiter closed meanwhile; with the store away it stays taken.
       giveBack: async () => {
-        await payer?.refund(key, cost).catch((error: unknown) => {
+        await payment?.payer.refund(key, cost, payment).catch((error: unknown) => {
           if (!(error instanceof StoreError)) throw error
         })
       },
     })
   }
 
-  /** As `check`, with what the cost was taken of: nothing where it was refused, or passed without being counted. */
-  private async taking(key: K, cost: number, limit?: L): Promise<{ decision: Decision; payer?: Decider<K> }> {
+  /** As `check`, with how it was paid: not at all where it was refused, or passed without being counted. */
+  private async taking(
+    key: K,
+    cost: number,
+    limit?: L,
+  ): Promise<{ decision: Decision; payment?: Payment<K> }> {
     const decider = this.prepare(key, cost, limit)
     const listed = this.listed(key)
     if (listed !== undefined) return { decision: this.count(listed) }
+    const at = this.settings.clock.monotonic()
     const decision = await this.decide(decider, key, cost)
-    const payer = decision.spike ? (this.plans.spike?.reserve as Decider<unknown> as Decider<K>) : decider
+    const { allowed, source, resetAfterMs, parts } = decision
     const its = this.count(decision)
-    return decision.allowed ? { decision: its, payer } : { decision: its }
+    // What an outage let pass, the store has not counted.
+    if (!allowed || source === 'outage') return { decision: its }
+    if (!decision.spike) return { decision: its, payment: { payer: decider, at, resetAfterMs, parts } }
+    const reserve = (this.plans.spike as Spike).reserve
+    const { limit: extra, window } = reserve.part.limit
+    // The decision speaks of the limit: of the reserve, as if nothing had been missing.
+    const payer = reserve as Decider<unknown> as Decider<K>
+    return { decision: its, payment: { payer, at, resetAfterMs: (cost * window) / extra } }
   }
 
   /**
@@ -211,10 +229,11 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     checkCallOptions(options)
     const { clock } = this.settings
     const ms = durationMs(options.settleAfter ?? '1m', 'settleAfter')
-    const { decision, payer } = await this.taking(key, estimate, options.limit)
-    const account = payer && {
-      refund: (cost: number) => this.changing(key, () => this.settling(payer).refund(key, cost)),
-      charge: (cost: number) => this.acknowledged(() => this.settling(payer).charge(key, cost)),
+    const { decision, payment } = await this.taking(key, estimate, options.limit)
+    const account = payment && {
+      refund: (cost: number) =>
+        this.changing(key, () => this.settling(payment.payer).refund(key, cost, payment)),
+      charge: (cost: number) => this.acknowledged(() => this.settling(payment.payer).charge(key, cost)),
     }
     return reservation(decision, account, estimate, clock, ms)
   }

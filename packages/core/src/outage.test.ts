@@ -208,6 +208,21 @@ it('an answer does not come before the timeout of a silent store', async () => {
   expect(await within(clock, 1, check)).toMatchObject({ reason: 'outage' })
 })
 
+it.each(['hard', 'leased'] as const)(
+  '%s: a reservation that an outage let pass has nothing to give back',
+  async (mode) => {
+    const { clock, store, limiter } = setUp(mode, 'allow')
+    store.state = 'refusing'
+    const call = await limiter.reserve('key', 2)
+    expect(call).toMatchObject({ allowed: true, source: 'outage' })
+    store.state = 'alive'
+    await clock.advance(10_000)
+    expect(await limiter.check('key', { cost: 2 })).toMatchObject({ allowed: true, remaining: 0 })
+    expect(await call.release()).toBe(false)
+    expect((await limiter.check('key')).allowed).toBe(false)
+  },
+)
+
 it('settles after the outage what a soft limiter admitted during it', async () => {
   const { clock, store, limiter } = setUp('soft')
   store.state = 'refusing'

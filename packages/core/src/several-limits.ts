@@ -1,5 +1,5 @@
 import { combined } from './combined-decision.ts'
-import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
+import { all, type Decider, type DeciderStats, type Earlier, sumOf } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { HardChecks } from './hard/hard-checks.ts'
@@ -165,13 +165,18 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return combined(limits, decisions, 1)
   }
 
-  private async each(key: K, act: (limit: SingleLimit, key: string) => Promise<void>): Promise<void> {
+  private async each(
+    key: K,
+    act: (limit: SingleLimit, key: string, place: number) => Promise<void>,
+  ): Promise<void> {
     const { limits, keys } = this.asked(key)
-    await all(limits.map((limit, place) => act(limit, keys[place] as string)))
+    await all(limits.map((limit, place) => act(limit, keys[place] as string, place)))
   }
 
-  refund(key: K, cost: number): Promise<void> {
-    return this.each(key, (limit, its) => limit.refund(its, cost))
+  refund(key: K, cost: number, earlier?: Earlier): Promise<void> {
+    return this.each(key, (limit, its, place) =>
+      limit.refund(its, cost, earlier && { ...earlier, ...earlier.parts?.[place] }),
+    )
   }
 
   charge(key: K, cost: number): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Algorithm } from './algorithms/algorithm.ts'
-import { all, type DeciderStats, sumOf } from './decider.ts'
+import { all, type DeciderStats, type Earlier, sumOf } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { checkKey } from './key.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
@@ -49,8 +49,8 @@ export class ShardedLimit implements KeyedLimit {
     return this.of(key).peek(key)
   }
 
-  refund(key: string, cost: number): Promise<void> {
-    return this.of(key).refund(key, cost)
+  refund(key: string, cost: number, earlier?: Earlier): Promise<void> {
+    return this.of(key).refund(key, cost, earlier)
   }
 
   charge(key: string, cost: number): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Algorithm } from './algorithms/algorithm.ts'
-import type { Decider, DeciderStats } from './decider.ts'
+import type { Decider, DeciderStats, Earlier } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { HardChecks } from './hard/hard-checks.ts'
 import { checkKey } from './key.ts'
@@ -65,8 +65,20 @@ export class SingleLimit implements Decider<string> {
     return this.checks.peek(key)
   }
 
-  refund(key: string, cost: number): Promise<void> {
-    return this.checks.refund(key, cost)
+  async refund(key: string, cost: number, earlier?: Earlier): Promise<void> {
+    if (earlier === undefined) return this.checks.refund(key, cost)
+    const { limit, clock } = this.settings
+    const ago = clock.monotonic() - earlier.at
+    // Time has freed all of it.
+    if (ago >= earlier.resetAfterMs) return
+    // In a bucket it drains once what was there before it has drained.
+    const isBucket = limit.algorithm === 'token-bucket' || limit.algorithm === 'leaky-bucket'
+    const waits = isBucket ? earlier.resetAfterMs - (cost * limit.window) / limit.limit : 0
+    await this.checks.refund(
+      key,
+      cost,
+      Math.floor(this.link.table.now() - Math.max(0, ago - Math.max(0, waits))),
+    )
   }
 
   charge(key: string, cost: number): Promise<void> {

@@ -100,6 +100,70 @@ describe.each(modes)('%s', (mode) => {
     await one.close()
   })
 
+  it('gives back no more of a reservation than time has left of it', async () => {
+    const { clock, one } = nodes({ mode, limit: minute(10) })
+    const call = await one.reserve('a', 10, { settleAfter: '1h' })
+    await clock.advance(60_000)
+    expect((await one.check('a', { cost: 10 })).allowed).toBe(true)
+    expect(await call.release()).toBe(true)
+    expect((await one.check('a')).allowed).toBe(false)
+    await one.close()
+
+    const bucket = nodes({ mode, limit: tokenBucket({ capacity: 60, refill: 60, per: '1h' }) })
+    const { one: node } = bucket
+    const minutes = (count: number) => bucket.clock.advance(count * 60_000)
+    await node.check('busy', { cost: 20 })
+    const busy = await node.reserve('busy', 30, { settleAfter: '1h' })
+    const idle = await node.reserve('idle', 30, { settleAfter: '1h' })
+    await minutes(20)
+    // 20 of 50 have drained since, and 30 are left: of them 10 were used.
+    await busy.settle(10)
+    await node.flush()
+    expect((await node.peek('busy')).remaining).toBe(49)
+    await minutes(11)
+    await node.check('idle', { cost: 60 })
+    await idle.release()
+    expect((await node.check('idle')).allowed).toBe(false)
+    await node.close()
+  })
+
+  it('gives back to each of several limits what still counts there', async () => {
+    const limit = [fixedWindow({ limit: 10, window: '1m' }), fixedWindow({ limit: 100, window: '1h' })]
+    const { clock, one } = nodes({ mode, limit })
+    const call = await one.reserve('a', 10, { settleAfter: '1h' })
+    await clock.advance(60_000)
+    await one.check('a', { cost: 5 })
+    await call.release()
+    await one.flush()
+    expect((await one.peek('a')).parts).toMatchObject([{ remaining: 4 }, { remaining: 94 }])
+    await one.close()
+  })
+
+  it('gives back to the reserve what was reserved out of it', async () => {
+    const { one } = nodes({ mode, spike: { extra: 2, per: '1h' } })
+    for (let turn = 0; turn < 3; turn++) await one.check('a')
+    const call = await one.reserve('a', 2)
+    expect(call.spike).toBe(true)
+    await call.release()
+    await one.flush()
+    expect(await one.peek('a')).toMatchObject({ allowed: true, spike: true })
+    expect(await one.check('a', { cost: 2 })).toMatchObject({ allowed: true, spike: true })
+    expect((await one.check('a')).allowed).toBe(false)
+    await one.close()
+  })
+
+  it('gives back what a reservation took in the window before', async () => {
+    const { clock, one } = nodes({ mode, limit: slidingWindow({ limit: 8, window: '1m' }) })
+    const call = await one.reserve('a', 8, { settleAfter: '1h' })
+    await clock.advance(90_000)
+    expect((await one.check('a', { cost: 4 })).remaining).toBe(0)
+    await one.flush()
+    await call.settle(2)
+    await one.flush()
+    expect((await one.peek('a')).remaining).toBe(2)
+    await one.close()
+  })
+
   it('exceeds a limit out of the reserve', async () => {
     const { clock, one } = nodes({ mode, spike: { extra: 2, per: '1h' } })
     const seen: boolean[] = []

@@ -80,9 +80,10 @@ export class HardChecks implements Checks {
     }
   }
 
-  async refund(key: string, cost: number): Promise<void> {
+  async refund(key: string, cost: number, at?: number): Promise<void> {
     const deadline = this.settings.clock.monotonic() + this.settings.timeout
-    await this.link.exchange([['refund', key, cost]], deadline, { once: true })
+    const operation: Operation = at === undefined ? ['refund', key, cost] : ['refund', key, cost, at]
+    await this.link.exchange([operation], deadline, { once: true })
   }
 
   reset(key: string): Operation {

@@ -217,14 +217,13 @@ export class LocalChecks implements Checks {
     return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
   }
 
-  async refund(key: string, cost: number): Promise<void> {
+  async refund(key: string, cost: number, at?: number): Promise<void> {
     await this.peek(key)
     const local = this.sync.keys.find(key)
     if (local === undefined) throw nothingGivenBack()
-    const had = local.current.refunded
-    local.refund(this.link.table.now(), cost)
+    const back = local.refund(this.link.table.now(), cost, at)
     // What this node admitted itself it can give back without having heard of the others.
-    if (!local.known && local.current.refunded === had) throw nothingGivenBack()
+    if (!local.known && back === 0) throw nothingGivenBack()
     this.sync.queue(local)
     await this.sync.settle([local])
   }

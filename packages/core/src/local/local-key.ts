@@ -173,9 +173,15 @@ export class LocalKey {
     if (this.limit.algorithm === 'sliding-log') this.current.unnote()
   }
 
-  /** Gives cost back, and notes it. */
-  refund(now: number, cost: number): void {
-    this.current.refunded += this.limit.refund(this.state, now, 0, cost)
+  /** Gives cost back, and notes it; of what was taken at `at`, what still counts. Returns how much that was. */
+  refund(now: number, cost: number, at?: number): number {
+    if (at !== undefined && this.generation > 0 && at <= this.generation) return 0
+    const isBefore =
+      this.limit.algorithm === 'sliding-window' && at !== undefined && at < this.sliceEnd - this.limit.window
+    const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, cost, at)
+    const ledger = isBefore ? this.late : this.current
+    ledger.refunded += back
+    return back
   }
 
   /** The store's time has become known: what was admitted by a guess at it was admitted as long ago as it was. */
