@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import type { Standing } from './standing.ts'
 
 /**
@@ -76,13 +75,15 @@ function separately(
 }
 
 /** Policies as they were told last, by their limits' names: they hardly ever change. */
-const POLICIES = new LRUCache<string, { limit: number; window: number; text: string }>({ max: 1000 })
+const POLICIES = new Map<string, { limit: number; window: number; text: string }>()
+const MOST_POLICIES = 1000
 
 /** A name is letters, digits and _ - . : / and needs no escape in a structured field's string. */
 function policyOf({ name, limit, window }: Standing): string {
   const last = POLICIES.get(name)
   if (last !== undefined && last.limit === limit && last.window === window) return last.text
   const text = `"${name}";q=${limit};w=${window}`
+  if (POLICIES.size >= MOST_POLICIES) POLICIES.clear()
   POLICIES.set(name, { limit, window, text })
   return text
 }

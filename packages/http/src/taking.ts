@@ -10,7 +10,7 @@ export interface Taking {
 
 /** Asks one limiter, without a promise where it can answer from RAM. */
 function take(limiter: RequestLimiter, key: string, cost: number): Awaitable<Decision> {
-  const options = { cost }
+  const options = cost === 1 ? undefined : { cost }
   if (limiter.checkSync === undefined) return limiter.check(key, options)
   const decision = limiter.checkSync(key, options)
   return decision.reason === 'sync' ? limiter.check(key, options) : decision
