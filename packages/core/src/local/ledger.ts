@@ -16,7 +16,7 @@ export class Ledger {
   settledReturned = 0
   /** A log's admissions that the store may not have: time, cost, time, cost…. */
   entries: readonly number[] = NO_ENTRIES
-  /** Store time of the newest admission, of a log only; -1: none. */
+  /** Store time of the newest admission, of a log, and of others while that is a guess; -1: none. */
   newest = -1
 
   get pending(): number {
@@ -66,10 +66,19 @@ export class Ledger {
     return this.entries as number[]
   }
 
-  /** A log's admissions were this much later. */
+  /** What was admitted was so by this much later: the times of a log. Of others nobody needs them from here on. */
   shift(ms: number): void {
     if (this.entries.length > 0)
       this.entries = this.entries.map((number, place) => (place % 2 === 0 ? number + ms : number))
+    this.newest = this.entries.length > 0 ? this.newest + ms : -1
+  }
+
+  /** What was counted before turns out to be of the same slice; the store has none of it yet. */
+  add(before: Ledger): void {
+    this.admitted += before.admitted
+    this.refunded += before.refunded
+    if (before.entries.length > 0) this.entries = [...before.entries, ...this.entries]
+    this.newest = Math.max(this.newest, before.newest)
   }
 
   /** What the store says that it has; a reply that was overtaken may say less than is known. */

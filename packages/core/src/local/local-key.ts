@@ -161,8 +161,8 @@ export class LocalKey {
     this.current.admitted += cost
     this.headroom -= cost
     this.untilSync -= cost
-    if (this.limit.algorithm !== 'sliding-log') return
-    this.current.note(now, cost)
+    if (this.limit.algorithm === 'sliding-log') this.current.note(now, cost)
+    else if (this.guessedOffset !== undefined) this.current.newest = now
   }
 
   /** Takes back the note of a cost that was admitted just now. */
@@ -184,25 +184,40 @@ export class LocalKey {
     return back
   }
 
-  /** The store's time has become known: what was admitted by a guess at it was admitted as long ago as it was. */
-  correct(now: number, monotonic: number): void {
-    if (this.guessedOffset === undefined) return
-    const { window } = this.limit
+  /**
+   * The store's time has become known: what was admitted by a guess at it was admitted as long ago as it was, and not
+   * where the guess has it in another slice.
+   *
+   * @returns pending cost that can no longer be settled
+   */
+  correct(now: number, monotonic: number): number {
+    if (this.guessedOffset === undefined) return 0
+    const { window, lateSlices } = this.limit
     const guessed = this.guessedOffset + monotonic
+    const later = now - guessed
     this.guessedOffset = undefined
-    // The guess may have left the slice meanwhile, and what was admitted in it not.
-    this.slice = Math.floor((Math.min(guessed, this.sliceEnd - 1) + now - guessed) / window)
-    this.before?.shift(Math.round(now - guessed))
-    this.current.shift(Math.round(now - guessed))
+    // Times are whole milliseconds: by up to two of them it may have been later.
+    const sliceOf = ({ newest }: Ledger) =>
+      Math.floor((newest < 0 ? now : Math.min(now, newest + later + 2)) / window)
+    const { before, current } = this
+    const behind = before === undefined ? 0 : sliceOf(current) - sliceOf(before)
+    this.slice = sliceOf(current)
+    before?.shift(Math.round(later))
+    current.shift(Math.round(later))
+    if (before !== undefined && behind === 0) current.add(before)
+    if (behind !== 1 || lateSlices === 0) this.before = undefined
     this.state = this.limit.create()
     this.settlePending(this.late, 1, now)
     this.settlePending(this.current, 0, now)
+    return behind > lateSlices ? (before as Ledger).pending : 0
   }
 
   /** Makes `slice` the current one: quota booked in an earlier one can't be spent any more. */
   roll(slice: number): number {
     if (slice <= this.slice) return 0
-    const kept = this.limit.lateSlices === 1 && slice === this.slice + 1
+    // By a guess at the time no slice is known to be over.
+    const mayCount = this.limit.lateSlices === 1 || this.guessedOffset !== undefined
+    const kept = mayCount && slice === this.slice + 1
     const expired = this.late.pending + (kept ? 0 : this.current.pending)
     this.current.giveBack(this.current.allowance)
     this.before = kept ? this.current : undefined
@@ -263,7 +278,7 @@ export class LocalKey {
 
   /** Takes in the store's answer; what is pending stays so until the store itself says that it has it. */
   reconcile(snapshot: Snapshot, now: number, monotonic: number): number {
-    this.correct(now, monotonic)
+    let expired = this.correct(now, monotonic)
     // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
     if (snapshot.generation > this.generation && this.known) {
       this.current = new Ledger()
@@ -271,7 +286,7 @@ export class LocalKey {
     }
     // Lower: the store forgets a reset once nothing from before it could count any more, or with all its data.
     this.generation = snapshot.generation
-    const expired = this.roll(snapshot.slice)
+    expired += this.roll(snapshot.slice)
     const ahead = this.slice - snapshot.slice
     const theirs = ahead === 0 ? this.current : ahead === 1 ? this.ownLate : undefined
     if (!this.known) {

@@ -254,7 +254,7 @@ export class Sync {
   /** The store's time may have become known, by whatever answer, since the key was taken in by a guess at it. */
   correct(key: LocalKey): void {
     const { table } = this.link
-    if (table.known) key.correct(table.now(), this.settings.clock.monotonic())
+    if (table.known) this.expired += key.correct(table.now(), this.settings.clock.monotonic())
   }
 
   /** The key goes over into the slice of `now`. */
