@@ -1,17 +1,14 @@
-import type { AlgorithmName } from '../../src/algorithms/algorithm.ts'
 import { Broken, keepsBudget, keepsSoftBound } from './bounds.ts'
 import { countsOnce, forgetsWhatWasReset } from './counts.ts'
 import { Fleet } from './fleet.ts'
-import type { Act, History, Kind } from './history.ts'
+import type { History, Kind } from './history.ts'
 
 /** What must hold of every history of a kind. */
 export interface Property {
   readonly name: string
-  /** How many of the 10,000 histories are for this property and one algorithm. */
+  /** How many of the 10,000 histories of the first seed are for this property and one algorithm. */
   readonly share: number
   readonly kind: Omit<Kind, 'algorithm'>
-  /** Acts for which it is known not to hold, by algorithm: `SHORTFALLS` has a history of each cause. */
-  readonly fallsShort?: Partial<Record<AlgorithmName, readonly Act[]>>
   /** @throws Broken where it does not hold */
   holds(fleet: Fleet): void | Promise<void>
 }
