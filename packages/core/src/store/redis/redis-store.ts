@@ -18,7 +18,7 @@ import { type Connection, checkTarget, connectionOptions, duplicate, type RedisC
 import { StoreOffset } from './offset.ts'
 import { OwnConnection } from './own-connection.ts'
 import { ReplyReader, Status } from './reply.ts'
-import { jointScriptOf, requestJson, type Script, scriptOf } from './script.ts'
+import { jointScriptOf, requestHead, requestJson, type Script, scriptOf } from './script.ts'
 
 /** The version of what is kept in Redis; another one keeps its keys apart. */
 const FORMAT = 1
@@ -41,11 +41,13 @@ export interface RedisStoreOptions {
 }
 
 class RedisTable implements Table {
-  readonly prefix: string
+  /** Of its script. */
+  readonly keys: readonly string[]
   readonly place: string
   /** The time of the server on which it lies. */
   private readonly offset: StoreOffset
   private readonly script: Script
+  private head: { readonly node: string; readonly text: string } | undefined
   private unanswered = 0
   /** Monotonic time since which commands have waited while none was answered. */
   private silentSince = Infinity
@@ -59,7 +61,8 @@ class RedisTable implements Table {
   ) {
     this.script = scriptOf(limit.algorithm)
     const tag = shard === 0 ? group : `${group}#${shard}`
-    this.prefix = `${store.prefix}:${FORMAT}:{${tag}}${name.slice(group.length)}`
+    const prefix = `${store.prefix}:${FORMAT}:{${tag}}${name.slice(group.length)}`
+    this.keys = [prefix, `${prefix}:meta`]
     this.place = store.isCluster ? tag : ''
     this.offset = store.offsetOf(this.place)
   }
@@ -84,13 +87,14 @@ class RedisTable implements Table {
   }
 
   async exchange(request: Request): Promise<Reply> {
-    const answer = await this.answer(this.script, [this.prefix], () => [this.json(request)])
+    const answer = await this.answer(this.script, this.keys, () => [this.json(request)])
     return this.read(answer as Buffer, request)
   }
 
   json(request: Request): string {
-    const { store, limit } = this
-    return requestJson(limit, this.signature, this.timed(request), store.testNow?.())
+    const { node } = request
+    if (this.head?.node !== node) this.head = { node, text: requestHead(this.limit, this.signature, node) }
+    return requestJson(this.head.text, this.timed(request), this.store.testNow?.())
   }
 
   /** What all that count here must have in common: also over how many tables they spread their keys. */
@@ -121,7 +125,7 @@ class RedisTable implements Table {
   }
 
   /** @param args made when the command leaves, since they tell the time */
-  async answer(script: Script, prefixes: string[], args: () => (string | number)[]): Promise<unknown> {
+  async answer(script: Script, keys: readonly string[], args: () => (string | number)[]): Promise<unknown> {
     const { store } = this
     const { clock } = store
     const connecting = store.connected(this.silentSince)
@@ -129,7 +133,6 @@ class RedisTable implements Table {
     this.unanswered++
     this.silentSince = Math.min(this.silentSince, clock.monotonic())
     try {
-      const keys = prefixes.flatMap((prefix) => [prefix, `${prefix}:meta`])
       const preparing = store.prepared(script, this.place, keys, this.offset)
       if (preparing !== undefined) await preparing
       return await store.run(script, keys, args(), this.offset)
@@ -146,21 +149,21 @@ const Payer = { limits: 1, reserve: 2 } as const
 class RedisJointTable implements JointTable {
   private readonly script: Script
   private readonly engines: number[]
-  private readonly prefixes: string[]
+  private readonly keys: readonly string[]
 
   constructor(private readonly tables: readonly RedisTable[]) {
     ;[this.script, this.engines] = jointScriptOf(tables.map(({ limit }) => limit.algorithm))
-    this.prefixes = tables.map(({ prefix }) => prefix)
+    this.keys = tables.flatMap(({ keys }) => keys)
   }
 
   async exchange(requests: readonly Request[], reserve: boolean): Promise<readonly Reply[]> {
-    const { tables, script, engines, prefixes } = this
+    const { tables, script, engines, keys } = this
     const args = () => [
       ...tables.map((table, place) => table.json(requests[place] as Request)),
       reserve ? 1 : 0,
       ...engines,
     ]
-    const answers = (await (tables[0] as RedisTable).answer(script, prefixes, args)) as Buffer[]
+    const answers = (await (tables[0] as RedisTable).answer(script, keys, args)) as Buffer[]
     if (!answers.every(said)) {
       const refusing = answers.findIndex(said)
       ;(tables[refusing] as RedisTable).read(answers[refusing] as Buffer, requests[refusing] as Request)

@@ -56,30 +56,24 @@ export function jointScriptOf(algorithms: readonly AlgorithmName[]): [Script, pl
   return [script(`local engines = {${engines.join(',\n')}}\n${jointLua}`), places]
 }
 
-/** The request as the script reads it: what is undefined is left out. `now` is set by tests only. */
-export function requestJson(
-  limit: Algorithm,
-  signature: string,
-  request: Request,
-  now: number | undefined,
-): string {
-  const { node, sequence, deadline, since, presence, extra, operations } = request
+/** What the requests of a node to a table begin with, all alike. */
+export function requestHead(limit: Algorithm, signature: string, node: string): string {
+  return JSON.stringify({ p: limit.parameters, s: signature, id: node }).slice(0, -1)
+}
+
+/** The request as the script reads it: what it has not is left out. `now` is set by tests only. */
+export function requestJson(head: string, request: Request, now: number | undefined): string {
+  const { sequence, deadline, since, presence, extra, operations, limit } = request
+  let json = `${head},"q":${sequence},"d":${deadline}`
+  if (since >= 0) json += `,"since":${since}`
+  if (presence > 0) json += `,"presence":${presence}`
+  if (extra > 0) json += `,"x":${extra}`
+  if (limit !== undefined) json += `,"l":${JSON.stringify(limit)}`
+  if (now !== undefined) json += `,"now":${now}`
   const takes = takesAlone(operations)
-  return JSON.stringify({
-    p: limit.parameters,
-    s: signature,
-    id: node,
-    q: sequence,
-    d: deadline,
-    since: since < 0 ? undefined : since,
-    presence: presence || undefined,
-    x: extra || undefined,
-    l: request.limit,
-    now,
-    t: takes?.keys,
-    c: takes?.costs,
-    o: takes === undefined ? operations.map(withWireKey) : undefined,
-  })
+  if (takes === undefined) return `${json},"o":${JSON.stringify(operations.map(withWireKey))}}`
+  const costs = takes.costs === undefined ? '' : `,"c":${JSON.stringify(takes.costs)}`
+  return `${json},"t":${JSON.stringify(takes.keys)}${costs}}`
 }
 
 type Costs = number | readonly number[]
