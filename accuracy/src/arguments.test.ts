@@ -6,7 +6,7 @@ test('without arguments all is run, three seeds of 20 windows, and written', () 
   expect(readArguments([])).toEqual({
     ...{ rows: [], algorithms: [], variants: [], seeds: 3, windows: 20 },
     ...{ jobs: availableParallelism() },
-    ...{ partial: false, help: false },
+    ...{ partial: false, save: false, help: false },
   })
   expect(readArguments(['--jobs', '4'])).toMatchObject({ jobs: 4, partial: false })
 })
@@ -27,6 +27,7 @@ test('what is asked for is run, and nothing written', () => {
     ...{ rows: ['2', 'flash-6'], algorithms: ['sliding-log'], variants: ['leased'], seeds: 1 },
     ...{ partial: true },
   })
+  expect(readArguments(['--row', '2', '--save'])).toMatchObject({ partial: true, save: true })
   expect(readArguments(['--quick'])).toMatchObject({ seeds: 1, windows: 6, partial: true })
   expect(readArguments(['--quick', '--seeds', '2'])).toMatchObject({ seeds: 2, windows: 6 })
 })

@@ -17,8 +17,10 @@ export interface Options {
   readonly seeds: number
   readonly windows: number
   readonly jobs: number
-  /** Whether less than all was asked for: then nothing is written. */
+  /** Whether less than all was asked for. */
   readonly partial: boolean
+  /** Whether a part that was asked for is written, in the place of what was measured of it before. */
+  readonly save: boolean
   readonly help: boolean
 }
 
@@ -26,7 +28,8 @@ export const usage = `Usage: npm run accuracy -- [options]
 
 Runs the accuracy grid and the scenarios beyond it in the simulator, in every variant, and writes
 accuracy/results and the tables of docs/accuracy.md. With --row, --algorithm, --variant, --seeds,
---windows or --quick it only prints. Exit codes: 0 done, 1 cells miss their target, 2 bad arguments.
+--windows or --quick it only prints, but with --save: then what was measured takes the place of the same lines and
+columns, and the others stay as they are. Exit codes: 0 done, 1 cells miss their target, 2 bad arguments.
 
   --row ID         a row of the grid (1 to 8), or a scenario beyond it (${beyond[0]?.id}, …); may be given again
   --algorithm A    ${algorithmNames.join(', ')}
@@ -34,6 +37,7 @@ accuracy/results and the tables of docs/accuracy.md. With --row, --algorithm, --
   --seeds N        how many random courses of each, default 3
   --windows N      how long each is, default 20
   --jobs N         processes to use, default as many as there are processors
+  --save           writes what was measured, though it is only a part
   --quick          one seed and 6 windows
   --help           this text
 `
@@ -53,6 +57,7 @@ export function readArguments(args: readonly string[]): Options {
     windows: count('--windows', values.windows ?? (values.quick ? '6' : '20'), 2),
     jobs: count('--jobs', values.jobs ?? String(availableParallelism()), 1),
     partial: args.some((argument) => argument.startsWith('--') && !argument.startsWith('--jobs')),
+    save: values.save,
     help: values.help,
   }
 }
@@ -68,6 +73,7 @@ function parse(args: readonly string[]) {
         seeds: { type: 'string' },
         windows: { type: 'string' },
         jobs: { type: 'string' },
+        save: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

@@ -3,11 +3,11 @@ import { type Options, readArguments, UsageError, usage } from './arguments.ts'
 import { jobsFor, size, variantsFor } from './jobs.ts'
 import { line } from './line.ts'
 import { type Job, roundTrip, scenarioOf } from './measure.ts'
-import { type Result, results } from './result.ts'
+import { inPlaceOf, type Result, results } from './result.ts'
 import { misses } from './targets.ts'
 import { missing, type VariantName } from './variants.ts'
 import { measureAll } from './workers.ts'
-import { write } from './write.ts'
+import { write, written } from './write.ts'
 
 async function main(options: Options): Promise<boolean> {
   const absent = absentVariants(options)
@@ -24,7 +24,8 @@ async function main(options: Options): Promise<boolean> {
   console.log(
     `${jobs.length} runs in ${((performance.now() - began) / 1000).toFixed(1)} s, ${busy.toFixed(1)} s of computing`,
   )
-  if (!options.partial) await write(cells)
+  if (options.save) await write(inPlaceOf(await written(), cells))
+  else if (!options.partial) await write(cells)
   return tellMisses(cells, absent)
 }
 

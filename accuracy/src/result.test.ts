@@ -1,7 +1,7 @@
 import type { Report } from '@spillway/core/testing'
 import { expect, test } from 'vitest'
 import type { Measurement } from './measure.ts'
-import { results } from './result.ts'
+import { inPlaceOf, results } from './result.ts'
 
 function measurement(scenario: string, seed: number, value: number): Measurement {
   const report: Report = {
@@ -28,4 +28,12 @@ test('seeds come together: means of what is a mean, the most of what is a maximu
       waits: { part: 2.5, median: 2.5, p99: 4, longest: 4 },
     },
   })
+})
+
+test('a cell that was measured again takes the place of what it was, in the order of a full run', () => {
+  const earlier = results([measurement('2', 1, 1), measurement('load-0.7-2', 1, 1), measurement('3', 1, 1)])
+  const later = results([measurement('3', 1, 7), measurement('1', 1, 7)])
+  const cells = inPlaceOf(earlier, later)
+  expect(cells.map(({ scenario }) => scenario)).toEqual(['1', '2', '3', 'load-0.7-2'])
+  expect(cells.map(({ report }) => report.share)).toEqual([7, 1, 7, 1])
 })

@@ -1,7 +1,8 @@
 import type { Report } from '@spillway/core/testing'
-import type { AlgorithmName } from './algorithms.ts'
+import { type AlgorithmName, algorithmNames } from './algorithms.ts'
 import type { Measurement } from './measure.ts'
-import type { VariantName } from './variants.ts'
+import { beyond, grid } from './scenarios.ts'
+import { type VariantName, variantNames } from './variants.ts'
 
 /** A cell of the tables: a scenario with an algorithm in a variant, over all its seeds. */
 export interface Result {
@@ -17,8 +18,7 @@ export interface Result {
 export function results(measurements: readonly Measurement[]): Result[] {
   const cells = new Map<string, Measurement[]>()
   for (const measurement of measurements) {
-    const { scenario, algorithm, variant } = measurement.job
-    const cell = `${scenario} ${algorithm} ${variant}`
+    const cell = cellOf(measurement.job)
     cells.set(cell, [...(cells.get(cell) ?? []), measurement])
   }
   return [...cells.values()].map((cell) => {
@@ -31,6 +31,25 @@ export function results(measurements: readonly Measurement[]): Result[] {
       report: together(cell.map(({ report }) => report)),
     }
   })
+}
+
+/** The earlier results, with the later ones in the place of those of the same cell; in the order of a full run. */
+export function inPlaceOf(earlier: readonly Result[], later: readonly Result[]): Result[] {
+  const cells = new Map([...earlier, ...later].map((result) => [cellOf(result), result]))
+  const order = [...grid, ...beyond].map(({ id }) => id)
+  const place = ({ scenario, algorithm, variant }: Result) =>
+    (order.indexOf(scenario) * algorithmNames.length + algorithmNames.indexOf(algorithm)) *
+      variantNames.length +
+    variantNames.indexOf(variant)
+  return [...cells.values()].sort((one, other) => place(one) - place(other))
+}
+
+function cellOf({
+  scenario,
+  algorithm,
+  variant,
+}: Pick<Result, 'scenario' | 'algorithm' | 'variant'>): string {
+  return `${scenario} ${algorithm} ${variant}`
 }
 
 function together(reports: readonly Report[]): Report {

@@ -17,6 +17,14 @@ export async function write(cells: readonly Result[]): Promise<void> {
   await writeFile(PAGE, withTables(await readFile(PAGE, 'utf8'), tables(cells)))
 }
 
+/** What was written last. */
+export async function written(): Promise<Result[]> {
+  const files = await Promise.all(
+    ['grid.json', 'beyond.json'].map((file) => readFile(`${RESULTS}${file}`, 'utf8')),
+  )
+  return files.flatMap((file) => JSON.parse(file) as Result[])
+}
+
 function json(cells: readonly Result[]): string {
   return `${JSON.stringify(cells, null, 2)}\n`
 }
