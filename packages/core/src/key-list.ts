@@ -6,11 +6,21 @@ export type KeyList<K> = readonly K[] | ReadonlySet<K> | ((key: K) => boolean)
 /**
  * Whether a key is on the list: a set and a function are asked anew for each check.
  *
+ * @param scoped a check has several keys: only a function can tell
  * @throws ConfigError `ERR_OPTION`
  */
-export function onList<K>(list: KeyList<K> | undefined, what: string): ((key: K) => boolean) | undefined {
+export function onList<K>(
+  list: KeyList<K> | undefined,
+  what: string,
+  scoped: boolean,
+): ((key: K) => boolean) | undefined {
   if (list === undefined) return undefined
-  if (typeof list === 'function') return list
+  if (typeof list === 'function') return (key) => checked(list(key), what)
+  if (scoped)
+    throw new ConfigError(
+      'ERR_OPTION',
+      `${what} is ${show(list)}: with scopes give a function, such as ({ user }) => staff.has(user ?? '')`,
+    )
   if (list instanceof Set) return (key) => list.has(key)
   if (Array.isArray(list)) {
     const keys = new Set(list)
@@ -19,5 +29,14 @@ export function onList<K>(list: KeyList<K> | undefined, what: string): ((key: K)
   throw new ConfigError(
     'ERR_OPTION',
     `${what} is ${show(list)}: give an array or a Set of keys, or a function of a key`,
+  )
+}
+
+/** A promise would be taken for yes, whatever it came to. */
+function checked(answer: unknown, what: string): boolean {
+  if (typeof answer === 'boolean') return answer
+  throw new ConfigError(
+    'ERR_OPTION',
+    `${what} answered ${show(answer)}: give a function that returns true or false`,
   )
 }

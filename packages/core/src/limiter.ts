@@ -331,7 +331,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 }
 
 function lineOf(key: string | ScopeKeys): string {
-  return typeof key === 'string' ? key : JSON.stringify(Object.entries(key).sort())
+  if (typeof key === 'string') return key
+  const named = Object.entries(key).filter(([, its]) => its !== undefined)
+  return JSON.stringify(named.sort())
 }
 
 class LocalLimiter<

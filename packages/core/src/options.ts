@@ -21,7 +21,7 @@ export type Mode = 'hard' | 'soft' | 'leased'
 /** What a check is answered while the store is away. */
 export type OnOutage = 'local' | 'allow' | 'deny' | 'throw'
 
-interface CommonOptions<M extends Mode, K> {
+interface CommonOptions<M extends Mode, L> {
   /** Namespace in the store, in metrics and in headers: 1 to 64 letters, digits and `_ - . : /`. */
   name: string
   /**
@@ -42,9 +42,9 @@ interface CommonOptions<M extends Mode, K> {
   /** Books as if enforced, but allows everything: decisions say `wouldDeny`. Default false. */
   dryRun?: boolean | undefined
   /** Keys that are always allowed, and not counted: before `deny`. */
-  allow?: KeyList<K> | undefined
+  allow?: L | undefined
   /** Keys that are always denied. */
-  deny?: KeyList<K> | undefined
+  deny?: L | undefined
   /** How many may wait in `acquire` for one key; default 1000. */
   maxWaiting?: number | undefined
   /** Time and timers; default the machine's. */
@@ -54,7 +54,7 @@ interface CommonOptions<M extends Mode, K> {
 }
 
 /** A limiter of one key a check. */
-export interface LimiterOptions<M extends Mode = Mode> extends CommonOptions<M, string> {
+export interface LimiterOptions<M extends Mode = Mode> extends CommonOptions<M, KeyList<string>> {
   /** A limit, or several that must all allow a check. */
   limit: Limits
   /** Lets a key exceed its limit for a while, out of a reserve that refills slowly. */
@@ -63,7 +63,7 @@ export interface LimiterOptions<M extends Mode = Mode> extends CommonOptions<M, 
 
 /** A limiter of a key a scope in each check. */
 export interface ScopedOptions<S extends string, M extends Mode = Mode>
-  extends CommonOptions<M, ScopeKeys<S>> {
+  extends CommonOptions<M, (keys: ScopeKeys<S>) => boolean> {
   scopes: Scopes<S>
 }
 
@@ -229,8 +229,8 @@ export function settings(options: LimiterOptions | ScopedOptions<string>): Setti
     clock,
     random,
     dryRun,
-    allows: onList(options.allow as KeyList<unknown> | undefined, 'allow'),
-    denies: onList(options.deny as KeyList<unknown> | undefined, 'deny'),
+    allows: onList(options.allow as KeyList<unknown> | undefined, 'allow', scopes !== undefined),
+    denies: onList(options.deny as KeyList<unknown> | undefined, 'deny', scopes !== undefined),
     maxWaiting,
   }
 }

@@ -71,8 +71,8 @@ function isFull({ allowed, reason }: Decision): boolean {
 
 /** What becomes of a refusal: with enough in the reserve it is none; without, whichever has some first is waited for. */
 function spiked(refusal: Decision, reserve: Decision): Decision {
-  const { limit, resetAfterMs, name, parts } = refusal
-  const more = parts === undefined ? {} : { parts }
+  const { limit, resetAfterMs, name, parts, debt } = refusal
+  const more = { ...(parts && { parts }), ...(debt && { debt }) }
   if (reserve.allowed) {
     const decision = new Decision(true, limit, 0, 0, resetAfterMs, 0, reserve.source, undefined, name)
     return detailed(decision, { ...more, spike: true })

@@ -214,6 +214,28 @@ describe.each(modes)('%s', (mode) => {
     await one.close()
   })
 
+  it('tells of debt while the reserve is used, and after', async () => {
+    const { one } = nodes({ mode, spike: { extra: 2, per: '1h' } })
+    await one.penalty('a', 5)
+    await one.flush()
+    expect(await one.check('a', { cost: 2 })).toMatchObject({ allowed: true, spike: true, debt: 2 })
+    expect(await one.check('a')).toMatchObject({ allowed: false, debt: 2 })
+    expect(await one.peek('a')).toMatchObject({ allowed: false, debt: 2 })
+    await one.close()
+  })
+
+  it('has those of one set of keys wait in one line, whichever way the set is written', async () => {
+    const clock = new ManualClock()
+    const scopes = { user: minute(1), ip: minute(1) }
+    const one = createLimiter({ name: 'api', scopes, mode, clock, maxWaiting: 1 })
+    await one.check({ user: '42' })
+    one.acquire({ user: '42' }).catch(() => {})
+    await expect(one.acquire({ ip: undefined, user: '42' }, { maxWait: 1 })).rejects.toMatchObject({
+      code: 'ERR_QUEUE_FULL',
+    })
+    await one.close()
+  })
+
   it('serves those that wait in their order, and an aborted one costs nothing', async () => {
     const { clock, one } = nodes({ mode, limit: minute(1), maxWaiting: 4 })
     await one.check('a')
