@@ -83,7 +83,7 @@ local oldest, mergeentries
 /**
  * After the algorithm's Lua half: the files that rows lie in; and the short way for takes alone, of keys of which
  * nothing is kept but their state. It answers as the engine, but with the status byte 4, and of each key the four numbers
- * of its state as they lay there. Where it does not do, nothing was written yet.
+ * of its state as they lay there (of a log as they are now, and its entries). Where it does not do, nothing was written yet.
  */
 export const takesLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
@@ -138,6 +138,16 @@ local function heading(status, nodes, changes)
   return told
 end
 
+-- a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
+local function entriesof(key, a, need)
+  if oldest == nil then return '' end
+  local entries = oldest(key, a, need)
+  if need == math.huge then entries = mergeentries(entries) end
+  local parts = {pack('>d', #entries)}
+  for i = 1, #entries do parts[#parts + 1] = pack('>d', entries[i]) end
+  return table.concat(parts)
+end
+
 -- what is kept of each key, or false, and the slice under which it lies, where that is not the top
 local function found(keys)
   local rows, filedin = redis.call('HMGET', fileof(top), unpack(keys)), {}
@@ -174,16 +184,23 @@ local function takes(keys, costs)
     end
     a, b, c, d = roll(key, a, b, c, d, now)
     local left = limit - usage(key, a, b, c, d, now)
-    local cost, total = costs and costs[i] or 1, 0
+    local cost, total, largest = costs and costs[i] or 1, 0, 0
     if type(cost) == 'number' then
       total = max(0, min(cost, left))
+      if total < cost then largest = 1 end
     else
       for n = 1, #cost do
-        if total + cost[n] <= left then total = total + cost[n] end
+        if total + cost[n] <= left then
+          total = total + cost[n]
+        elseif cost[n] <= limit then
+          largest = max(largest, cost[n])
+        end
       end
     end
-    if total > 0 then
-      a, b, c, d = add(key, a, b, c, d, now, 0, total)
+    -- a log is told as it is now: of its entries those that a refused cost waits for
+    if oldest then rows[i] = pack(PLAIN, a, b, c, d) .. entriesof(key, a, max(0, total + largest - left)) end
+    if total > 0 then a, b, c, d = add(key, a, b, c, d, now, 0, total) end
+    if total > 0 or dirty[key] then
       filed = min(max(filed, lastslice(a, b, c)), slice + ${FURTHEST_SLICE})
       file(files, filed, key, pack(PLAIN, a, b, c, d))
     end
@@ -192,7 +209,7 @@ local function takes(keys, costs)
   return heading(4, 0, 0) .. table.concat(rows)
 end
 
-if request.t and not (joint or oldest or request.since or request.presence) and blockslast <= now and #request.t < MOSTKEYS then
+if request.t and not (joint or request.since or request.presence) and blockslast <= now and #request.t < MOSTKEYS then
   local answer = takes(request.t, request.c)
   if answer then return answer end
 end
@@ -481,16 +498,6 @@ local function settle(key, row, op)
   merge(key, row, op[4], op[5], op[8])
   if type(op[7]) == 'table' then grant(key, row, op[7], op[4] == slice and op[5][3] or 0) end
   keep(key, row)
-end
-
--- a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
-local function entriesof(key, a, need)
-  if oldest == nil then return '' end
-  local entries = oldest(key, a, need)
-  if need == math.huge then entries = mergeentries(entries) end
-  local parts = {pack('>d', #entries)}
-  for i = 1, #entries do parts[#parts + 1] = pack('>d', entries[i]) end
-  return table.concat(parts)
 end
 
 -- a take is answered by the state before it; the node replays the decisions from that

@@ -4,7 +4,7 @@ import { keyOfWire } from '../../key.ts'
 import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
 
 /** What the status byte of a reply says. */
-/** `taken`: as done, but of each key only the four numbers of its state are told. */
+/** `taken`: as done, but of each key only its state is told. */
 export const Status = { done: 0, late: 1, repeated: 2, mismatch: 3, taken: 4 } as const
 
 /** Of a key of which nothing is kept but its state. */
@@ -76,14 +76,14 @@ export class ReplyReader {
     numbers.b = this.double()
     numbers.c = this.double()
     numbers.d = this.double()
-    if (this.status === Status.taken) return NOTHING_MORE
-    const booked = this.double()
-    const blockedUntil = this.double()
+    const isPlain = this.status === Status.taken
+    const booked = isPlain ? 0 : this.double()
+    const blockedUntil = isPlain ? 0 : this.double()
     if (limit.algorithm === 'sliding-log') {
       numbers.entries = []
       for (let left = this.double(); left > 0; left--) numbers.entries.push(this.double())
     }
-    return [booked, blockedUntil]
+    return isPlain ? NOTHING_MORE : [booked, blockedUntil]
   }
 
   private snapshot(limit: Algorithm, key: string): Snapshot {
