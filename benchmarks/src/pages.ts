@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { planTable } from './plan.ts'
 import { questions } from './questions.ts'
 import { readResults } from './result.ts'
 import { section, targetTable, withSection } from './tables.ts'
@@ -10,10 +11,12 @@ const PAGES = ['README.md', 'docs/performance.md', 'docs/scaling.md']
 export function writePages(): void {
   const order = questions.map(({ name }) => name)
   const results = readResults().sort((a, b) => order.indexOf(a.question) - order.indexOf(b.question))
+  const cost = results.find(({ question }) => question === 'redis-cost')
   for (const path of PAGES) {
     const file = fileURLToPath(new URL(`../../${path}`, import.meta.url))
     let page = readFileSync(file, 'utf8')
     page = withSection(page, 'benchmarks: targets', targetTable(results))
+    if (cost !== undefined) page = withSection(page, 'plan', planTable(cost))
     for (const result of results) page = withSection(page, `benchmarks: ${result.question}`, section(result))
     writeFileSync(file, page)
   }

@@ -9,6 +9,7 @@ import { redisCost } from './questions/redis-cost.ts'
 import { settling } from './questions/settling.ts'
 import { softSync } from './questions/soft-sync.ts'
 import { start } from './questions/start.ts'
+import { thousandNodes } from './questions/thousand-nodes.ts'
 
 /** In the order of the tables. */
 export const questions: readonly Question[] = [
@@ -22,4 +23,5 @@ export const questions: readonly Question[] = [
   ram,
   redisCost,
   fleet,
+  thousandNodes,
 ]

@@ -13,6 +13,8 @@ const PLENTY_ROUND_TRIPS = 20
 const AHEAD = 2
 /** Of so much cost a node can tell nothing yet. */
 const FEW = 8
+/** What is pending of a new key, on all nodes, goes so many times into what is left, if that is not to count. */
+const MUCH = 16
 /** Intervals for which booked quota may be spent without a word to the store. */
 const MOST_WAITS = 3
 /** A node that is alone asks this often in a row for what the store has less of than it seems from here: clocks differ. */
@@ -63,6 +65,16 @@ export class Pacing {
 
   knowsShare(key: LocalKey): boolean {
     return this.nodes === 1 || !this.isNew(key)
+  }
+
+  /**
+   * Whether what was admitted of a key before the store was heard of it must be settled at once: if all nodes have
+   * admitted as much, it is a part of what is left that counts.
+   */
+  isPressing(key: LocalKey, now: number): boolean {
+    const { limit, strict } = this.settings
+    if (strict || this.young) return true
+    return limit.limit - limit.usage(key.state, now) < MUCH * this.nodes * key.pending
   }
 
   private share(key: LocalKey): number {

@@ -271,18 +271,18 @@ export class Sync {
     const monotonic = this.settings.clock.monotonic()
     this.expired += key.reconcile(snapshot, now, monotonic)
     pacing.learn(key, snapshot, now, monotonic)
-    this.heard(key, isFirst)
+    this.heard(key, isFirst && pacing.isPressing(key, now))
   }
 
   /** The store has, or has again, what was sent; after a restoration, what is known here of the others stands. */
-  private heard(key: LocalKey, isFirst: boolean): void {
+  private heard(key: LocalKey, isPressing: boolean): void {
     key.inFlight = false
     key.stale = false
     key.lost = false
     this.serve(key)
     // Quota that was booked by an answer under way.
     if (this.pacing.closing) key.giveUp()
-    if (key.waiting.length > 0 || (isFirst && key.owes)) this.queueAtOnce(key)
+    if (key.waiting.length > 0 || (isPressing && key.owes)) this.queueAtOnce(key)
     else if (key.owes || key.current.allowance > 0) this.requeue(key)
     else this.keys.release(key)
   }
