@@ -77,6 +77,32 @@ describe.each(modes)('%s', (mode) => {
     }
   })
 
+  it.each(['own limit', 'plan'])('all nodes know of each verb within an interval: %s', async (by) => {
+    const chosen = by === 'plan' ? { limit: minute(6) } : {}
+    const said = async (change: (one: ReturnType<typeof nodes>['one']) => Promise<boolean>, first = 1) => {
+      const { clock, one, two } = nodes({ mode, limit: minute(4) })
+      for (const node of [one, two]) await node.check('a', { cost: first, ...chosen })
+      await one.flush()
+      await two.flush()
+      expect(await change(one)).toBe(true)
+      await clock.advance(1000)
+      const answers: unknown[] = []
+      for (const node of [one, two]) {
+        const { allowed, reason } = await node.peek('a', chosen)
+        expect(await node.check('a', chosen)).toMatchObject({ allowed, reason })
+        answers.push(reason ?? allowed)
+        await node.close()
+      }
+      return answers
+    }
+    expect(await said((one) => one.block('a', '1h'))).toEqual(['blocked', 'blocked'])
+    expect(await said((one) => one.penalty('a', 9))).toEqual(['limit', 'limit'])
+    const full = by === 'plan' ? 3 : 2
+    expect(await said((one) => one.refund('a', 2), full)).toEqual([true, true])
+    expect(await said((one) => one.reset('a'), full)).toEqual([true, true])
+    expect(await said(async (one) => (await one.block('a', '1h')) && one.reset('a'))).toEqual([true, true])
+  })
+
   it('settles what was reserved, once', async () => {
     const { clock, one } = nodes({ mode, limit: tokenBucket({ capacity: 100, refill: 100, per: '1h' }) })
     const call = await one.reserve('a', 60)
