@@ -17,6 +17,12 @@ export async function write(cells: readonly Result[]): Promise<void> {
   await writeFile(PAGE, withTables(await readFile(PAGE, 'utf8'), tables(cells)))
 }
 
+/** Writes one table into the page, and what it was made of as JSON. */
+export async function writeTable(name: string, table: string, source: object): Promise<void> {
+  await writeFile(`${RESULTS}${name}.json`, `${JSON.stringify(source, null, 2)}\n`)
+  await writeFile(PAGE, withTables(await readFile(PAGE, 'utf8'), new Map([[name, table]])))
+}
+
 /** What was written last. */
 export async function written(): Promise<Result[]> {
   const files = await Promise.all(

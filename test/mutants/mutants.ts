@@ -1,0 +1,103 @@
+/** A bug put into the core: the property that must find it. */
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+  /** The file of histories, under `packages/core/test/histories`, that must fail. */
+  readonly caughtBy: string
+}
+
+const LEDGER = 'packages/core/src/local/ledger.ts'
+const LOCAL_KEY = 'packages/core/src/local/local-key.ts'
+const ROW = 'packages/core/src/store/row.ts'
+const MEMORY = 'packages/core/src/store/memory.ts'
+const BUCKET = 'packages/core/src/algorithms/bucket.ts'
+
+/** The mistakes that are easily made in such code. The first six are those that the proof was asked to find. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'pending is set to zero on a reply',
+    file: LEDGER,
+    from: 'this.settledAdmitted = Math.min(admitted, this.admitted)',
+    to: 'this.settledAdmitted = this.admitted',
+    caughtBy: 'counts',
+  },
+  {
+    name: 'a bucket is clamped at its capacity: it knows no debt',
+    file: BUCKET,
+    from: `    this.drain(state, now)
+    state.used += cost`,
+    to: `    this.drain(state, now)
+    state.used = Math.max(state.used, Math.min(this.limit, state.used + cost))`,
+    caughtBy: 'counts',
+  },
+  {
+    name: 'a flush that was overtaken lowers the counter, so that the next one is counted twice',
+    file: ROW,
+    from: '    part.admitted += more\n',
+    to: '    part.admitted = admitted\n',
+    caughtBy: 'counts',
+  },
+  {
+    name: 'quota is granted and not booked',
+    file: ROW,
+    from: '    this.booked += more\n',
+    to: '',
+    caughtBy: 'leased',
+  },
+  {
+    name: 'what a dead node may have spent is returned',
+    file: ROW,
+    from: 'if (cost > 0) this.limit.settle(this.state, slice * this.limit.window, 2, cost)',
+    to: 'void cost; void slice',
+    caughtBy: 'leased',
+  },
+  {
+    name: 'quota is kept across the end of its window',
+    file: LOCAL_KEY,
+    from: `    this.current.giveBack(this.current.allowance)
+    this.before = kept ? this.current : undefined
+    this.current = new Ledger()`,
+    to: `    const { allowance } = this.current
+    this.before = kept ? this.current : undefined
+    this.current = new Ledger()
+    this.current.granted = allowance`,
+    caughtBy: 'leased',
+  },
+  {
+    name: 'the budget is off by one',
+    file: ROW,
+    from: 'Math.min(target - has, room + extra, limit - usage - has)',
+    to: 'Math.min(target - has, room + extra + 1, limit - usage - has + 1)',
+    caughtBy: 'leased',
+  },
+  {
+    name: 'a late delta lands in the window in which it arrives',
+    file: MEMORY,
+    from: 'row.merge(cell, now, behind, current, entries)',
+    to: 'row.merge(cell, now, 0, current, entries)',
+    caughtBy: 'counts',
+  },
+  {
+    name: 'a late flush heals back what was reset',
+    file: MEMORY,
+    from: 'if (generation < row.generation) return\n    const cell',
+    to: 'const cell',
+    caughtBy: 'reset',
+  },
+  {
+    name: 'a hard check that comes twice counts twice',
+    file: MEMORY,
+    from: 'if (request.sequence <= (counts.sequences.get(node)?.last ?? 0)) throw repeatedError()',
+    to: '',
+    caughtBy: 'counts',
+  },
+]
+
+/** The source with the mutant in it. @throws where what it changes is not there exactly once */
+export function mutate(source: string, { name, file, from, to }: Mutant): string {
+  const parts = source.split(from)
+  if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} places for the mutant: ${name}`)
+  return parts.join(to)
+}
