@@ -1,6 +1,8 @@
 import type { Question } from './question.ts'
+import { allocation } from './questions/allocation.ts'
 import { awaited } from './questions/awaited.ts'
 import { fleet } from './questions/fleet.ts'
+import { growth } from './questions/growth.ts'
 import { hard } from './questions/hard.ts'
 import { lua } from './questions/lua.ts'
 import { openLoop } from './questions/open-loop.ts'
@@ -15,6 +17,8 @@ import { thousandNodes } from './questions/thousand-nodes.ts'
 export const questions: readonly Question[] = [
   softSync,
   awaited,
+  allocation,
+  growth,
   hard,
   openLoop,
   settling,
