@@ -43,6 +43,9 @@ class Counts {
   readonly present = new Map<string, number>()
   /** Set while limiters run. */
   limit: LimitInForce = []
+  /** How many have them; of one that is alone, what it asked to be told when it no longer is. */
+  tables = 0
+  shared: (() => void) | undefined
   last = 0
   swept = -1
   sweepAt = 0
@@ -101,6 +104,12 @@ class MemoryTable implements Table {
 
   latest(): number {
     return this.now()
+  }
+
+  isLone(shared: () => void): boolean {
+    if (this.counts.tables > 1) return false
+    this.counts.shared = shared
+    return true
   }
 
   async exchange(request: Request): Promise<Reply> {
@@ -319,7 +328,7 @@ class MemoryTable implements Table {
     snapshot.slice = slice
     snapshot.elsewhere = row.bookedElsewhere(node, slice)
     snapshot.demand = row.demand
-    const cell = row.cells.get(node)
+    const cell = row.cellOf(node)
     if (cell !== undefined) {
       const current = cell.part(slice)
       const late = cell.part(slice - 1)
@@ -436,6 +445,9 @@ class MemoryStore implements Store {
     if (counts.signature !== ours) {
       throw new ConfigError('ERR_MISMATCH', mismatchMessage(name, counts.signature, ours))
     }
+    counts.tables++
+    counts.shared?.()
+    counts.shared = undefined
     return new MemoryTable(limit, counts, this.time, this.recentTime)
   }
 

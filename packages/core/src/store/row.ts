@@ -20,8 +20,16 @@ const NOTHING: Part = Object.freeze(new Part())
 export class Cell {
   slice = 0
   current = new Part()
-  late = new Part()
+  late = NOTHING
   demand = 0
+
+  constructor(readonly node: string) {}
+
+  /** The slice before, to be changed. */
+  get ownLate(): Part {
+    if (this.late === NOTHING) this.late = new Part()
+    return this.late
+  }
 
   /** What it holds of a slice. */
   part(slice: number): Part {
@@ -32,11 +40,13 @@ export class Cell {
   /** Makes `slice` the current one. */
   roll(slice: number): void {
     if (slice <= this.slice) return
-    this.late = slice === this.slice + 1 ? this.current : new Part()
+    this.late = slice === this.slice + 1 ? this.current : NOTHING
     this.current = new Part()
     this.slice = slice
   }
 }
+
+const NO_CELLS: readonly Cell[] = []
 
 /** What a store keeps of a key. The Lua script keeps the same, packed. */
 export class Row {
@@ -50,7 +60,8 @@ export class Row {
   bookedLate = 0
   /** The sum of the nodes' demand. */
   demand = 0
-  readonly cells = new Map<string, Cell>()
+  /** Most rows have one, of one node: a list takes less room than a `Map`. */
+  private cells: readonly Cell[] = NO_CELLS
 
   constructor(
     /** By whose numbers it is changed now: limiters of one name may differ in them. */
@@ -67,7 +78,7 @@ export class Row {
    * on as booked for one slice more, in which the nodes say what of it they spent, and then as spent.
    */
   roll(slice: number): void {
-    if (slice <= this.settled || (this.cells.size === 0 && this.bookedInAll === 0)) return
+    if (slice <= this.settled || (this.cells.length === 0 && this.bookedInAll === 0)) return
     const next = slice === this.settled + 1
     this.spend(this.bookedLate, this.settled + 1)
     if (!next) this.spend(this.booked, this.settled + 2)
@@ -75,22 +86,26 @@ export class Row {
     this.booked = 0
     this.settled = slice
     this.demand = 0
-    for (const [node, cell] of this.cells) {
-      if (cell.slice < slice - this.limit.lateSlices) this.cells.delete(node)
-      else this.demand += cell.demand
-    }
+    this.cells = this.cells.filter((cell) => cell.slice >= slice - this.limit.lateSlices)
+    for (const cell of this.cells) this.demand += cell.demand
   }
 
   private spend(cost: number, slice: number): void {
     if (cost > 0) this.limit.settle(this.state, slice * this.limit.window, 2, cost)
   }
 
+  /** What the node has settled, if anything. */
+  cellOf(node: string): Cell | undefined {
+    for (const cell of this.cells) if (cell.node === node) return cell
+    return undefined
+  }
+
   cell(node: string, slice: number): Cell {
     this.settled = Math.max(this.settled, slice)
-    let cell = this.cells.get(node)
+    let cell = this.cellOf(node)
     if (cell === undefined) {
-      cell = new Cell()
-      this.cells.set(node, cell)
+      cell = new Cell(node)
+      this.cells = [...this.cells, cell]
     }
     cell.roll(slice)
     return cell
@@ -102,8 +117,9 @@ export class Row {
    */
   merge(cell: Cell, now: number, behind: number, counters: Counters, entries?: readonly number[]): number {
     if (behind < 0 || behind > this.limit.lateSlices) return 0
-    const part = behind === 0 ? cell.current : cell.late
     const [admitted, refunded, granted, returned] = counters
+    if (admitted + refunded + granted + returned === 0) return 0
+    const part = behind === 0 ? cell.current : cell.ownLate
     const before = part.booked
     const more = Math.max(
       0,
@@ -153,7 +169,7 @@ export class Row {
     this.settled = slice
     this.booked = before.booked
     this.bookedLate = before.bookedLate
-    const cell = before.cells.get(node)
+    const cell = before.cellOf(node)
     if (cell === undefined) return
     const own = cell.part(slice)
     this.booked -= Math.max(0, own.booked - Math.max(0, own.granted - granted))
@@ -162,7 +178,7 @@ export class Row {
 
   /** What is booked for other nodes than this one. */
   bookedElsewhere(node: string, slice: number): number {
-    const cell = this.cells.get(node)
+    const cell = this.cellOf(node)
     return this.bookedInAll - (cell === undefined ? 0 : cell.part(slice).booked + cell.part(slice - 1).booked)
   }
 }

@@ -144,6 +144,11 @@ export interface Table {
   /** The latest that the store's time can be now, whatever the clocks here have done since its last answer. */
   latest(): number
   /**
+   * Whether nobody else has these counts, so that nobody need be told of what is pending; calls back when another one
+   * opens them. Not there: others may have them.
+   */
+  isLone?(shared: () => void): boolean
+  /**
    * Carries the operations out, in order, all at one moment.
    *
    * @throws StoreError where there is no answer
