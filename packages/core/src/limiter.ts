@@ -125,12 +125,18 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_MISMATCH`, `ERR_CLOSED`; StoreError only with
    * `onOutage: 'throw'`
    */
-  async check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
-    checkCallOptions(options)
-    const { cost = 1, limit } = options
-    const decider = this.prepare(key, cost, limit)
-    const answer = this.listed(key) ?? this.decide(decider, key, cost)
-    return this.count(answer instanceof Decision ? answer : await answer)
+  check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
+    // Not an async function: those that RAM answers, nearly all, would pay for its state.
+    try {
+      checkCallOptions(options)
+      const { cost = 1, limit } = options
+      const decider = this.prepare(key, cost, limit)
+      const answer = this.listed(key) ?? this.decide(decider, key, cost)
+      if (answer instanceof Decision) return Promise.resolve(this.count(answer))
+      return answer.then((decision) => this.count(decision))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   private decide(decider: Decider<K>, key: K, cost: number): Decision | Promise<Decision> {
