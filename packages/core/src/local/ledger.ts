@@ -4,20 +4,90 @@ import type { Counters } from '../store/store.ts'
 const NO_ENTRIES: number[] = []
 Object.freeze(NO_ENTRIES)
 
-/** What this node counted of a key in one slice: counters that only rise, and what of them the store has. */
-export class Ledger {
-  admitted = 0
+/** What few ledgers have. */
+class Particulars {
   refunded = 0
+  settledRefunded = 0
   /** Quota that the store has booked for this node, and what of it will never be spent. */
   granted = 0
   returned = 0
-  settledAdmitted = 0
-  settledRefunded = 0
   settledReturned = 0
   /** A log's admissions that the store may not have: time, cost, time, cost…. */
   entries: readonly number[] = NO_ENTRIES
   /** Store time of the newest admission, of a log, and of others while that is a guess; -1: none. */
   newest = -1
+}
+
+const NO_PARTICULARS = new Particulars()
+Object.freeze(NO_PARTICULARS)
+
+/** What this node counted of a key in one slice: counters that only rise, and what of them the store has. */
+export class Ledger {
+  admitted = 0
+  settledAdmitted = 0
+  private particulars = NO_PARTICULARS
+
+  /** To be changed. */
+  private get own(): Particulars {
+    if (this.particulars === NO_PARTICULARS) this.particulars = new Particulars()
+    return this.particulars
+  }
+
+  get refunded(): number {
+    return this.particulars.refunded
+  }
+
+  set refunded(cost: number) {
+    if (cost !== this.refunded) this.own.refunded = cost
+  }
+
+  get settledRefunded(): number {
+    return this.particulars.settledRefunded
+  }
+
+  set settledRefunded(cost: number) {
+    if (cost !== this.settledRefunded) this.own.settledRefunded = cost
+  }
+
+  get granted(): number {
+    return this.particulars.granted
+  }
+
+  set granted(quota: number) {
+    if (quota !== this.granted) this.own.granted = quota
+  }
+
+  get returned(): number {
+    return this.particulars.returned
+  }
+
+  set returned(quota: number) {
+    if (quota !== this.returned) this.own.returned = quota
+  }
+
+  get settledReturned(): number {
+    return this.particulars.settledReturned
+  }
+
+  set settledReturned(quota: number) {
+    if (quota !== this.settledReturned) this.own.settledReturned = quota
+  }
+
+  get entries(): readonly number[] {
+    return this.particulars.entries
+  }
+
+  set entries(entries: readonly number[]) {
+    if (entries !== this.entries) this.own.entries = entries
+  }
+
+  get newest(): number {
+    return this.particulars.newest
+  }
+
+  set newest(time: number) {
+    if (time !== this.newest) this.own.newest = time
+  }
 
   get pending(): number {
     return this.admitted - this.settledAdmitted

@@ -19,6 +19,7 @@ export class LocalChecks implements Checks {
   private readonly outage: OutageRule
   private share: Algorithm | undefined
   private readonly slices: Slices
+  private readonly isStrictLog: boolean
 
   constructor(
     private readonly link: Link,
@@ -27,6 +28,7 @@ export class LocalChecks implements Checks {
     this.sync = new Sync(link, settings, (key, error) => this.serve(key, error))
     this.outage = new OutageRule(settings)
     this.slices = new Slices(settings.limit.window)
+    this.isStrictLog = settings.strict && settings.limit.algorithm === 'sliding-log'
   }
 
   checkSync(key: string, cost: number): Decision {
@@ -39,7 +41,8 @@ export class LocalChecks implements Checks {
   }
 
   private askFor(local: LocalKey, cost: number): void {
-    local.wanted = Math.max(local.wanted, cost)
+    const { ownPace } = local
+    ownPace.wanted = Math.max(ownPace.wanted, cost)
     this.sync.queueAtOnce(local)
   }
 
@@ -156,9 +159,9 @@ export class LocalChecks implements Checks {
 
   private admit(local: LocalKey, decision: Decision, now: number, cost: number): Decision {
     // In a log, what is spent must not grow old before its time, should the clock be behind.
-    local.admitted(this.settings.strict ? Math.ceil(this.link.table.latest()) : now, cost)
+    local.admitted(this.isStrictLog ? Math.ceil(this.link.table.latest()) : now, cost)
     if (local.untilSync <= 0) this.sync.queueAtOnce(local)
-    else if (!local.queued) this.sync.queue(local)
+    else if (!local.queued && !this.sync.lone) this.sync.queue(local)
     return decision
   }
 
@@ -178,10 +181,10 @@ export class LocalChecks implements Checks {
       return this.taken(limit, local, now, cost, consume)
     }
     // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
-    const scarce = local.quietUntil > -Infinity
+    const scarce = local.pace.quietUntil > -Infinity
     const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
     if (decision.allowed && waits && !scarce) return syncDecision(decision, cost)
-    if (consume && monotonic >= local.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
+    if (consume && monotonic >= local.pace.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
     if (!decision.allowed) return decision
     // What is left is booked for others, or will be by the time the store is heard: as if it were spent.
     const full = limit.take(

@@ -1,8 +1,8 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Decision } from '../decision.ts'
 import type { Ask, Operation, Snapshot } from '../store/store.ts'
-import { Demand } from './demand.ts'
 import { Debt, Ledger, NOTHING } from './ledger.ts'
+import { ALONE, Pace } from './pace.ts'
 
 /** A check that waits for the store. */
 export interface Waiter {
@@ -34,12 +34,16 @@ export class LocalKey {
   blockedUntil: number | undefined = undefined
   /** Cost offered here since the demand was last looked at. */
   offered = 0
-  current = new Ledger()
+  /** Cost admitted that the ledger has not taken in. */
+  private spent = 0
   queued = false
-  inFlight = false
   /** Whether the store has answered for this key. */
   known = false
 
+  readonly key: string
+  limit: Algorithm
+  private ledger = new Ledger()
+  inFlight = false
   /** Queued to be sent now. */
   urgent = false
   /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
@@ -50,43 +54,48 @@ export class LocalKey {
   private waiters = NOBODY
   private before: Ledger | undefined = undefined
 
-  readonly demand: Demand
-  demandSent = 0
-  /** Monotonic time at which the store was last heard of this key. */
-  heardAt: number
-  /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
-  takesTurns = false
-  turn = 0
-  usedThen = 0
-  planned = 0
-  /** What is pending when the store is asked, on average. */
-  turnPending = 0
-  /** What is booked for other nodes, some of which may come back. */
-  elsewhere = 0
-  /** Monotonic time before which asking the store again is of no use. */
-  quietUntil = -Infinity
-  /** The largest cost that was refused for want of quota since the store was last asked. */
-  wanted = 0
-  /** What the store was last asked for at least. */
-  asked = 0
-  /** How often in a row it then booked less. */
-  fruitless = 0
+  private paces: Pace | undefined = undefined
 
   constructor(
-    readonly key: string,
-    public limit: Algorithm,
-    monotonic: number,
+    key: string,
+    limit: Algorithm,
+    /** Monotonic time at which it was taken into RAM. */
+    private readonly since: number,
     /** Store time less monotonic time, as long as that is only a guess. */
     private guessedOffset: number | undefined,
   ) {
+    this.key = key
+    this.limit = limit
     this.state = limit.create()
-    this.demand = new Demand(monotonic)
-    this.heardAt = monotonic
+  }
+
+  /** How this node shares it with others. */
+  get pace(): Pace {
+    return this.paces ?? ALONE
+  }
+
+  /** As `pace`, to be changed: from here on the key's demand is watched. */
+  get ownPace(): Pace {
+    this.paces ??= new Pace(this.since)
+    return this.paces
+  }
+
+  get isPaced(): boolean {
+    return this.paces !== undefined
   }
 
   /** Store time. */
   get sliceEnd(): number {
     return (this.slice + 1) * this.limit.window
+  }
+
+  /** What was counted in this slice. */
+  get current(): Ledger {
+    if (this.spent > 0) {
+      this.ledger.admitted += this.spent
+      this.spent = 0
+    }
+    return this.ledger
   }
 
   /** What was counted in the slice before. */
@@ -127,7 +136,7 @@ export class LocalKey {
 
   /** The cost that checks wait for, or were refused for want of quota. */
   get need(): number {
-    let need = this.wanted
+    let need = this.pace.wanted
     for (const waiter of this.waiting) if (waiter.consume) need += waiter.cost
     return need
   }
@@ -158,11 +167,11 @@ export class LocalKey {
 
   /** Notes a cost that was admitted at `now`. */
   admitted(now: number, cost: number): void {
-    this.current.admitted += cost
+    this.spent += cost
     this.headroom -= cost
     this.untilSync -= cost
     if (this.limit.algorithm === 'sliding-log') this.current.note(now, cost)
-    else if (this.guessedOffset !== undefined) this.current.newest = now
+    else if (!this.known && this.guessedOffset !== undefined) this.current.newest = now
   }
 
   /** Takes back the note of a cost that was admitted just now. */
@@ -179,7 +188,7 @@ export class LocalKey {
     const isBefore =
       this.limit.algorithm === 'sliding-window' && at !== undefined && at < this.sliceEnd - this.limit.window
     const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, cost, at)
-    const ledger = isBefore ? this.late : this.current
+    const ledger = isBefore ? this.ownLate : this.current
     ledger.refunded += back
     return back
   }
@@ -221,9 +230,9 @@ export class LocalKey {
     const expired = this.late.pending + (kept ? 0 : this.current.pending)
     this.current.giveBack(this.current.allowance)
     this.before = kept ? this.current : undefined
-    this.current = new Ledger()
+    this.ledger = new Ledger()
     this.slice = slice
-    this.quietUntil = -Infinity
+    if (this.paces !== undefined) this.paces.quietUntil = -Infinity
     return expired
   }
 
@@ -281,7 +290,8 @@ export class LocalKey {
     let expired = this.correct(now, monotonic)
     // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
     if (snapshot.generation > this.generation && this.known) {
-      this.current = new Ledger()
+      this.ledger = new Ledger()
+      this.spent = 0
       this.before = undefined
     }
     // Lower: the store forgets a reset once nothing from before it could count any more, or with all its data.

@@ -29,6 +29,9 @@ const LEAST = 1.25
 /** What is pending on another node when the store is asked, in what is pending here: less than half, since others ask early. */
 const HIDDEN = 0.4
 
+/** A node that is alone asks for no quota, and tells of no demand. */
+const NOTHING: Ask = [0, 0, 0, 0]
+
 /**
  * When to sync, and what to ask for. A node may spend its share (by demand) of what is left, and syncs when it has
  * spent a part of that: so the less is left, the sooner. A soft node counts on its share while plenty is left, and
@@ -60,7 +63,7 @@ export class Pacing {
 
   /** Whether the key has not been watched for long enough to tell this node's share of it. */
   isNew(key: LocalKey): boolean {
-    return !key.demand.isKnown(this.memory)
+    return !key.pace.isKnown(this.memory)
   }
 
   knowsShare(key: LocalKey): boolean {
@@ -78,7 +81,7 @@ export class Pacing {
   }
 
   private share(key: LocalKey): number {
-    return key.demand.share(this.nodes, this.memory)
+    return key.pace.share(this.nodes, this.memory)
   }
 
   /** Whether the others, as far as they are known, can't use up what is left before the store is heard again. */
@@ -87,9 +90,9 @@ export class Pacing {
     return left >= this.plenty(key)
   }
 
-  private plenty({ demand }: LocalKey): number {
+  private plenty({ pace }: LocalKey): number {
     return (
-      Math.max(PLENTY_INTERVALS * this.settings.interval, PLENTY_ROUND_TRIPS * this.roundTrip) * demand.others
+      Math.max(PLENTY_INTERVALS * this.settings.interval, PLENTY_ROUND_TRIPS * this.roundTrip) * pace.others
     )
   }
 
@@ -101,50 +104,54 @@ export class Pacing {
   /** What is left by the time `monotonic`, if the others went on as they did. */
   private expected(key: LocalKey, now: number, monotonic: number): number {
     const { limit } = this.settings
-    return limit.limit - limit.usage(key.state, now) - key.demand.others * (monotonic - key.heardAt)
+    return limit.limit - limit.usage(key.state, now) - key.pace.others * (monotonic - key.pace.heardAt)
   }
 
   /** What time has freed for this node since the store was heard, while it takes turns. */
   private freed(key: LocalKey, now: number): number {
-    if (!key.takesTurns) return 0
-    const spent = key.planned - key.headroom
-    return this.share(key) * (key.usedThen + spent - this.settings.limit.usage(key.state, now))
+    const { takesTurns, planned, usedThen } = key.pace
+    if (!takesTurns) return 0
+    const spent = planned - key.headroom
+    return this.share(key) * (usedThen + spent - this.settings.limit.usage(key.state, now))
   }
 
   /** What to ask the store for; what is booked and not needed is given back. */
   ask(key: LocalKey, now: number, monotonic: number): Ask {
-    const { demand, current } = key
     const { interval, strict, early, extra } = this.settings
-    const { need } = key
-    const asks = Math.max(key.offered > 0 ? 1 : 0, need)
-    key.wanted = 0
-    key.asked = 0
-    if (demand.look(key.offered, monotonic, this.memory)) key.offered = 0
-    key.demandSent = demand.sent
-    key.turnPending += (key.pending - key.turnPending) / 8
-    const nothing: Ask = [key.demandSent, 0, 0, 0]
+    // Where nobody shares the key, how fast it is asked for is first looked at when somebody does.
+    if (this.nodes === 1 && !this.young && !strict && !key.isPaced) return NOTHING
+    const { need, offered, current, ownPace: pace } = key
+    const asks = Math.max(offered > 0 ? 1 : 0, need)
+    pace.wanted = 0
+    pace.asked = 0
+    if (pace.look(offered, monotonic, this.memory)) key.offered = 0
+    pace.demandSent = pace.sent
+    pace.turnPending += (key.pending - pace.turnPending) / 8
+    const nothing: Ask = [pace.demandSent, 0, 0, 0]
     if (asks === 0 || this.closing) {
-      if (this.closing || monotonic - key.heardAt > interval / 2) key.giveUp()
+      if (this.closing || monotonic - pace.heardAt > interval / 2) key.giveUp()
       return nothing
     }
-    const most = Math.max(1, Math.ceil(AHEAD * demand.own * interval))
+    // Of a demand that has just begun little is known: several times what was wanted since it last asked, so that it asks seldom.
+    const begun = strict && this.isNew(key) ? 4 * offered : 0
+    const most = Math.max(1, Math.ceil(AHEAD * pace.own * interval), begun)
     if (current.allowance > 2 * most) {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
     }
     if (!early || (!strict && this.countsUnbooked(key, this.expected(key, now, monotonic), need)))
       return nothing
-    if (key.takesTurns)
+    if (pace.takesTurns)
       return strict
         ? [
-            key.demandSent,
+            pace.demandSent,
             1,
             Math.ceil(2 * this.turn),
             extra > 0 ? Math.max(Math.ceil(LEAST * this.turn), asks) : asks,
           ]
         : nothing
-    key.asked = asks
-    return [key.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most, asks]
+    pace.asked = asks
+    return [pace.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most, asks]
   }
 
   /** A new slice begins, of which the store has not spoken yet. */
@@ -153,10 +160,11 @@ export class Pacing {
     if (strict) {
       key.headroom = 0
       // Booked quota has ended for all nodes at once: they do not come back at once.
-      if (key.takesTurns) key.quietUntil = monotonic + this.settings.random() * key.turn
+      const { takesTurns, turn } = key.pace
+      if (takesTurns) key.ownPace.quietUntil = monotonic + this.settings.random() * turn
     } else if (limit.lateSlices === 0) {
       // Half of its share, until the store has booked more.
-      key.heardAt = monotonic
+      if (key.isPaced) key.ownPace.heardAt = monotonic
       this.plan(key, now, monotonic)
       key.headroom = Math.max(key.headroom, Math.floor((limit.limit * this.share(key)) / 2))
       if (early) key.untilSync = Math.max(1, Math.floor(SPENT * key.headroom))
@@ -165,13 +173,11 @@ export class Pacing {
 
   /** Whether what the key owes was booked, and is being used up, so that it will be settled with the next question. */
   canWait(key: LocalKey, monotonic: number): boolean {
-    const { current, late, demand } = key
+    const { current, late, pace, offered } = key
     // What was spent of a turn is told with the next one, which is not far.
-    if (key.takesTurns && !late.owes && monotonic < key.quietUntil) return true
+    if (pace.takesTurns && !late.owes && monotonic < pace.quietUntil) return true
     if (late.owes || current.allowance === 0) return false
-    return (
-      monotonic - key.heardAt < MOST_WAITS * this.settings.interval && demand.isSteady(key.offered, monotonic)
-    )
+    return monotonic - pace.heardAt < MOST_WAITS * this.settings.interval && pace.isSteady(offered, monotonic)
   }
 
   /** Takes in what the store said of a key. */
@@ -179,10 +185,13 @@ export class Pacing {
     const { limit, interval } = this.settings
     const since = now - snapshot.slice * limit.window
     const fresh = limit.lateSlices === 0 && since < 1.2 * interval
-    key.demand.hear(snapshot.demand, key.demandSent, snapshot.slice, fresh)
-    key.heardAt = monotonic
-    key.elsewhere = snapshot.elsewhere
-    key.fruitless = key.asked > key.current.allowance ? key.fruitless + 1 : 0
+    if (key.isPaced || snapshot.demand > 0 || snapshot.elsewhere > 0) {
+      const { ownPace } = key
+      ownPace.hear(snapshot.demand, ownPace.demandSent, snapshot.slice, fresh)
+      ownPace.heardAt = monotonic
+      ownPace.elsewhere = snapshot.elsewhere
+      ownPace.fruitless = ownPace.asked > key.current.allowance ? ownPace.fruitless + 1 : 0
+    }
     if (snapshot.elsewhere > 0 && this.willBeSpent(key, now))
       limit.settle(key.state, now, 0, snapshot.elsewhere)
     this.plan(key, now, monotonic)
@@ -195,9 +204,9 @@ export class Pacing {
   private willBeSpent(key: LocalKey, now: number): boolean {
     const { limit, extra } = this.settings
     if (extra === 0) return true
-    if (key.takesTurns) return false
+    if (key.pace.takesTurns) return false
     const rest = limit.lateSlices === 0 ? key.sliceEnd - now : limit.window
-    const { own, others } = key.demand
+    const { own, others } = key.pace
     return (own + others) * rest >= limit.limit - limit.usage(key.state, now)
   }
 
@@ -211,16 +220,16 @@ export class Pacing {
     }
     const left = limit.limit - limit.usage(key.state, now)
     const { allowance } = key.current
-    const { own, others } = key.demand
+    const { own, others, elsewhere, asked, fruitless } = key.pace
     const flow = limit.flow(key.state, now, limit.limit)
     // A node that is alone has nobody to take turns with.
-    const alone = others === 0 && key.elsewhere === 0
+    const alone = others === 0 && elsewhere === 0
     const saturated = flow > 0 && own + others > flow && left - allowance < (own + others) * this.pause
     if (saturated && !alone) {
       this.takeTurn(key, left, now, monotonic)
       return
     }
-    key.takesTurns = false
+    if (key.isPaced) key.ownPace.takesTurns = false
     const plenty = !strict && this.isPlenty(key, left)
     const counts = plenty || (!strict && !this.knowsShare(key))
     const quota = counts ? Math.max(allowance, Math.floor(this.share(key) * left)) : allowance
@@ -232,13 +241,14 @@ export class Pacing {
     // Others that start at the same time are not known yet.
     const again = this.young && !strict ? Math.max(FEW, key.current.admitted) : Infinity
     key.untilSync = Math.max(1, Math.min(until, again, Math.ceil(over)))
-    const asksAgain = alone && key.fruitless < MOST_FRUITLESS
-    if (left - allowance >= 1 && (asksAgain || allowance >= key.asked)) key.quietUntil = -Infinity
-    else {
+    const asksAgain = alone && fruitless < MOST_FRUITLESS
+    if (left - allowance >= 1 && (asksAgain || allowance >= asked)) {
+      if (key.isPaced) key.ownPace.quietUntil = -Infinity
+    } else {
       // To ask again is of use when time has freed some, or others gave theirs back.
       key.untilSync = UNBOUNDED
-      const changes = limit.lateSlices > 0 || key.elsewhere > 0 || key.fruitless > 0
-      key.quietUntil = changes ? monotonic + this.pause : Infinity
+      const changes = limit.lateSlices > 0 || elsewhere > 0 || fruitless > 0
+      key.ownPace.quietUntil = changes ? monotonic + this.pause : Infinity
     }
   }
 
@@ -255,21 +265,22 @@ export class Pacing {
       Math.max(this.turn / (share * flow), 2 * this.roundTrip),
       Math.max(this.settings.interval, this.pause),
     )
-    const { allowance } = key.current
+    const { current, ownPace: pace } = key
+    const { allowance } = current
     // Until it is known what is pending in a turn, it is taken to be all of it.
-    if (!key.takesTurns) key.turnPending = Math.max(key.turnPending, share * flow * turn)
-    key.takesTurns = true
-    key.turn = turn
-    key.quietUntil = monotonic + turn
+    if (!pace.takesTurns) pace.turnPending = Math.max(pace.turnPending, share * flow * turn)
+    pace.takesTurns = true
+    pace.turn = turn
+    pace.quietUntil = monotonic + turn
     if (this.settings.strict) {
       key.headroom = allowance
       key.untilSync = UNBOUNDED
     } else {
       // This node's share of it. Without demand of its own it has none: nor a division by it.
-      const hidden = HIDDEN * (1 - share) * key.turnPending
+      const hidden = HIDDEN * (1 - share) * pace.turnPending
       key.headroom = allowance + Math.max(-this.turn, share * left - hidden)
-      key.planned = key.headroom
-      key.usedThen = limit.limit - left
+      pace.planned = key.headroom
+      pace.usedThen = limit.limit - left
       key.untilSync = this.turn
     }
   }

@@ -39,6 +39,9 @@ export class Sync {
   private since = -1
   private closed = false
 
+  /** Nobody need be told what is pending: it is settled when a key is pushed out, or nearly used up, or by `flush`. */
+  lone: boolean
+
   /** @param serve answers the checks that wait for a key, now that the store has, or has not for the reason given */
   constructor(
     private readonly link: Link,
@@ -47,6 +50,10 @@ export class Sync {
   ) {
     this.heardAt = settings.clock.monotonic()
     this.pacing = new Pacing(settings)
+    // A window's counts lose nothing by being settled late; a bucket drains meanwhile, and a log's entries add up.
+    const isWindow =
+      settings.limit.algorithm === 'fixed-window' || settings.limit.algorithm === 'sliding-window'
+    this.lone = isWindow && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
     this.keys = new HeldKeys(
       settings.maxKeys,
       () => link.table.now(),
@@ -55,6 +62,13 @@ export class Sync {
         if (key.owes) this.queue(key)
       },
     )
+  }
+
+  /** Another node has the counts now: it must hear of what was admitted before. */
+  private shared(): void {
+    this.lone = false
+    for (const key of this.keys) if (key.owes && !key.inFlight) this.requeue(key)
+    void this.flushDirty().catch(() => {})
   }
 
   get pending(): number {
@@ -257,10 +271,14 @@ export class Sync {
     if (table.known) this.expired += key.correct(table.now(), this.settings.clock.monotonic())
   }
 
+  private expire(pending: number): void {
+    if (!this.lone) this.expired += pending
+  }
+
   /** The key goes over into the slice of `now`. */
   begin(key: LocalKey, now: number, monotonic: number): void {
     this.correct(key)
-    this.expired += key.roll(Math.floor(now / this.settings.limit.window))
+    this.expire(key.roll(Math.floor(now / this.settings.limit.window)))
     this.pacing.begin(key, now, monotonic)
   }
 
@@ -269,7 +287,7 @@ export class Sync {
     const { pacing } = this
     const now = this.link.table.now()
     const monotonic = this.settings.clock.monotonic()
-    this.expired += key.reconcile(snapshot, now, monotonic)
+    this.expire(key.reconcile(snapshot, now, monotonic))
     pacing.learn(key, snapshot, now, monotonic)
     this.heard(key, isFirst && pacing.isPressing(key, now))
   }
@@ -315,7 +333,7 @@ export class Sync {
     // An answer under way may be older than this, and is taken in later; this may be older than one that was.
     if (key.inFlight || snapshot.generation < key.generation) this.readLater(key)
     else if (key.known) {
-      key.asked = 0
+      if (key.isPaced) key.ownPace.asked = 0
       this.answered(key, snapshot)
     }
   }

@@ -1,0 +1,36 @@
+import { Demand } from './demand.ts'
+
+/** What a node goes by in pacing a key that it shares with others. */
+export class Pace extends Demand {
+  /** Of the demand that the store was told. */
+  demandSent = 0
+  /** Monotonic time at which the store was last heard of this key. */
+  heardAt: number
+  /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
+  takesTurns = false
+  turn = 0
+  usedThen = 0
+  planned = 0
+  /** What is pending when the store is asked, on average. */
+  turnPending = 0
+  /** What is booked for other nodes, some of which may come back. */
+  elsewhere = 0
+  /** Monotonic time before which asking the store again is of no use. */
+  quietUntil = -Infinity
+  /** The largest cost that was refused for want of quota since the store was last asked. */
+  wanted = 0
+  /** What the store was last asked for at least. */
+  asked = 0
+  /** How often in a row it then booked less. */
+  fruitless = 0
+
+  /** @param since monotonic time at which the key was taken into RAM */
+  constructor(since: number) {
+    super(since)
+    this.heardAt = since
+  }
+}
+
+/** That of a key of which nobody else is known to ask. */
+export const ALONE = new Pace(0)
+Object.freeze(ALONE)
