@@ -58,10 +58,10 @@ export const mutants: readonly Mutant[] = [
     file: LOCAL_KEY,
     from: `    this.current.giveBack(this.current.allowance)
     this.before = kept ? this.current : undefined
-    this.current = new Ledger()`,
+    this.ledger = new Ledger()`,
     to: `    const { allowance } = this.current
     this.before = kept ? this.current : undefined
-    this.current = new Ledger()
+    this.ledger = new Ledger()
     this.current.granted = allowance`,
     caughtBy: 'leased',
   },
