@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createLimiter, memoryStore, type Store, StoreError, slidingWindow } from '../index.ts'
+import { createLimiter, memoryStore, type Store, StoreError, slidingWindow, tokenBucket } from '../index.ts'
 import { ManualClock } from '../testing.ts'
 
 /** A store that is away at first, and whose time is then learnt from its first answer: until then it is an hour off. */
@@ -55,4 +55,21 @@ test('a node that starts while the store is away, with a clock an hour off, sett
   expect(limiter.stats().storeCalls - before.storeCalls).toBeLessThanOrEqual(13)
   await limiter.flush()
   await limiter.close()
+})
+
+test('counts once what was settled in the first slice of a clock that begins at 0', async () => {
+  const clock = new ManualClock(0)
+  const store = memoryStore({ clock })
+  const limit = tokenBucket({ capacity: 6, refill: 1, per: 100 })
+  const [one, two] = [0, 1].map(() =>
+    createLimiter({ name: 'api', limit, mode: 'soft', store, clock, sync: { interval: '1h' } }),
+  )
+  await one!.check('key', { cost: 2 })
+  await one!.flush()
+  one!.checkSync('key')
+  // Before its interval is over.
+  await clock.advance(limit.window)
+  await one!.flush()
+  expect((await two!.peek('key')).remaining).toBe(4)
+  for (const node of [one, two]) await node!.close()
 })

@@ -375,7 +375,7 @@ end
 -- a row goes under the last slice in which it is worth anything, never under an earlier one than before
 local function keep(key, row)
   local filed = max(row[11], lastslice(row[1], row[2], row[3]))
-  if row[6] > 0 or row[5] > 0 then
+  if row[6] > 0 or row[5] > 0 or row[10] ~= '' or row[12] or row[13] then
     local after = late
     if row[7] + row[8] > 0 then after = 2 * late end
     filed = max(filed, row[6] + after)
