@@ -311,7 +311,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   /**
    * Settles all pending now; resolves when the store has acknowledged it.
    *
-   * @throws StoreError where it does not; what is pending is kept
+   * @throws StoreError where it does not, or where it is away and may have lost what it had; what is pending is kept
    */
   async flush(): Promise<void> {
     this.open()
