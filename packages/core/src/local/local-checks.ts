@@ -7,6 +7,7 @@ import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { Operation, Snapshot } from '../store/store.ts'
+import { Deadlines } from './deadlines.ts'
 import type { LocalKey } from './local-key.ts'
 import { Sync } from './sync.ts'
 
@@ -20,6 +21,7 @@ export class LocalChecks implements Checks {
   private share: Algorithm | undefined
   private readonly slices: Slices
   private readonly isStrictLog: boolean
+  private readonly deadlines: Deadlines
 
   constructor(
     private readonly link: Link,
@@ -29,6 +31,7 @@ export class LocalChecks implements Checks {
     this.outage = new OutageRule(settings)
     this.slices = new Slices(settings.limit.window)
     this.isStrictLog = settings.strict && settings.limit.algorithm === 'sliding-log'
+    this.deadlines = new Deadlines(settings.clock, (key) => this.expire(key))
   }
 
   checkSync(key: string, cost: number): Decision {
@@ -84,6 +87,7 @@ export class LocalChecks implements Checks {
   ): Promise<Decision> {
     return new Promise((resolve, reject) => {
       local.wait({ cost, consume, deadline, resolve, reject })
+      this.deadlines.add(local, deadline)
       this.sync.queueAtOnce(local)
     })
   }
@@ -99,6 +103,24 @@ export class LocalChecks implements Checks {
         if (decision !== undefined && !stays) waiter.resolve(decision)
         else if (error === undefined && now < waiter.deadline) local.wait(waiter)
         else waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error))
+      } catch (failure) {
+        waiter.reject(failure)
+      }
+    }
+  }
+
+  /** Answers the checks that have waited for long enough; the others go on. */
+  private expire(local: LocalKey): void {
+    const now = this.settings.clock.monotonic()
+    const message = 'the store was not asked in time: more keys are asked about than it answers'
+    for (const waiter of local.takeWaiting()) {
+      if (now < waiter.deadline) {
+        local.wait(waiter)
+        continue
+      }
+      try {
+        const error = new StoreError('ERR_STORE_TIMEOUT', message)
+        waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error))
       } catch (failure) {
         waiter.reject(failure)
       }
