@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { createLimiter, fixedWindow } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { startCluster, startRedis } from '@spillway/redis-server'
+import slotOf from 'cluster-key-slot'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
 import { Network } from '../src/network.ts'
@@ -129,4 +130,35 @@ test('a cluster that asks for a password, through each client', async () => {
     const limiter = createLimiter({ name: client, limit, store, timeout: '10s', onOutage: 'throw' })
     expect((await limiter.check('key')).source).toBe('store')
   }
+})
+
+test('a server that is killed while a slot moves to it leaves no rejection unhandled', async () => {
+  await using cluster = await startCluster()
+  const slot = slotOf('api')
+  const from = await cluster.ownerOf(slot)
+  const to = await cluster.ownerOf((slot + 8000) % 16_384)
+  await to.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id)
+  await from.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id)
+  const client = await connect({ how: 'cluster', client: 'ioredis', addresses: cluster.addresses })
+  const store = redisStore(client, { shards: 1 })
+  const other = createLimiter({ name: 'other', limit, store, timeout: '10s' })
+  expect((await other.check('key')).source).toBe('store')
+  to.server.kill('SIGSTOP')
+  const limiter = createLimiter({ name: 'api', limit, store, timeout: '1s' })
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', note)
+  onTestFinished(() => {
+    process.off('unhandledRejection', note)
+  })
+  // The one that it is asked of knows nothing of the key, and names the one that hangs.
+  expect((await limiter.check('key')).source).toBe('outage')
+  to.server.kill()
+  await to.server.exited
+  expect((await limiter.check('key')).source).toBe('outage')
+  await limiter.close()
+  await other.close()
+  await store.close()
+  if (typeof client !== 'string') client.disconnect()
+  expect(unhandled).toEqual([])
 })

@@ -46,6 +46,15 @@ export function isClient(value: unknown): value is RedisClient {
   )
 }
 
+/**
+ * A Cluster's client sends ASKING before a command whose slot moves, and drops the promise: where the connection is lost
+ * before its answer, that would be an unhandled rejection, and end the process. What becomes of the command tells all.
+ */
+function handleAsking(node: { asking(): Promise<unknown> }): void {
+  const { asking } = node
+  node.asking = () => asking.call(node).catch(() => undefined)
+}
+
 /** A connection of our own, to where the client is connected. */
 export function duplicate(client: RedisClient): Connection {
   if ('nodes' in client) {
@@ -54,7 +63,9 @@ export function duplicate(client: RedisClient): Connection {
     const theirs = (client.options as { redisOptions?: object } | undefined)?.redisOptions
     const redisOptions = { ...theirs, ...ours }
     const options = { redisOptions, lazyConnect, enableOfflineQueue, clusterRetryStrategy: retryStrategy }
-    return (client.duplicate as (nodes: never[], options: unknown) => Connection)([], options)
+    const cluster = (client.duplicate as (nodes: never[], options: unknown) => Connection)([], options)
+    cluster.on('+node', handleAsking)
+    return cluster
   }
   return (client.duplicate as (options: unknown) => Connection)(connectionOptions)
 }
