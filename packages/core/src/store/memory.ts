@@ -78,6 +78,9 @@ class MemoryTable implements Table {
   private readonly blocks
   private readonly changes
 
+  /** The same time is given as the same number: it takes no room on the heap anew. */
+  private given: number | undefined = undefined
+
   /** By whose numbers the operations of a request go. */
   private limit: Algorithm
 
@@ -99,7 +102,9 @@ class MemoryTable implements Table {
   }
 
   recent(): number {
-    return Math.max(this.counts.last, this.recentTime())
+    const now = Math.max(this.counts.last, this.recentTime())
+    if (now !== this.given) this.given = now
+    return this.given
   }
 
   latest(): number {

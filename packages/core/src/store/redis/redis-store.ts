@@ -48,6 +48,8 @@ class RedisTable implements Table {
   private readonly offset: StoreOffset
   private readonly script: Script
   private head: { readonly node: string; readonly text: string } | undefined
+  /** The same time is given as the same number: it takes no room on the heap anew. */
+  private given: number | undefined = undefined
   private unanswered = 0
   /** Monotonic time since which commands have waited while none was answered. */
   private silentSince = Infinity
@@ -78,7 +80,9 @@ class RedisTable implements Table {
 
   recent(): number {
     const { clock, testNow } = this.store
-    return testNow?.() ?? Math.floor(this.offset.at(clock.recent?.() ?? clock.monotonic()))
+    const now = testNow?.() ?? Math.floor(this.offset.at(clock.recent?.() ?? clock.monotonic()))
+    if (now !== this.given) this.given = now
+    return this.given
   }
 
   latest(): number {
