@@ -381,7 +381,7 @@ class MemoryTable implements Table {
   private file(key: string, row: Row, slice: number): void {
     const worth = Math.floor((this.limit.endsAt(row.state) - 1) / this.limit.window)
     const ledger =
-      row.settled > 0 || row.cells.size > 0 || row.generation > 0
+      row.isSettled || row.generation > 0
         ? row.settled + (row.bookedInAll > 0 ? 2 : 1) * this.limit.lateSlices
         : 0
     const filed = Math.min(Math.max(row.filed, worth, ledger, slice), slice + FURTHEST_SLICE)

@@ -69,6 +69,11 @@ export class Row {
     readonly state: unknown,
   ) {}
 
+  /** Whether nodes have settled anything: also in slice 0, where a test's clock may begin. */
+  get isSettled(): boolean {
+    return this.settled > 0 || this.cells.length > 0
+  }
+
   get bookedInAll(): number {
     return this.booked + this.bookedLate
   }
