@@ -1,6 +1,6 @@
 import type { Limit } from '../../src/algorithms/algorithm.ts'
 import { isBucket, quota, usageOf } from '../../src/testing/usage.ts'
-import type { Admission, Fleet, Life } from './fleet.ts'
+import type { Admission, Count, Life } from './count.ts'
 import { limitOf } from './history.ts'
 
 /** What goes wrong in a history: the property that it breaks. */
@@ -20,10 +20,8 @@ function mostOver(limit: Limit, admissions: readonly Admission[]): number {
 }
 
 /** The stretches of time before which each reset was, or was not; in none of them can one tell. */
-function generations(fleet: Fleet): { from: number; until: number }[] {
-  const resets = fleet.verbs
-    .filter(({ what }) => what === 'reset')
-    .sort((one, other) => one.from - other.from)
+function generations({ verbs }: Count): { from: number; until: number }[] {
+  const resets = verbs.filter(({ what }) => what === 'reset').sort((one, other) => one.from - other.from)
   const stretches: { from: number; until: number }[] = []
   let from = -Infinity
   for (const reset of resets) {
@@ -39,17 +37,16 @@ function generations(fleet: Fleet): { from: number; until: number }[] {
  * With booked quota no more than the budget is in use: not above the limit and its share. What was given back may be
  * used again; a reset begins anew.
  */
-export function keepsBudget(fleet: Fleet): void {
-  const { extra, limit } = fleet
-  const back = fleet.verbs.reduce((sum, { cost }) => sum + cost, 0)
-  const all = fleet.lives.flatMap(({ admitted }) => admitted)
-  for (const { from, until } of generations(fleet)) {
+export function keepsBudget(count: Count): void {
+  const { extra, limit, refunded } = count
+  const all = count.lives.flatMap(({ admitted }) => admitted)
+  for (const { from, until } of generations(count)) {
     const over = mostOver(
       limit,
       all.filter(({ at }) => at > from && at < until),
     )
-    if (over > extra + back)
-      throw new Broken(`usage was ${over} above the limit, and no more than ${extra} + ${back} may be`)
+    if (over > extra + refunded)
+      throw new Broken(`usage was ${over} above the limit, and no more than ${extra} + ${refunded} may be`)
   }
 }
 
@@ -73,36 +70,37 @@ function stretches({ exchanges, began }: Life): { from: number; until: number }[
  * min(what was offered to the node in a stretch, L + what time frees in it). What a node whose idea of the store's
  * time was wrong has put into the wrong window comes on top.
  */
-export function keepsSoftBound(fleet: Fleet): void {
-  const { history, lives } = fleet
-  const rate = isBucket(fleet.limit) ? quota(fleet.limit) / fleet.limit.window : 0
+export function keepsSoftBound(count: Count): void {
+  const { limit, lives } = count
+  const rate = isBucket(limit) ? quota(limit) / limit.window : 0
   const soft = lives.filter(({ plan }) => plan.mode === 'soft' || plan.mode === 'fixed')
   const terms = lives.map((life) => {
     const unknown = soft.includes(life) ? stretches(life) : soft.flatMap(stretches)
     return Math.max(
       0,
       ...unknown.map(({ from, until }) => {
-        const within = life.offered.filter(({ at }) => at >= from && at <= until)
+        const within = life.offered.filter((offer) => offer.until >= from && offer.at <= until)
         const cost = within.reduce((sum, offer) => sum + offer.cost, 0)
-        const last = within.at(-1)?.at ?? from
-        return Math.min(cost, history.limit + Math.ceil(rate * (last - from)))
+        const last = within.reduce((latest, offer) => Math.max(latest, offer.until), from)
+        return Math.min(cost, limit.limit + Math.ceil(rate * (last - from)))
       }),
     )
   })
-  const bound = terms.reduce((sum, term) => sum + term, fleet.extra) - Math.min(...terms)
+  const bound = terms.reduce((sum, term) => sum + term, count.extra + count.refunded) - Math.min(...terms)
   const all = lives.flatMap(({ admitted }) => admitted)
   const error = Math.ceil(all.reduce((most, { at, believed }) => Math.max(most, Math.abs(at - believed)), 0))
-  const over = mostOver(withoutError(fleet, error), all) - misplaced(fleet, all, error)
+  const over = mostOver(withoutError(count, error), all) - misplaced(limit, all, error)
   if (over > bound) throw new Broken(`usage was ${over} above the limit, and the soft bound is ${bound}`)
 }
 
 /** Of a log, only what is younger than the window by more than the clocks' error is known to be in it. */
-function withoutError({ history, limit }: Fleet, error: number): Limit {
-  if (history.algorithm !== 'sliding-log' || error === 0) return limit
-  return limitOf({ ...history, window: Math.max(1, history.window - 2 * error) })
+function withoutError({ limit }: Count, error: number): Limit {
+  const { algorithm, window } = limit
+  if (algorithm !== 'sliding-log' || error === 0) return limit
+  return limitOf({ algorithm, limit: limit.limit, window: Math.max(1, window - 2 * error) })
 }
 
-function misplaced({ limit }: Fleet, all: readonly Admission[], error: number): number {
+function misplaced(limit: Limit, all: readonly Admission[], error: number): number {
   if (isBucket(limit)) return Math.ceil((quota(limit) / limit.window) * error)
   if (limit.algorithm === 'sliding-log') return 0
   const slice = (time: number) => Math.floor(time / limit.window)

@@ -1,5 +1,5 @@
 import { Broken } from './bounds.ts'
-import type { Admission, Fleet, Life } from './fleet.ts'
+import type { Admission, Count, Life } from './count.ts'
 
 /** Longest that an answer takes in a history, and so the most by which a node's idea of the time is wrong after one. */
 const LONGEST_WAY = 200
@@ -18,59 +18,73 @@ interface Counted {
   most: number
 }
 
-/** A hard check without an answer may have been counted. */
-function uncertain(life: Life): number {
-  return isHard(life) ? sum(life.offered) - sum(life.admitted) : 0
-}
-
 /**
  * The store counts exactly what was admitted and not given back. Not known is only what became of a hard check that
  * had no answer, of a node that ended while the store did not answer, and after data loss of what no living node holds.
  */
-export async function countsOnce(fleet: Fleet): Promise<void> {
-  const { lives, verbs, lostAt } = fleet
+export async function countsOnce(count: Count): Promise<void> {
+  const { fleet, lives, verbs } = count
+  const { lostAt } = fleet
   const counted: Counted = { least: 0, most: 0 }
   for (const life of lives) {
-    const admitted = life.admitted.filter((admission) => mayCount(fleet, life, admission))
-    counted.most += sum(admitted) + uncertain(life)
+    const admitted = life.admitted.filter((admission) => mayCount(count, life, admission))
+    counted.most += sum(admitted) + life.uncertain
     const holds = isHard(life) ? life.alive : !life.replaced || life.leftInPeace
     if (!holds) continue
     const gone = isHard(life) || life.replaced ? lostAt : -Infinity
-    counted.least += sum(admitted.filter((admission) => admission.at > gone && mustCount(fleet, admission)))
+    counted.least += sum(admitted.filter((admission) => admission.at > gone && mustCount(count, admission)))
   }
   // What was booked for a node that could not give it back in time counts as spent.
   const left = lives.some((life) => !isHard(life) && life.replaced && !life.leftInPeace)
-  if (left || (fleet.history.endsSlice && !fleet.isWell)) counted.most += fleet.budget
-  for (const { cost, known } of verbs) {
-    counted.least -= cost
-    if (known && lostAt === -Infinity) counted.most -= cost
+  if (left || (fleet.history.endsSlice && !fleet.isWell)) counted.most += count.budget
+  for (const { what, cost, known } of verbs) {
+    const sure = known && lostAt === -Infinity
+    if (what === 'penalty') {
+      counted.most += cost
+      if (sure) counted.least += cost
+    } else {
+      counted.least -= cost
+      if (sure) counted.most -= cost
+    }
   }
-  const used = await fleet.used()
+  // A shortfall: what was taken of counts that were lost goes back to those that came after them.
+  for (const { back } of lives) counted.least -= sum(back.filter(({ at }) => at <= lostAt))
+  const used = await count.used()
   if (used < counted.least || used > counted.most)
     throw new Broken(`the store counts ${used}, and ${counted.least} to ${counted.most} was admitted`)
 }
 
+/** What checks were told is what the store took for them: of a check that one limit refuses, none keeps anything. */
+export function takesWhatItTells({ fleet, lives }: Count): void {
+  for (const life of lives.filter(isHard)) {
+    const taken = sum(life.admitted)
+    if (life.told > taken) throw new Broken(`${life.told} was admitted, and ${taken} taken for it`)
+    if (life.told < taken && life.alive && fleet.isWell)
+      throw new Broken(`${life.told} was admitted, and ${taken} stays taken for it`)
+  }
+}
+
 /** The first moment of the slice in which a history ends, if what was admitted before it counts no more. */
-function forgottenBefore({ limit, now }: Fleet): number {
-  return limit.algorithm === 'fixed-window' ? Math.floor(now / limit.window) * limit.window : -Infinity
+function forgottenBefore({ limit, fleet }: Count): number {
+  return limit.algorithm === 'fixed-window' ? Math.floor(fleet.now / limit.window) * limit.window : -Infinity
 }
 
 /**
  * A shortfall: what a node with a wrong clock admits before it has heard the store at all counts in the window in which
  * it hears it, however late that is: too much is counted then, never too little.
  */
-function mayCount(fleet: Fleet, life: Life, { at, believed }: Admission): boolean {
-  return Math.max(at, believed) > forgottenBefore(fleet) - LONGEST_WAY || !heard(life, at)
+function mayCount(count: Count, life: Life, { at, believed }: Admission): boolean {
+  return Math.max(at, believed) > forgottenBefore(count) - LONGEST_WAY || !heard(life, at)
 }
 
-function mustCount(fleet: Fleet, { at, believed }: Admission): boolean {
-  return Math.min(at, believed) > forgottenBefore(fleet) + LONGEST_WAY
+function mustCount(count: Count, { at, believed }: Admission): boolean {
+  return Math.min(at, believed) > forgottenBefore(count) + LONGEST_WAY
 }
 
 /** What was admitted before a reset is never counted again; what a node admitted that knows of it is. */
-export async function forgetsWhatWasReset(fleet: Fleet): Promise<void> {
-  const { lives } = fleet
-  const resets = fleet.verbs.filter(({ what }) => what === 'reset')
+export async function forgetsWhatWasReset(count: Count): Promise<void> {
+  const { lives, verbs } = count
+  const resets = verbs.filter(({ what }) => what === 'reset')
   const reset = resets.filter(({ known }) => known).sort((one, other) => other.from - one.from)[0]
   if (reset === undefined) return
   const counted: Counted = { least: 0, most: 0 }
@@ -79,16 +93,16 @@ export async function forgetsWhatWasReset(fleet: Fleet): Promise<void> {
     // A node that had not heard of the key can't tell what it admitted before the reset from what after it.
     const from = heard(life, reset.from) ? Math.floor(reset.from) : -Infinity
     const after = life.admitted.filter(({ at }) => at >= from)
-    counted.most += sum(after.filter((admission) => mayCount(fleet, life, admission)))
-    counted.most += uncertain(life)
-    counted.least += sum(after.filter((admission) => admission.at > known && mustCount(fleet, admission)))
+    counted.most += sum(after.filter((admission) => mayCount(count, life, admission)))
+    counted.most += life.uncertain
+    counted.least += sum(after.filter((admission) => admission.at > known && mustCount(count, admission)))
   }
   // Quota booked for others at a reset stays booked, since they may spend it.
   if (lives.some(({ plan, began }) => plan.mode === 'soft' && began < reset.until))
-    counted.most += fleet.budget
+    counted.most += count.budget
   const later = resets.some((other) => other !== reset && other.until + LONGEST_WAY > reset.from)
   if (later) counted.least = 0
-  const used = await fleet.used()
+  const used = await count.used()
   if (used < counted.least || used > counted.most)
     throw new Broken(`the store counts ${used}, and ${counted.least} to ${counted.most} came after the reset`)
 }

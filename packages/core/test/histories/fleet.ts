@@ -1,12 +1,13 @@
-import type { Algorithm, Limit } from '../../src/algorithms/algorithm.ts'
-import { createLimiter, type HardLimiter, type SoftLimiter } from '../../src/limiter.ts'
+import type { Algorithm } from '../../src/algorithms/algorithm.ts'
+import type { Decision } from '../../src/decision.ts'
+import { createLimiter, type SoftLimiter } from '../../src/limiter.ts'
 import type { LimiterOptions } from '../../src/options.ts'
-import type { Store, Table } from '../../src/store/store.ts'
+import type { Operation, Reply, Request, Store, Table } from '../../src/store/store.ts'
 import { CALM } from '../../src/testing/network.ts'
 import { type SimulatedNode, Simulation, type Surroundings } from '../../src/testing/simulation.ts'
-import { type History, limitOf, type NodePlan, type Step } from './history.ts'
-
-const KEY = 'key'
+import { type Asked, Limited } from './asked.ts'
+import { type Count, type Life, NodeLife, type Verb } from './count.ts'
+import type { History, NodePlan, Step } from './history.ts'
 
 /** Commands in a history at most: more tell of a node that asks again and again without an end. */
 const MOST_COMMANDS = 20_000
@@ -17,61 +18,14 @@ const MOST_AT_ONCE = 60
 /** Milliseconds for which a node surely waits for an answer, whose clock may run fast. */
 const TIMEOUT = 99
 
-/** More than can be admitted in a history. */
-const LARGE = 5000
-
 /** Milliseconds for which a step can keep the store away, and nodes from asking it again after that. */
 const LONGEST_OUTAGE = 1500
 const LONGEST_PROBE = 12_000
 const PROBED = 1000
 
-/** A cost that was admitted; times are the store's, in milliseconds with their fraction. */
-export interface Admission {
-  readonly at: number
-  readonly cost: number
-  /** What the node took the store's time for. */
-  readonly believed: number
-}
-
-/** One life of a node: from its start to its crash, or until another one took its place. */
-export class Life {
-  readonly admitted: Admission[] = []
-  readonly offered: { readonly at: number; readonly cost: number }[] = []
-  /** When a command with the key left, and when its answer came; Infinity: it did not. */
-  readonly exchanges: { readonly sent: number; replied: number }[] = []
-  alive = true
-  /** Another node took its place while the history lasted. */
-  replaced = false
-  /** It was replaced, and the store and the network were well then. */
-  leftInPeace = false
-  /** Commands that left at the moment of the one before them. */
-  atOnce = 0
-  /** The latest that the store said of its time. */
-  heard = 0
-  table: Table | undefined
-
-  constructor(
-    readonly plan: NodePlan,
-    readonly began: number,
-  ) {}
-
-  get sum(): number {
-    return this.admitted.reduce((sum, { cost }) => sum + cost, 0)
-  }
-}
-
-/** A call that changes counts at some moment between its start and its end; `known`: it did. */
-interface Verb {
-  readonly what: 'refund' | 'reset'
-  readonly cost: number
-  readonly from: number
-  until: number
-  known: boolean
-}
-
 interface Player {
   node: SimulatedNode
-  life: Life
+  life: NodeLife
   plan: NodePlan
   /** Simulated time until which it stands still. */
   pausedUntil: number
@@ -79,22 +33,18 @@ interface Player {
 
 /** A fleet of real limiters in the simulator, and all that an observer saw of it. */
 export class Fleet {
-  readonly limit: Limit
   readonly simulation: Simulation
-  readonly lives: Life[] = []
-  readonly verbs: Verb[] = []
+  readonly lives: NodeLife[] = []
+  private readonly limited: Limited
   /** When the store lost its data last. */
   lostAt = -Infinity
-  /** Decisions that said that less than nothing is left. */
-  negative = 0
+  /** What can never be right. */
+  readonly wrongs: string[] = []
   private commands = 0
   private readonly players: Player[] = []
-  private born: Life | undefined
-  /** The most that one step lets one life refund: what it has admitted and not given back. */
-  private readonly refundable = new Map<Life, number>()
 
   constructor(readonly history: History) {
-    this.limit = limitOf(history)
+    this.limited = new Limited(this, history)
     const { latency, jitter, ...faults } = history.network
     this.simulation = new Simulation({
       seed: history.seed,
@@ -109,25 +59,20 @@ export class Fleet {
     return this.history.epoch + this.simulation.time
   }
 
-  /** The most that may be booked. */
-  get budget(): number {
-    const { limit, maxOvershoot } = this.history
-    return limit + Math.floor(maxOvershoot * limit)
-  }
-
-  /** How far above its limit a fleet with a share that may be exceeded may go. */
-  get extra(): number {
-    return this.lives.some(({ plan }) => plan.mode === 'capped') ? this.budget - this.history.limit : 0
+  /** What the limits of the history count, key by key. */
+  get counts(): readonly Count[] {
+    return this.limited.counts
   }
 
   private join(plan: NodePlan): Player {
     const player: Partial<Player> = { plan, pausedUntil: -Infinity }
     player.node = this.simulation.addNode({
       limiter: (surroundings) => {
-        this.born = new Life(plan, this.now)
-        this.lives.push(this.born)
-        player.life = this.born
-        return this.limiter(this.born, surroundings)
+        const life = new NodeLife(plan, this.now)
+        for (const count of this.counts) count.life(life)
+        this.lives.push(life)
+        player.life = life
+        return this.limiter(life, surroundings)
       },
       waits: plan.waits || plan.mode === 'hard',
       skew: { wall: plan.wall, rate: plan.rate },
@@ -135,47 +80,67 @@ export class Fleet {
     return player as Player
   }
 
-  private limiter(life: Life, { clock, random, store }: Surroundings): HardLimiter | SoftLimiter {
-    const options = optionsOf(life.plan, this.history)
+  private limiter(node: NodeLife, { clock, random, store }: Surroundings): SoftLimiter {
+    const { options, asked } = this.limited
     const limiter = createLimiter({
-      ...{ name: 'api', limit: this.limit, maxKeys: 4, clock, random },
+      ...{ name: 'api', maxKeys: 4, clock, random },
       ...options,
-      store: this.watched(life, store),
-    }) as SoftLimiter
-    const note = (cost: number, decision: Awaited<ReturnType<SoftLimiter['check']>>) => {
-      if (!life.alive) return decision
-      if (decision.remaining < 0) this.negative++
-      if (!decision.allowed) return decision
-      const at = decision.source === 'store' ? life.heard : this.now
-      const table = life.table as Table
-      // Before it has heard of the store's time it says how long ago something was.
-      const believed = decision.source === 'store' || !table.known ? at : table.now()
-      life.admitted.push({ at, cost, believed })
-      this.refundable.set(life, (this.refundable.get(life) ?? 0) + cost)
-      return decision
-    }
+      ...optionsOf(node.plan, this.history),
+      store: this.watched(node, store),
+    } as LimiterOptions<'soft'>)
     const { check, checkSync } = limiter
+    const given = ({ plan }: Asked, cost: number) =>
+      plan === undefined ? { cost } : { cost, limit: plan as [] }
+    // The simulation's keys are places among what may be asked.
     return Object.assign(limiter, {
-      check: async (key: string, given: { cost: number }) => {
-        life.offered.push({ at: this.now, cost: given.cost })
-        return note(given.cost, await check.call(limiter, key, given))
+      check: async (place: string, { cost }: { cost: number }) => {
+        const its = asked[Number(place)] as Asked
+        const note = this.noting(node, its, cost)
+        return note(await check.call(limiter, its.keys as string, given(its, cost)))
       },
-      ...(checkSync === undefined
-        ? {}
-        : {
-            checkSync: (key: string, given: { cost: number }) => {
-              life.offered.push({ at: this.now, cost: given.cost })
-              return note(given.cost, checkSync.call(limiter, key, given))
-            },
-          }),
+      ...(checkSync !== undefined && {
+        checkSync: (place: string, { cost }: { cost: number }) => {
+          const its = asked[Number(place)] as Asked
+          const note = this.noting(node, its, cost)
+          return note(checkSync.call(limiter, its.keys as string, given(its, cost)))
+        },
+      }),
     })
   }
 
-  private watched(life: Life, store: Store): Store {
+  /** Notes what is offered; returns how to note what is decided. */
+  private noting(node: NodeLife, { counts, reserve }: Asked, cost: number): (decision: Decision) => Decision {
+    const offers = [...counts, ...(reserve === undefined ? [] : [reserve])].map((count) => {
+      const offer = { at: this.now, cost, until: this.now }
+      count.life(node).offered.push(offer)
+      return offer
+    })
+    return (decision) => {
+      if (!node.alive) return decision
+      // A check that waits for one limit is offered to the others for as long.
+      if (this.history.several !== undefined) for (const offer of offers) offer.until = this.now
+      if (decision.remaining < 0) this.wrongs.push('a decision said that less than nothing is left')
+      if (!decision.allowed) return decision
+      for (const count of decision.spike ? [reserve as Count] : counts) {
+        const life = count.life(node)
+        life.told += cost
+        if (node.plan.mode === 'hard') continue
+        const table = life.table as Table
+        // Before it has heard of the store's time it says how long ago something was.
+        life.admitted.push({ at: this.now, cost, believed: table.known ? table.now() : this.now })
+        life.refundable += cost
+      }
+      return decision
+    }
+  }
+
+  private watched(node: NodeLife, store: Store): Store {
     return {
       open: (name: string, limit: Algorithm) => {
         const table = store.open(name, limit)
-        life.table = table
+        const lives = new Map<string, Life>()
+        for (const count of this.counts) if (count.isOf(name, limit)) lives.set(count.key, count.life(node))
+        for (const life of lives.values()) life.table = table
         return {
           get known() {
             return table.known
@@ -183,21 +148,50 @@ export class Fleet {
           now: () => table.now(),
           recent: () => (table.recent ?? table.now).call(table),
           latest: () => table.latest(),
-          exchange: async (request) => {
-            if (++this.commands > MOST_COMMANDS) throw new Error('a node asks again and again')
-            life.atOnce = this.now === life.exchanges.at(-1)?.sent ? life.atOnce + 1 : 0
-            if (life.atOnce > MOST_AT_ONCE) throw new Error('a node asks again and again at one moment')
-            const exchange = { sent: this.now, replied: Infinity }
-            if (request.operations.some(([what]) => what !== 'reset')) life.exchanges.push(exchange)
-            const reply = await table.exchange(request)
-            // One that came too late was not waited for.
-            if (this.now - exchange.sent < TIMEOUT) exchange.replied = this.now
-            life.heard = reply.now
-            return reply
-          },
+          exchange: (request) => this.exchange(table, request, lives),
         }
       },
       close: () => store.close(),
+    }
+  }
+
+  private async exchange(table: Table, request: Request, lives: ReadonlyMap<string, Life>): Promise<Reply> {
+    if (++this.commands > MOST_COMMANDS) throw new Error('a node asks again and again')
+    const exchange = { sent: this.now, replied: Infinity }
+    const asking = new Set<Life>()
+    for (const [what, key] of request.operations) {
+      const life = lives.get(key)
+      // The answers to others say nothing of what the node has counted, and do not tell the store of it.
+      if (life !== undefined && what !== 'reset' && what !== 'charge') asking.add(life)
+    }
+    for (const life of asking) {
+      life.atOnce = this.now === life.exchanges.at(-1)?.sent ? life.atOnce + 1 : 0
+      if (life.atOnce > MOST_AT_ONCE) throw new Error('a node asks again and again at one moment')
+      life.exchanges.push(exchange)
+    }
+    for (const operation of request.operations) this.sending(operation, lives.get(operation[1]))
+    const reply = await table.exchange(request)
+    // One that came too late was not waited for.
+    if (this.now - exchange.sent < TIMEOUT) exchange.replied = this.now
+    for (const [place, operation] of request.operations.entries())
+      answered(operation, reply.results[place], reply.now, lives.get(operation[1]))
+    return reply
+  }
+
+  /** A hard node asks for something: the store may do it, and nothing be heard of it. */
+  private sending(operation: Operation, life: Life | undefined): void {
+    if (life?.plan.mode !== 'hard') return
+    if (operation[0] === 'take') {
+      const [, , ...costs] = operation
+      life.uncertain += sum(costs)
+    } else if (operation[0] === 'refund' && operation[3] !== undefined) {
+      const [, , cost, at] = operation
+      const place = life.admitted.findIndex((admission) => admission.at === at && admission.cost === cost)
+      if (place < 0) this.wrongs.push('a node gave back what it had not taken')
+      else life.admitted.splice(place, 1)
+      life.back.push({ at, cost })
+      life.refundable -= cost
+      life.uncertain += cost
     }
   }
 
@@ -214,21 +208,39 @@ export class Fleet {
     const { simulation } = this
     const { node } = player
     const stands = simulation.time <= player.pausedUntil
+    const { asked } = this.limited
+    const key = (step.key ?? 0) % asked.length
+    const place = String(key)
+    const its = asked[key] as Asked
     switch (step.act) {
       case 'check':
-        node.check(KEY, step.cost)
+        node.check(place, step.cost)
         break
       case 'burst':
-        for (let check = 0; check < 6; check++) node.check(KEY, step.cost)
+        for (let check = 0; check < 6; check++) node.check(place, step.cost)
         break
       case 'flush':
         if (node.alive && !stands) node.limiter.flush().catch(() => {})
         break
       case 'refund':
-        if (node.alive && !stands) this.refund(player, step.cost)
+        if (node.alive && !stands) this.refund(player, its, step.cost)
+        break
+      case 'penalty':
+        // Nor is what an earlier day has counted in the next one.
+        if (node.alive && !stands && !this.history.endsSlice)
+          this.verb('penalty', its.counts, step.cost, node.limiter.penalty(its.keys as string, step.cost))
         break
       case 'reset':
-        if (node.alive && !stands) this.verb('reset', 0, node.limiter.reset(KEY))
+        if (node.alive && !stands)
+          this.verb(
+            'reset',
+            [...its.counts, ...(its.reserve ? [its.reserve] : [])],
+            0,
+            node.limiter.reset(its.keys as string),
+          )
+        break
+      case 'set':
+        if (node.alive && !stands) void node.limiter.setLimit(this.limited.changed(1 + (step.ms % 60)) as [])
         break
       case 'pause':
       case 'suspend':
@@ -279,22 +291,23 @@ export class Fleet {
     this.players[this.players.indexOf(player)] = this.join(this.planOf(step))
   }
 
-  private refund(player: Player, cost: number): void {
-    const { life, node } = player
-    const left = this.refundable.get(life) ?? 0
+  private refund({ life, node }: Player, its: Asked, cost: number): void {
+    const lives = its.counts.map((count) => count.life(life))
     // What an earlier day has of it can't be given back in the next one.
-    if (cost > left || this.history.endsSlice) return
-    this.refundable.set(life, left - cost)
-    this.verb('refund', cost, node.limiter.refund(KEY, cost))
+    if (lives.some(({ refundable }) => cost > refundable) || this.history.endsSlice) return
+    for (const its of lives) its.refundable -= cost
+    this.verb('refund', its.counts, cost, node.limiter.refund(its.keys as string, cost))
   }
 
-  private verb(what: Verb['what'], cost: number, done: Promise<boolean>): void {
-    const verb: Verb = { what, cost, from: this.now, until: Infinity, known: false }
-    this.verbs.push(verb)
-    void done.then((known) => {
-      verb.until = this.now
-      verb.known = known
-    })
+  private verb(what: Verb['what'], counts: readonly Count[], cost: number, done: Promise<boolean>): void {
+    for (const count of counts) {
+      const verb: Verb = { what, cost, from: this.now, until: Infinity, known: false }
+      count.verbs.push(verb)
+      void done.then((known) => {
+        verb.until = this.now
+        verb.known = known
+      })
+    }
   }
 
   /** Whether nothing has gone wrong so far that may keep a node from settling. */
@@ -336,18 +349,25 @@ export class Fleet {
     await this.simulation.run(ms)
     return all
   }
+}
 
-  /** What the store counts of the key: quota that is booked is used. By a limit of the same window, and large. */
-  async used(): Promise<number> {
-    const limit = limitOf({ ...this.history, limit: LARGE })
-    const node = this.simulation.addNode({
-      limiter: (surroundings) => createLimiter({ name: 'api', limit, ...surroundings }),
-    })
-    const peek = node.limiter.peek(KEY)
-    await this.simulation.run(10)
-    const { allowed, remaining } = await peek
-    return limit.limit - remaining - (allowed ? 1 : 0)
-  }
+/** What a hard node admits is what the store says it took, and did not have to give back. */
+function answered(operation: Operation, result: unknown, now: number, life: Life | undefined): void {
+  if (life?.plan.mode !== 'hard') return
+  if (operation[0] === 'take') {
+    const [, , ...costs] = operation
+    life.uncertain -= sum(costs)
+    for (const [turn, { allowed }] of (result as readonly Decision[]).entries()) {
+      const cost = costs[turn] as number
+      if (!allowed) continue
+      life.admitted.push({ at: now, cost, believed: now })
+      life.refundable += cost
+    }
+  } else if (operation[0] === 'refund' && operation[3] !== undefined) life.uncertain -= operation[2]
+}
+
+function sum(costs: readonly number[]): number {
+  return costs.reduce((all, cost) => all + cost, 0)
 }
 
 function optionsOf({ mode }: NodePlan, history: History): Pick<LimiterOptions, 'mode' | 'sync'> {

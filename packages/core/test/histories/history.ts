@@ -24,7 +24,9 @@ export type Act =
   | 'burst'
   | 'flush'
   | 'refund'
+  | 'penalty'
   | 'reset'
+  | 'set'
   | 'pause'
   | 'suspend'
   | 'crash'
@@ -44,6 +46,26 @@ export interface Step {
   readonly ms: number
   /** What a node that joins, or that an old one gives way to, is like. */
   readonly plan: number
+  /** Which of the keys; not there: the first. */
+  readonly key?: number
+}
+
+/** Of a limit that frees all of it in one window. */
+export interface Numbers {
+  readonly algorithm: AlgorithmName
+  readonly limit: number
+  readonly window: number
+}
+
+/** What a check decides on where that is more than one limit of one key. */
+export interface Several {
+  /** A list: of limits besides the first. Scopes: of `ip` and `global`, besides `user`. */
+  readonly others: readonly Numbers[]
+  readonly scoped: boolean
+  /** What the first limit is for the second of the keys: its plan. */
+  readonly plan: number
+  /** What the reserve holds, of which takes what the limits refuse; 0: there is none. */
+  readonly spike: number
 }
 
 export interface Network {
@@ -57,10 +79,7 @@ export interface Network {
 }
 
 /** A schedule of all that happens to a fleet. */
-export interface History {
-  readonly algorithm: AlgorithmName
-  readonly limit: number
-  readonly window: number
+export interface History extends Numbers {
   /** Store time at which it begins. */
   readonly epoch: number
   /** A long window ends while it lasts. */
@@ -71,13 +90,10 @@ export interface History {
   readonly network: Network
   readonly nodes: readonly NodePlan[]
   readonly steps: readonly Step[]
+  readonly several?: Several
 }
 
-export function limitOf({
-  algorithm,
-  limit,
-  window,
-}: Pick<History, 'algorithm' | 'limit' | 'window'>): Limit {
+export function limitOf({ algorithm, limit, window }: Numbers): Limit {
   switch (algorithm) {
     case 'fixed-window':
       return fixedWindow({ limit, window })
@@ -104,6 +120,8 @@ export interface Kind {
   readonly acts: readonly Act[]
   /** Whether the window is so long that nothing drains and grows old while a history lasts, though it may begin in it. */
   readonly days?: boolean
+  /** Whether checks decide on several limits, by plans and out of a reserve. */
+  readonly several?: boolean
 }
 
 const HOUR = 3_600_000
@@ -140,9 +158,36 @@ const endOfDay = time(
   true,
 )
 
+const limitNumber = fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 13, max: 60 }))
+
+/** @param window of them all; none: each has its own */
+function several(window: number | undefined): fc.Arbitrary<Several> {
+  const numbers = fc.record({
+    algorithm: fc.constantFrom(...ALGORITHMS),
+    limit: limitNumber,
+    window: window === undefined ? fc.constantFrom(300, 1000) : fc.constant(window),
+  })
+  const plan = limitNumber
+  return fc.oneof(
+    fc.record({
+      others: fc.array(numbers, { maxLength: 2 }),
+      scoped: fc.constant(false),
+      plan,
+      spike: fc.constantFrom(0, 0, 1, 4),
+    }),
+    fc.record({
+      others: fc.array(numbers, { minLength: 2, maxLength: 2 }),
+      scoped: fc.constant(true),
+      plan,
+      spike: fc.constant(0),
+    }),
+  )
+}
+
 /** Histories of a kind. */
 export function histories(kind: Kind): fc.Arbitrary<History> {
   const { algorithm, modes, acts, days = false } = kind
+  const more = kind.several === true
   const plan: fc.Arbitrary<NodePlan> = fc.record({
     mode: fc.constantFrom(...modes),
     wall: fc.constantFrom(0, 0, HOUR, -HOUR),
@@ -166,16 +211,18 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
     ),
     ms: fc.oneof(fc.nat(100), fc.nat(1500)),
     plan: fc.nat(7),
+    ...(more && { key: fc.nat(3) }),
   })
   const rest = fc.record({
     algorithm: fc.constant(algorithm),
-    limit: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 13, max: 60 })),
+    limit: limitNumber,
     interval: fc.constantFrom(100, 250),
     maxOvershoot: fc.constantFrom(0, 0.1, 0.5),
     seed: fc.nat(),
     network: fc.oneof(fc.constant(CALM_NETWORK), roughNetwork),
     nodes: fc.array(plan, { minLength: 2, maxLength: 4 }),
     steps: fc.array(step, { minLength: 10, maxLength: 50, size: 'max' }),
+    ...(more && { several: several(days ? DAY : undefined) }),
   })
   const times = days ? fc.oneof(day, endOfDay) : shortWindows
   return fc.tuple(times, rest).map(([time, others]) => ({ ...time, ...others }))

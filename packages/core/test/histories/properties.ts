@@ -1,7 +1,8 @@
 import { Broken, keepsBudget, keepsSoftBound } from './bounds.ts'
-import { countsOnce, forgetsWhatWasReset } from './counts.ts'
+import type { Count } from './count.ts'
+import { countsOnce, forgetsWhatWasReset, takesWhatItTells } from './counts.ts'
 import { Fleet } from './fleet.ts'
-import type { History, Kind } from './history.ts'
+import type { Act, History, Kind } from './history.ts'
 
 /** What must hold of every history of a kind. */
 export interface Property {
@@ -9,8 +10,10 @@ export interface Property {
   /** How many of the 10,000 histories of the first seed are for this property and one algorithm. */
   readonly share: number
   readonly kind: Omit<Kind, 'algorithm'>
-  /** @throws Broken where it does not hold */
-  holds(fleet: Fleet): void | Promise<void>
+  /** What may happen besides, where checks decide on several limits. */
+  readonly more: readonly Act[]
+  /** @throws Broken where it does not hold of a limit and a key */
+  holds(count: Count): void | Promise<void>
 }
 
 const FAULTS = ['pause', 'suspend', 'stall', 'away'] as const
@@ -21,12 +24,14 @@ export const PROPERTIES = {
     name: 'soft nodes stay within the bound of the design',
     share: 500,
     kind: { modes: ['soft', 'soft', 'fixed'], acts: [...FAULTS, ...DEATHS] },
+    more: ['refund', 'penalty', 'set'],
     holds: keepsSoftBound,
   },
   leased: {
     name: 'leased nodes are never above the limit',
     share: 400,
     kind: { modes: ['leased', 'leased', 'leased', 'hard'], acts: [...FAULTS, ...DEATHS, 'refund', 'reset'] },
+    more: ['penalty', 'set'],
     holds: keepsBudget,
   },
   capped: {
@@ -36,6 +41,7 @@ export const PROPERTIES = {
       modes: ['capped', 'capped', 'leased', 'hard'],
       acts: [...FAULTS, ...DEATHS, 'refund', 'reset'],
     },
+    more: ['penalty', 'set'],
     holds: keepsBudget,
   },
   mixed: {
@@ -45,6 +51,7 @@ export const PROPERTIES = {
       modes: ['hard', 'leased', 'capped', 'soft', 'fixed'],
       acts: [...FAULTS, ...DEATHS, 'switch', 'switch'],
     },
+    more: ['refund', 'penalty', 'set'],
     holds: keepsSoftBound,
   },
   counts: {
@@ -55,6 +62,7 @@ export const PROPERTIES = {
       acts: [...FAULTS, 'refund', 'join', 'switch', 'lose'],
       days: true,
     },
+    more: ['penalty', 'set'],
     holds: countsOnce,
   },
   reset: {
@@ -65,6 +73,7 @@ export const PROPERTIES = {
       acts: [...FAULTS, 'reset', 'reset', 'reset', 'join', 'switch', 'restart'],
       days: true,
     },
+    more: ['set'],
     holds: forgetsWhatWasReset,
   },
 } satisfies Record<string, Property>
@@ -75,6 +84,9 @@ export async function live(property: Property, history: History): Promise<void> 
   await fleet.play()
   const pending = await fleet.settle()
   if (pending > 0) throw new Broken(`${pending} stays pending though the store is well`)
-  if (fleet.negative > 0) throw new Broken('a decision said that less than nothing is left')
-  await property.holds(fleet)
+  for (const wrong of fleet.wrongs) throw new Broken(wrong)
+  for (const count of fleet.counts) {
+    takesWhatItTells(count)
+    await property.holds(count)
+  }
 }

@@ -26,20 +26,32 @@ function seeds(): Seeds {
   return [[SPILLWAY_SEED === 'random' ? undefined : Number(SPILLWAY_SEED), 1]]
 }
 
+/** Of several limits there are so many fewer. */
+const FEWER = 12
+
 /** Requires a property of its share of the histories, of each algorithm; a failure prints its seed and its history. */
 export function prove(name: keyof typeof PROPERTIES): void {
   const property: Property = PROPERTIES[name]
-  it.each(ALGORITHMS)(`${property.name}: %s`, async (algorithm) => {
-    const found = (REGRESSIONS[name] ?? []).filter(({ history }) => history.algorithm === algorithm)
-    const kind: Kind = { ...property.kind, algorithm }
+  const proveFor = async (kind: Kind, share: number) => {
+    const found = (REGRESSIONS[name] ?? []).filter(
+      ({ history }) =>
+        history.algorithm === kind.algorithm && (history.several !== undefined) === kind.several,
+    )
     for (const [place, [seed, part]] of seeds().entries())
       await fc.assert(
         fc.asyncProperty(histories(kind), (history) => live(property, history)),
         {
           ...(seed === undefined ? {} : { seed }),
-          numRuns: Math.ceil(property.share * part * FACTOR),
+          numRuns: Math.ceil(share * part * FACTOR),
           examples: place === 0 ? found.map(({ history }) => [history]) : [],
         },
       )
+  }
+  it.each(ALGORITHMS)(`${property.name}: %s`, (algorithm) =>
+    proveFor({ ...property.kind, algorithm, several: false }, property.share),
+  )
+  it.each(ALGORITHMS)(`${property.name}: %s, and more limits`, (algorithm) => {
+    const acts = [...property.kind.acts, ...property.more]
+    return proveFor({ ...property.kind, algorithm, acts, several: true }, property.share / FEWER)
   })
 }

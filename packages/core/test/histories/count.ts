@@ -1,0 +1,147 @@
+import type { Algorithm, Limit } from '../../src/algorithms/algorithm.ts'
+import type { Decision } from '../../src/decision.ts'
+import type { Table } from '../../src/store/store.ts'
+import type { Fleet } from './fleet.ts'
+import { limitOf, type NodePlan, type Numbers } from './history.ts'
+
+/** More than can be admitted in a history. */
+const LARGE = 5000
+
+/** A cost that was admitted; times are the store's, in milliseconds with their fraction. */
+export interface Admission {
+  readonly at: number
+  readonly cost: number
+  /** What the node took the store's time for. */
+  readonly believed: number
+}
+
+/** One life of a node: from its start to its crash, or until another one took its place. */
+export class NodeLife {
+  alive = true
+  /** Another node took its place while the history lasted. */
+  replaced = false
+  /** It was replaced, and the store and the network were well then. */
+  leftInPeace = false
+
+  constructor(
+    readonly plan: NodePlan,
+    readonly began: number,
+  ) {}
+}
+
+/** What one limit and one key saw of a node's life. */
+export class Life {
+  readonly admitted: Admission[] = []
+  /** `until`: when it was decided, where that may be later. */
+  readonly offered: { readonly at: number; readonly cost: number; until: number }[] = []
+  /** When a command with the key left, and when its answer came; Infinity: it did not. */
+  readonly exchanges: { readonly sent: number; replied: number }[] = []
+  /** Commands that left at the moment of the one before them. */
+  atOnce = 0
+  /** Cost that checks were told was admitted. */
+  told = 0
+  /** What the store may have taken, or may not have got back, since it did not say so. */
+  uncertain = 0
+  /** What was taken and went back, for other limits refused it: when it was taken. */
+  readonly back: { readonly at: number; readonly cost: number }[] = []
+  /** The most that may be refunded: what was admitted and not given back. */
+  refundable = 0
+  table: Table | undefined
+
+  constructor(readonly node: NodeLife) {}
+
+  get plan(): NodePlan {
+    return this.node.plan
+  }
+
+  get began(): number {
+    return this.node.began
+  }
+
+  get alive(): boolean {
+    return this.node.alive
+  }
+
+  get replaced(): boolean {
+    return this.node.replaced
+  }
+
+  get leftInPeace(): boolean {
+    return this.node.leftInPeace
+  }
+}
+
+/** A call that changes counts at some moment between its start and its end; `known`: it did. */
+export interface Verb {
+  readonly what: 'refund' | 'penalty' | 'reset'
+  readonly cost: number
+  readonly from: number
+  until: number
+  known: boolean
+}
+
+/** One limit and a key of it, and all that an observer saw of them. */
+export class Count {
+  readonly lives: Life[] = []
+  readonly verbs: Verb[] = []
+  /** The largest of the limits that were in force. */
+  limit: Limit
+
+  constructor(
+    readonly fleet: Fleet,
+    readonly table: string,
+    readonly key: string,
+    readonly numbers: Numbers,
+    /** What asks by another limit than this one is not meant; none: there is but one. */
+    private readonly made?: Limit,
+  ) {
+    this.limit = made ?? limitOf(numbers)
+  }
+
+  /** Whether this is what a node that asks for its key in a table asks by a limit. */
+  isOf(table: string, limit: Limit): boolean {
+    return table === this.table && (this.made ?? limit) === limit
+  }
+
+  life(node: NodeLife): Life {
+    let life = this.lives.find((life) => life.node === node)
+    if (life === undefined) {
+      life = new Life(node)
+      this.lives.push(life)
+    }
+    return life
+  }
+
+  /** Another limit was set, or tried to be. */
+  set(limit: Limit): void {
+    if (limit.limit > this.limit.limit) this.limit = limit
+  }
+
+  /** The most that may be booked. */
+  get budget(): number {
+    const { limit } = this.limit
+    return limit + Math.floor(this.fleet.history.maxOvershoot * limit)
+  }
+
+  /** How far above its limit a fleet with a share that may be exceeded may go. */
+  get extra(): number {
+    return this.lives.some(({ plan }) => plan.mode === 'capped') ? this.budget - this.limit.limit : 0
+  }
+
+  /** What may be used again. */
+  get refunded(): number {
+    return this.verbs.reduce((sum, { what, cost }) => (what === 'refund' ? sum + cost : sum), 0)
+  }
+
+  /** What the store counts of the key: quota that is booked is used. By a limit of the same window, and large. */
+  async used(): Promise<number> {
+    const limit = limitOf({ ...this.numbers, limit: LARGE }) as Algorithm
+    const table = this.fleet.simulation.server.open(this.table, limit)()
+    const { results } = await table.exchange({
+      ...{ node: '0123456789abcdef', sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0 },
+      operations: [['peek', this.key]],
+    })
+    const [{ allowed, remaining }] = results[0] as unknown as readonly [Decision]
+    return limit.limit - remaining - (allowed ? 1 : 0)
+  }
+}
