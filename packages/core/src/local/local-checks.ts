@@ -267,7 +267,8 @@ export class LocalChecks implements Checks {
         return decision
       }
     }
-    if (last) return this.unanswered(local, cost, true, undefined)
+    // Of a node that closes nothing more is asked.
+    if (last || this.sync.pacing.closing) return this.unanswered(local, cost, true, undefined)
     return syncDecision(
       this.settings.limit.take(local.state, this.link.table.now(), cost, 'local', false),
       cost,

@@ -325,6 +325,31 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
   ],
   leased: [
     {
+      what: 'a node closes while a check of scopes waits, and it asks again and again',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'fixed-window',
+        limit: 1,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: { ...CALM_NETWORK, latency: 0 },
+        nodes: [node('leased'), node('leased')],
+        several: {
+          others: [
+            { algorithm: 'fixed-window', limit: 13, window: 300 },
+            { algorithm: 'fixed-window', limit: 13, window: 300 },
+          ],
+          scoped: true,
+          plan: 13,
+          spike: 0,
+        },
+        steps: steps([0, 'check', 3, 1, 0, 0], [0, 'switch', 3, 1, 0, 0], [1, 'check', 0, 2, 0, 0]),
+      },
+    },
+    {
       what: 'quota booked by an answer that came too late fills the next slice, and the node asks for it without end',
       history: {
         window: 300,
