@@ -4,8 +4,8 @@
  */
 export const LEAST_RIGHTS = [
   '~spillway:*',
-  ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+set', '+pexpire', '+pttl', '+unlink'],
-  ...['+hget', '+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
+  ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+pexpire', '+pttl', '+unlink'],
+  ...['+hget', '+hgetall', '+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
   ...[
     '+zadd',
     '+zcard',
