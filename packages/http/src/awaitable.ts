@@ -9,20 +9,3 @@ export function andThen<T, R>(value: Awaitable<T>, next: (value: T) => Awaitable
 export function isPromise<T>(value: Awaitable<T>): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as PromiseLike<T>).then === 'function'
 }
-
-/** Hands a value, or what went wrong on the way to it, to callbacks; at once where there is no promise. */
-export function settle<T>(
-  attempt: () => Awaitable<T>,
-  done: (value: T) => void,
-  failed: (error: unknown) => void,
-): void {
-  let value: Awaitable<T>
-  try {
-    value = attempt()
-  } catch (error) {
-    failed(error)
-    return
-  }
-  if (isPromise(value)) value.then(done, failed)
-  else done(value)
-}

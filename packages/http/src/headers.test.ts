@@ -14,7 +14,7 @@ function written(styles: HeaderStyle[], ...limits: Standing[][]): Record<string,
     get: (name: string) => headers.get(name) ?? undefined,
     set: (name: string, value: string) => headers.set(name, value),
   }
-  for (const standings of limits) writeHeaders(styles, standings, target, () => 1_000)
+  for (const standings of limits) writeHeaders(styles, standings, target, { wall: () => 1_000 })
   return Object.fromEntries(headers)
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '@spillway/core'
 import type { Standing } from './standing.ts'
 
 /**
@@ -18,19 +19,17 @@ export interface ResponseHeaders {
 /**
  * Writes how the client stands. Where another limit has written before, both are told in the styles that hold a list;
  * in the others the one with less remaining stays.
- *
- * @param now milliseconds since the Unix epoch
  */
 export function writeHeaders(
   styles: readonly HeaderStyle[],
   standings: readonly Standing[],
   headers: ResponseHeaders,
-  now: () => number,
+  clock: Pick<Clock, 'wall'>,
 ): void {
-  for (const style of styles) WRITERS[style](standings, headers, now)
+  for (const style of styles) WRITERS[style](standings, headers, clock)
 }
 
-type Writer = (standings: readonly Standing[], headers: ResponseHeaders, now: () => number) => void
+type Writer = (standings: readonly Standing[], headers: ResponseHeaders, clock: Pick<Clock, 'wall'>) => void
 
 const WRITERS: Record<HeaderStyle, Writer> = {
   'draft-11'(standings, headers) {
@@ -55,8 +54,8 @@ const WRITERS: Record<HeaderStyle, Writer> = {
     separately(standings, headers, 'ratelimit-', ({ resetAfter }) => resetAfter)
   },
 
-  legacy(standings, headers, now) {
-    const unixTime = ({ resetAfter }: Standing) => Math.ceil(now() / 1000) + resetAfter
+  legacy(standings, headers, clock) {
+    const unixTime = ({ resetAfter }: Standing) => Math.ceil(clock.wall() / 1000) + resetAfter
     separately(standings, headers, 'x-ratelimit-', unixTime)
   },
 }

@@ -1,4 +1,4 @@
-import { type Awaitable, andThen, isPromise } from './awaitable.ts'
+import { type Awaitable, andThen } from './awaitable.ts'
 import { type ResponseHeaders, writeHeaders } from './headers.ts'
 import { limitersOf, type RateLimitOptions, type Settings, settings } from './options.ts'
 import { type Answer, answerOf, type Refusal, refusalOf } from './refusal.ts'
@@ -9,14 +9,16 @@ import { storableKey } from './storable-key.ts'
 import { giveBack, type Taking, takeInTurn } from './taking.ts'
 
 /** What is to become of a limited request. */
-export interface Verdict {
-  readonly standings: readonly Standing[]
-  /** The answer to send in place of the handler's; undefined where the handler is to run. */
-  readonly answer: Answer | undefined
-  /** Of a request that a limit refused, also where `dryRun` lets it pass. */
-  readonly refusal: Refusal | undefined
-  /** The client hung up while its turn was awaited: neither handler nor answer is of use. */
-  readonly gone: boolean
+export class Verdict {
+  constructor(
+    readonly standings: readonly Standing[],
+    /** The answer to send in place of the handler's; undefined where the handler is to run. */
+    readonly answer?: Answer,
+    /** Of a request that a limit refused, also where `dryRun` lets it pass. */
+    readonly refusal?: Refusal,
+    /** The client hung up while its turn was awaited: neither handler nor answer is of use. */
+    readonly gone = false,
+  ) {}
 }
 
 /** A request on its way through the limit. */
@@ -57,6 +59,24 @@ export class RateLimit<Req, Res> {
     return andThen(skip(request, facts), (skipped) => (skipped ? undefined : this.choose(facts)))
   }
 
+  /** As `admit`, for frameworks that go on by a callback: at once where there is no promise. */
+  admitThen(
+    request: Req,
+    response: Res,
+    done: (verdict: Verdict | undefined) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    let verdict: Awaitable<Verdict | undefined>
+    try {
+      verdict = this.admit(request, response)
+    } catch (error) {
+      failed(error)
+      return
+    }
+    if (verdict === undefined || verdict instanceof Verdict) done(verdict)
+    else verdict.then(done, failed)
+  }
+
   private choose(facts: LazyFacts<Req, Res>): Awaitable<Verdict | undefined> {
     const { limiters, chooseLimiters } = this.settings
     if (limiters !== undefined) return this.name(limiters, facts)
@@ -70,8 +90,8 @@ export class RateLimit<Req, Res> {
     facts: LazyFacts<Req, Res>,
   ): Awaitable<Verdict | undefined> {
     const key = this.settings.key(facts.request, facts)
-    if (isPromise(key)) return key.then((key) => this.price(limiters, facts, key))
-    return this.price(limiters, facts, key)
+    if (key === undefined || typeof key === 'string') return this.price(limiters, facts, key)
+    return key.then((key) => this.price(limiters, facts, key))
   }
 
   private price(
@@ -93,14 +113,14 @@ export class RateLimit<Req, Res> {
   ): Awaitable<Verdict> {
     const passage = { facts, key: storableKey(key), cost }
     const takings = takeInTurn(limiters, passage.key, cost)
-    if (isPromise(takings)) return takings.then((takings) => this.judge(takings, passage))
-    return this.judge(takings, passage)
+    if (Array.isArray(takings)) return this.judge(takings, passage)
+    return (takings as PromiseLike<readonly Taking[]>).then((takings) => this.judge(takings, passage))
   }
 
   /** Writes a verdict's headers. */
   writeHeaders({ standings, answer, refusal }: Verdict, headers: ResponseHeaders): void {
     const { settings } = this
-    writeHeaders(settings.headers, standings, headers, () => settings.clock.wall())
+    writeHeaders(settings.headers, standings, headers, settings.clock)
     const retryAfter = answer && refusal?.retryAfter
     if (retryAfter !== undefined) headers.set('retry-after', String(retryAfter))
   }
@@ -112,12 +132,12 @@ export class RateLimit<Req, Res> {
       takings.length === 1
         ? standingsOf(last.limiter, last.decision)
         : takings.flatMap(({ limiter, decision }) => standingsOf(limiter, decision))
-    const delay = takings.reduce((longest, { decision }) => Math.max(longest, decision.delayMs), 0)
-    const verdict = { standings, answer: undefined, refusal: undefined, gone: false }
-    if (delay === 0 || this.settings.dryRun) return verdict
+    let delay = 0
+    for (const { decision } of takings) delay = Math.max(delay, decision.delayMs)
+    if (delay === 0 || this.settings.dryRun) return new Verdict(standings)
     return this.turn(delay, passage).then(async (came) => {
       if (!came) await giveBack(takings, passage.key, passage.cost)
-      return { ...verdict, gone: !came }
+      return new Verdict(standings, undefined, undefined, !came)
     })
   }
 
@@ -157,9 +177,10 @@ export class RateLimit<Req, Res> {
     const givenBack = others.length > 0 ? giveBack(others, key, cost) : undefined
     return andThen(givenBack, () =>
       andThen(onDenied?.(refusal, request, facts), () =>
-        andThen(dryRun ? undefined : this.answer(refusal, request, facts), (answer) => {
-          return { standings, answer, refusal, gone: false }
-        }),
+        andThen(
+          dryRun ? undefined : this.answer(refusal, request, facts),
+          (answer) => new Verdict(standings, answer, refusal),
+        ),
       ),
     )
   }

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request } from 'express'
-import { settle } from '../awaitable.ts'
 import { carryOut, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { RateLimit } from '../rate-limit.ts'
@@ -43,8 +42,9 @@ export function rateLimit<Req extends IncomingMessage = Request>(
 ): ExpressMiddleware<Req> {
   const limit = new RateLimit<Req, ServerResponse>(options, expressSource)
   return (request, response, next) => {
-    settle(
-      () => limit.admit(request, response),
+    limit.admitThen(
+      request,
+      response,
       (verdict) => {
         if (carryOut(limit, verdict, response)) next()
       },

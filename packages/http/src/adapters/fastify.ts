@@ -1,6 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { settle } from '../awaitable.ts'
 import type { ResponseHeaders } from '../headers.ts'
 import { endWhereItIs, nodeSource } from '../node-response.ts'
 import { optionError } from '../option-error.ts'
@@ -72,8 +71,9 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
     const limit = limitOf(request)
     if (limit === undefined) goOn()
     else {
-      settle(
-        () => limit.admit(request, reply),
+      limit.admitThen(
+        request,
+        reply,
         (verdict) => {
           if (carryOut(limit, verdict, reply)) goOn()
         },

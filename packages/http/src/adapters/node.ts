@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { settle } from '../awaitable.ts'
 import { carryOut, nodeSource } from '../node-response.ts'
 import { optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
@@ -36,8 +35,9 @@ export function rateLimit(options: NodeRateLimitOptions): (handler: NodeHandler)
   const { onError = answer500 } = options
   if (typeof onError !== 'function') throw optionError('onError', onError, 'give a function')
   return (handler) => (request, response) => {
-    settle(
-      () => limit.admit(request, response),
+    limit.admitThen(
+      request,
+      response,
       (verdict) => {
         if (carryOut(limit, verdict, response)) handler(request, response)
       },
