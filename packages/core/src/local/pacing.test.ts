@@ -94,3 +94,26 @@ test('what is asked of the store is whole', async () => {
   expect(asks.filter((number) => !Number.isInteger(number))).toEqual([])
   for (const node of nodes) await node.close()
 })
+
+test.each(['soft', 'leased'] as const)(
+  '%s: a key of which nothing is left is not asked about until its window ends',
+  async (mode) => {
+    const clock = new ManualClock(1_800_000_000_000)
+    const store = memoryStore({ clock })
+    const limit = fixedWindow({ limit: 20, window: '1h' })
+    const nodes = [0, 1].map(() =>
+      createLimiter({ name: 'api', limit, mode, sync: { interval: 100 }, store, clock }),
+    )
+    const offer = async (checks: number) => {
+      for (let check = 0; check < checks; check++) {
+        for (const node of nodes) node.checkSync('key')
+        await clock.advance(10)
+      }
+      return nodes.map((node) => node.stats().storeEntries)
+    }
+    const before = await offer(200)
+    expect(nodes.reduce((sum, node) => sum + node.stats().admitted, 0)).toBe(20)
+    expect(await offer(200)).toEqual(before)
+    for (const node of nodes) await node.close()
+  },
+)

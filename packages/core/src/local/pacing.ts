@@ -247,7 +247,7 @@ export class Pacing {
     } else {
       // To ask again is of use when time has freed some, or others gave theirs back.
       key.untilSync = UNBOUNDED
-      const changes = limit.lateSlices > 0 || elsewhere > 0 || fruitless > 0
+      const changes = limit.lateSlices > 0 || elsewhere > 0 || (fruitless > 0 && left - allowance >= 1)
       key.ownPace.quietUntil = changes ? monotonic + this.pause : Infinity
     }
   }
