@@ -1,7 +1,7 @@
 import { createLimiter } from '@spillway/core'
 import { PoissonTraffic, type Report, Simulation, seededRandom } from '@spillway/core/testing'
 import { type AlgorithmName, algorithms } from './algorithms.ts'
-import { beyond, grid, ROUND_TRIP, type Scenario } from './scenarios.ts'
+import { beyond, grid, intervals, ROUND_TRIP, type Scenario } from './scenarios.ts'
 import { limiterOptions, type VariantName, variants } from './variants.ts'
 
 /** One run: a scenario with an algorithm, in a variant, with the random numbers of a seed. */
@@ -28,7 +28,7 @@ const SKEW = 1_000_002
 /** Room for the one key, and no more: it is set aside for each node at its making. */
 const MOST_KEYS = 64
 
-const scenarios = new Map([...grid, ...beyond].map((scenario) => [scenario.id, scenario]))
+const scenarios = new Map([...grid, ...beyond, ...intervals].map((scenario) => [scenario.id, scenario]))
 
 export function scenarioOf(job: Pick<Job, 'scenario'>): Scenario {
   return scenarios.get(job.scenario) as Scenario

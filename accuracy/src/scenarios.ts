@@ -111,3 +111,9 @@ export const beyond: readonly Scenario[] = [
     skew: 3_600_000,
   }),
 ]
+
+/** Row 2 with other intervals, for the plot. */
+export const intervals: readonly Scenario[] = [10, 20, 50, 100, 200, 500, 1000].map((interval) => ({
+  ...two,
+  ...{ id: `interval-${interval}`, title: `row 2 with an interval of ${interval} ms`, interval },
+}))

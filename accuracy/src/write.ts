@@ -6,6 +6,7 @@ import { grid } from './scenarios.ts'
 import { tables } from './tables.ts'
 
 export const RESULTS = fileURLToPath(new URL('../results/', import.meta.url))
+const IMAGES = fileURLToPath(new URL('../../docs/images/', import.meta.url))
 export const PAGE = fileURLToPath(new URL('../../docs/accuracy.md', import.meta.url))
 
 /** Writes the results as JSON, and their tables into the page. */
@@ -21,6 +22,13 @@ export async function write(cells: readonly Result[]): Promise<void> {
 export async function writeTable(name: string, table: string, source: object): Promise<void> {
   await writeFile(`${RESULTS}${name}.json`, `${JSON.stringify(source, null, 2)}\n`)
   await writeFile(PAGE, withTables(await readFile(PAGE, 'utf8'), new Map([[name, table]])))
+}
+
+/** Writes a plot for the docs, and its points as JSON. */
+export async function writePlot(name: string, svg: string, points: readonly object[]): Promise<void> {
+  await mkdir(IMAGES, { recursive: true })
+  await writeFile(`${RESULTS}${name}.json`, `${JSON.stringify(points, null, 2)}\n`)
+  await writeFile(`${IMAGES}${name}.svg`, `${svg}\n`)
 }
 
 /** What was written last. */

@@ -10,6 +10,8 @@ const path = mutant && join(ROOT, mutant.file)
 /** The tests of the repository, with one source changed as it is loaded: no file is touched. */
 export default mergeConfig(tests, {
   root: ROOT,
+  // A mutant may well make a history long, and the machine may be busy.
+  test: { testTimeout: 600_000 },
   plugins: [
     {
       name: 'mutant',

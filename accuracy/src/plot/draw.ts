@@ -1,0 +1,45 @@
+import { parse, View } from 'vega'
+import { compile } from 'vega-lite'
+
+/** The mean overshoot of a variant at an interval, in per cent of the limit. */
+export interface Point {
+  /** Milliseconds. */
+  readonly interval: number
+  readonly variant: string
+  readonly overshoot: number
+}
+
+/** The overshoot over the interval, a line for each variant, as SVG. */
+export async function draw(points: readonly Point[]): Promise<string> {
+  const order = [...new Set(points.map(({ variant }) => variant))]
+  const { spec } = compile({
+    width: 560,
+    height: 280,
+    background: 'white',
+    data: { values: [...points] },
+    mark: { type: 'line', point: true },
+    encoding: {
+      x: {
+        field: 'interval',
+        type: 'quantitative',
+        scale: { type: 'log' },
+        axis: { title: 'interval, ms', values: [...new Set(points.map(({ interval }) => interval))] },
+      },
+      y: {
+        field: 'overshoot',
+        type: 'quantitative',
+        // Nothing at all has its place beside 100 %.
+        scale: { type: 'symlog', constant: 0.1 },
+        axis: { title: 'mean overshoot, % of the limit', values: [0, 0.1, 1, 10, 100] },
+      },
+      color: { field: 'variant', type: 'nominal', sort: order, legend: { title: null } },
+      shape: { field: 'variant', type: 'nominal', sort: order },
+    },
+  })
+  const view = new View(parse(spec), { renderer: 'none' })
+  try {
+    return await view.toSVG()
+  } finally {
+    view.finalize()
+  }
+}
