@@ -197,22 +197,22 @@ export class LocalKey {
    * The store's time has become known: what was admitted by a guess at it was admitted as long ago as it was, and not
    * where the guess has it in another slice.
    *
+   * @param latest the latest that the store's time can be now
    * @returns pending cost that can no longer be settled
    */
-  correct(now: number, monotonic: number): number {
+  correct(now: number, latest: number, monotonic: number): number {
     if (this.guessedOffset === undefined) return 0
     const { window, lateSlices } = this.limit
-    const guessed = this.guessedOffset + monotonic
-    const later = now - guessed
+    // By the latest that it can be: none counts as older than it is. The guess was in whole milliseconds.
+    const later = latest - this.guessedOffset - monotonic
     this.guessedOffset = undefined
-    // Times are whole milliseconds: by up to two of them it may have been later.
     const sliceOf = ({ newest }: Ledger) =>
-      Math.floor((newest < 0 ? now : Math.min(now, newest + later + 2)) / window)
+      Math.floor((newest < 0 ? now : Math.min(now, newest + later + 1)) / window)
     const { before, current } = this
     const behind = before === undefined ? 0 : sliceOf(current) - sliceOf(before)
     this.slice = sliceOf(current)
-    before?.shift(Math.round(later))
-    current.shift(Math.round(later))
+    before?.shift(Math.ceil(later))
+    current.shift(Math.ceil(later))
     if (before !== undefined && behind === 0) current.add(before)
     if (behind !== 1 || lateSlices === 0) this.before = undefined
     this.state = this.limit.create()
@@ -286,8 +286,7 @@ export class LocalKey {
   }
 
   /** Takes in the store's answer; what is pending stays so until the store itself says that it has it. */
-  reconcile(snapshot: Snapshot, now: number, monotonic: number): number {
-    let expired = this.correct(now, monotonic)
+  reconcile(snapshot: Snapshot, now: number): number {
     // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
     if (snapshot.generation > this.generation && this.known) {
       this.ledger = new Ledger()
@@ -296,7 +295,7 @@ export class LocalKey {
     }
     // Lower: the store forgets a reset once nothing from before it could count any more, or with all its data.
     this.generation = snapshot.generation
-    expired += this.roll(snapshot.slice)
+    const expired = this.roll(snapshot.slice)
     const ahead = this.slice - snapshot.slice
     const theirs = ahead === 0 ? this.current : ahead === 1 ? this.ownLate : undefined
     if (!this.known) {

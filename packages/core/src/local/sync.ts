@@ -268,7 +268,8 @@ export class Sync {
   /** The store's time may have become known, by whatever answer, since the key was taken in by a guess at it. */
   correct(key: LocalKey): void {
     const { table } = this.link
-    if (table.known) this.expired += key.correct(table.now(), this.settings.clock.monotonic())
+    if (key.known || !table.known) return
+    this.expire(key.correct(table.now(), table.latest(), this.settings.clock.monotonic()))
   }
 
   private expire(pending: number): void {
@@ -287,7 +288,8 @@ export class Sync {
     const { pacing } = this
     const now = this.link.table.now()
     const monotonic = this.settings.clock.monotonic()
-    this.expire(key.reconcile(snapshot, now, monotonic))
+    this.correct(key)
+    this.expire(key.reconcile(snapshot, now))
     pacing.learn(key, snapshot, now, monotonic)
     this.heard(key, isFirst && pacing.isPressing(key, now))
   }
