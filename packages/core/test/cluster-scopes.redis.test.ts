@@ -64,21 +64,18 @@ function node(
   return limiter
 }
 
-function ofServers(): Store {
-  const store = redisStore(client)
+/** @param shards of each limiter; one: each scope lies on one server */
+function ofServers(shards = 1): Store {
+  const store = redisStore(client, { shards })
   closing.push(() => store.close())
   return store
 }
 
 /** What the servers count of a key in each scope. */
-async function counts(
-  name: string,
-  keys: ScopeKeys,
-  window: Duration = ENDLESS,
-): Promise<Record<string, number>> {
+async function counts(name: string, keys: ScopeKeys, store = looking): Promise<Record<string, number>> {
   const LARGE = 1_000_000
   const limits = Object.fromEntries(Object.keys(keys).map((scope) => [scope, LARGE]))
-  const { parts = [] } = await node(name, 'hard', limits, window, looking).peek(keys)
+  const { parts = [] } = await node(name, 'hard', limits, ENDLESS, store).peek(keys)
   return Object.fromEntries(parts.map((part) => [part.name, LARGE - 1 - part.remaining]))
 }
 
@@ -98,34 +95,38 @@ class Tally {
   }
 }
 
-it.each(MODES)('%s: takes on three servers of all scopes or of none', async (mode) => {
-  const name = `apart-${mode}`
-  const [user, ip, global] = await scopesApart(name)
-  const limits = { [user]: 4, [ip]: 7, [global]: 14 }
-  const nodes = Array.from({ length: 3 }, () => node(name, mode, limits))
-  const random = seededRandom(5)
-  const pick = (count: number) => `${Math.floor(random() * count)}`
-  const admitted = new Tally()
-  const refusing = new Map<string | undefined, number>()
-  for (let round = 0; round < 20; round++) {
-    const checks = Array.from({ length: 12 }, async (_, turn) => {
-      const keys = { [user]: pick(8), ...(pick(4) === '0' ? {} : { [ip]: pick(4) }), [global]: pick(2) }
-      const { allowed, reason, name } = await (nodes[turn % 3] as (typeof nodes)[0]).check(keys)
-      if (allowed) admitted.add(keys)
-      else {
-        expect(reason).toBe('limit')
-        refusing.set(name, (refusing.get(name) ?? 0) + 1)
-      }
-    })
-    await Promise.all(checks)
-  }
-  await Promise.all(nodes.map((limiter) => limiter.close()))
-  expect([...refusing.keys()].sort()).toEqual([user, ip, global].sort())
-  for (const [scope, key, cost] of admitted) {
-    expect([key, await counts(name, { [scope]: key })]).toEqual([key, { [scope]: cost }])
-    if (mode !== 'soft') expect(cost).toBeLessThanOrEqual(limits[scope] as number)
-  }
-})
+it.each(MODES.flatMap((mode) => [1, 16].map((shards) => [mode, shards] as const)))(
+  '%s: takes on three servers of all scopes or of none, in %i shards',
+  async (mode, shards) => {
+    const name = `apart-${mode}-${shards}`
+    const [user, ip, global] = await scopesApart(name)
+    const limits = { [user]: 4, [ip]: 7, [global]: 14 }
+    const nodes = Array.from({ length: 3 }, () => node(name, mode, limits, ENDLESS, ofServers(shards)))
+    const its = ofServers(shards)
+    const random = seededRandom(5)
+    const pick = (count: number) => `${Math.floor(random() * count)}`
+    const admitted = new Tally()
+    const refusing = new Map<string | undefined, number>()
+    for (let round = 0; round < 20; round++) {
+      const checks = Array.from({ length: 12 }, async (_, turn) => {
+        const keys = { [user]: pick(8), ...(pick(4) === '0' ? {} : { [ip]: pick(4) }), [global]: pick(2) }
+        const { allowed, reason, name } = await (nodes[turn % 3] as (typeof nodes)[0]).check(keys)
+        if (allowed) admitted.add(keys)
+        else {
+          expect(reason).toBe('limit')
+          refusing.set(name, (refusing.get(name) ?? 0) + 1)
+        }
+      })
+      await Promise.all(checks)
+    }
+    await Promise.all(nodes.map((limiter) => limiter.close()))
+    expect([...refusing.keys()].sort()).toEqual([user, ip, global].sort())
+    for (const [scope, key, cost] of admitted) {
+      expect([key, await counts(name, { [scope]: key }, its)]).toEqual([key, { [scope]: cost }])
+      if (mode !== 'soft') expect(cost).toBeLessThanOrEqual(limits[scope] as number)
+    }
+  },
+)
 
 it('hard: gives back what the others took where one refuses; others may be refused until then', async () => {
   const name = 'giving-back'

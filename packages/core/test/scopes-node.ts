@@ -33,7 +33,7 @@ function deadly(store: Store): Store {
 }
 
 const cluster = new Cluster(addresses, { slotsRefreshTimeout: 5000 })
-const store = redisStore(cluster)
+const store = redisStore(cluster, { shards: 1 })
 const scopes = Object.entries<{ limit: number; window: string }>(limits).map(([scope, numbers]) => [
   scope,
   fixedWindow(numbers),
