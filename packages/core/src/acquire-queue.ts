@@ -18,6 +18,8 @@ class Line {
   readonly behind: (() => void)[] = []
   /** Ends the first one's wait. */
   wake: (() => void) | undefined
+  /** It was told to ask again, also while it asked. */
+  woken = false
 }
 
 /** Those that wait for a key are served in their order: only the first asks. */
@@ -27,6 +29,8 @@ export class AcquireQueue {
   constructor(
     private readonly clock: Clock,
     private readonly maxWaiting: number,
+    /** Milliseconds after which the first asks again in any case: other nodes may have changed what it was told. */
+    private readonly longest: number,
   ) {}
 
   /**
@@ -86,6 +90,7 @@ export class AcquireQueue {
     const { signal, last } = acquirer
     for (;;) {
       signal?.throwIfAborted()
+      line.woken = false
       const decision = await acquirer.take()
       const { allowed, delayMs, retryAfterMs, limit, reason } = decision
       const isLate = allowed && this.clock.monotonic() + delayMs > last
@@ -102,13 +107,14 @@ export class AcquireQueue {
         )
       }
       if (this.clock.monotonic() + retryAfterMs > last) throw tooLate(key, retryAfterMs)
-      await this.pause(retryAfterMs, signal, line)
+      if (!line.woken) await this.pause(Math.min(retryAfterMs, this.longest), signal, line)
     }
   }
 
   /** @throws the signal's reason on abort */
-  private pause(ms: number, signal: AbortSignal | undefined, line?: Line): Promise<void> {
-    return new Promise((resolve, reject) => {
+  private async pause(ms: number, signal: AbortSignal | undefined, line?: Line): Promise<void> {
+    signal?.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
       const end = () => {
         stop()
         if (line !== undefined) line.wake = undefined
@@ -142,11 +148,14 @@ export class AcquireQueue {
 
   /** The key may be allowed sooner than was said: its first asks again. */
   wake(key: string): void {
-    this.lines.get(key)?.wake?.()
+    const line = this.lines.get(key)
+    if (line === undefined) return
+    line.woken = true
+    line.wake?.()
   }
 
   wakeAll(): void {
-    for (const line of this.lines.values()) line.wake?.()
+    for (const key of this.lines.keys()) this.wake(key)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Limit } from './algorithms/algorithm.ts'
 import { Decision, type DecisionPart, type DecisionSource, detailed } from './decision.ts'
 import type { SingleLimit } from './single-limit.ts'
 
@@ -24,15 +25,10 @@ export function combined(
     const { name } = part
     const { algorithm, window } = limit
     const remaining = Math.min(decision.limit, decision.remaining + untaken)
-    parts.push({
-      name,
-      algorithm,
-      window,
-      limit: decision.limit,
-      remaining,
-      resetAfterMs: decision.resetAfterMs,
-    })
-    resetAfterMs = Math.max(resetAfterMs, decision.resetAfterMs)
+    const its = untaken === 0 ? decision.resetAfterMs : resetWithout(limit, decision, untaken)
+    const owed = decision.debt === undefined ? {} : { debt: decision.debt }
+    parts.push({ name, algorithm, window, limit: decision.limit, remaining, resetAfterMs: its, ...owed })
+    resetAfterMs = Math.max(resetAfterMs, its)
     if (allowed) delayMs = Math.max(delayMs, decision.delayMs)
     if (DISTANCE[decision.source] > DISTANCE[source]) source = decision.source
   }
@@ -50,6 +46,14 @@ export function combined(
     name,
   )
   return detailed(decision, debt === undefined ? { parts } : { parts, debt })
+}
+
+/** Until the full quota is back if the cost, of which the decision speaks as if it were taken, is not. */
+function resetWithout({ algorithm, limit, window }: Limit, decision: Decision, cost: number): number {
+  const { remaining, resetAfterMs } = decision
+  if (remaining + cost >= limit) return 0
+  const drains = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
+  return drains ? Math.max(0, Math.ceil(resetAfterMs - (cost * window) / limit)) : resetAfterMs
 }
 
 /** A refusal before an allowance; of refusals one that is certain, and the longest; of allowances the one with the least left. */

@@ -18,6 +18,8 @@ export interface DecisionPart {
   readonly window: number
   readonly remaining: number
   readonly resetAfterMs: number
+  /** What is in use above it. */
+  readonly debt?: number
 }
 
 /** The answer to a check. A denial is a value, never an exception. */
@@ -92,9 +94,23 @@ export function passedAnyway(refusal: Decision): Decision {
 }
 
 /** What the lists say of a key: nothing is counted. */
-export function listedDecision(allowed: boolean, limit: number): Decision {
-  if (allowed) return new Decision(true, limit, limit, 0, 0, 0, 'local')
-  return new Decision(false, limit, 0, Infinity, Infinity, 0, 'local', 'blocked')
+export function listedDecision(allowed: boolean, limits: readonly NamedLimit[]): Decision {
+  const parts = limits.map(({ name, limit: { algorithm, limit, window } }): DecisionPart => {
+    return { name, algorithm, limit, window, remaining: allowed ? limit : 0, resetAfterMs: 0 }
+  })
+  const { name, limit, remaining } = parts.reduce((one, two) => (two.limit < one.limit ? two : one))
+  const isOne = parts.length === 1 && limits[0]?.scope === undefined
+  const [wait, reason] = allowed ? ([0, undefined] as const) : ([Infinity, 'blocked'] as const)
+  const called = isOne ? undefined : name
+  const decision = new Decision(allowed, limit, remaining, wait, 0, 0, 'local', reason, called)
+  return isOne ? decision : detailed(decision, { parts })
+}
+
+/** One of a limiter's limits. */
+interface NamedLimit {
+  readonly name: string
+  readonly scope: string | undefined
+  readonly limit: Pick<DecisionPart, 'algorithm' | 'limit' | 'window'>
 }
 
 /** Only the store could say: worth asking again as soon as it has been heard. Nothing of what would be allowed is taken. */

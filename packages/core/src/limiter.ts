@@ -67,7 +67,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     // In a microtask, so that a listener's error is not taken for the check's.
     const changed = (away: boolean) => queueMicrotask(() => this.events.emit(away ? 'degraded' : 'recovered'))
     this.plans = new Plans(settings, changed)
-    this.line = new AcquireQueue(settings.clock, settings.maxWaiting)
+    this.line = new AcquireQueue(settings.clock, settings.maxWaiting, settings.interval)
   }
 
   get name(): string {
@@ -103,7 +103,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (allows === undefined && denies === undefined) return undefined
     const allowed = allows?.(key)
     if (!allowed && !denies?.(key)) return undefined
-    return listedDecision(allowed === true, Math.min(...this.settings.parts.map(({ limit }) => limit.limit)))
+    return listedDecision(allowed === true, this.settings.parts)
   }
 
   protected count(decision: Decision): Decision {
@@ -173,22 +173,24 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     checkCallOptions(options)
     const { signal, maxWait, cost = 1, limit } = options
     this.prepare(key, cost, limit)
+    const asked = kept(key)
     const { clock } = this.settings
     const last = maxWait === undefined ? Infinity : clock.monotonic() + durationMs(maxWait, 'maxWait')
     signal?.throwIfAborted()
     let payment: Payment<K> | undefined
-    return this.line.acquire(lineOf(key), {
+    return this.line.acquire(lineOf(asked), {
       signal,
       last,
       take: async () => {
-        const taken = await this.taking(key, cost, limit)
+        const taken = await this.taking(asked, cost, limit)
         payment = taken.payment
         return taken.decision
       },
       // Also on a limiter closed meanwhile; with the store away it stays taken.
       giveBack: async () => {
-        await payment?.payer.refund(key, cost, payment).catch((error: unknown) => {
-          if (!(error instanceof StoreError)) throw error
+        await payment?.payer.refund(asked, cost, payment).catch((error: unknown) => {
+          const isClosed = error instanceof ConfigError && error.code === 'ERR_CLOSED'
+          if (!isClosed && !(error instanceof StoreError)) throw error
         })
       },
     })
@@ -235,11 +237,12 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     checkCallOptions(options)
     const { clock } = this.settings
     const ms = durationMs(options.settleAfter ?? '1m', 'settleAfter')
-    const { decision, payment } = await this.taking(key, estimate, options.limit)
+    const reserved = kept(key)
+    const { decision, payment } = await this.taking(reserved, estimate, options.limit)
     const account = payment && {
       refund: (cost: number) =>
-        this.changing(key, () => this.settling(payment.payer).refund(key, cost, payment)),
-      charge: (cost: number) => this.acknowledged(() => this.settling(payment.payer).charge(key, cost)),
+        this.changing(reserved, () => this.settling(payment.payer).refund(reserved, cost, payment)),
+      charge: (cost: number) => this.acknowledged(() => this.settling(payment.payer).charge(reserved, cost)),
     }
     return reservation(decision, account, estimate, clock, ms)
   }
@@ -250,9 +253,13 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return payer
   }
 
-  /** Gives cost back to the current window or bucket, clamped at zero usage; of a log, the newest entries first. */
+  /**
+   * Gives cost back to the current window or bucket, clamped at zero usage; of a log, the newest entries first. Of a key
+   * that is on the `allow` list nothing was counted, and nothing goes back.
+   */
   async refund(key: K, cost = 1): Promise<boolean> {
     const decider = this.prepare(key, cost)
+    if (this.listed(key)?.allowed) return true
     return this.changing(key, () => decider.refund(key, cost))
   }
 
@@ -334,6 +341,11 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+/** As it is now: what the caller does with the object later does not concern what was taken. */
+function kept<K extends string | ScopeKeys>(key: K): K {
+  return typeof key === 'string' ? key : ({ ...(key as ScopeKeys) } as K)
 }
 
 function lineOf(key: string | ScopeKeys): string {

@@ -1,5 +1,5 @@
 import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
-import { ConfigError } from './errors.ts'
+import { ConfigError, show } from './errors.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import {
   checkSameKind,
@@ -24,8 +24,13 @@ export class Plans<K extends string | ScopeKeys> {
   readonly own: Decider<K>
   /** What lets a key exceed them, if anything does. */
   readonly spike: Spike | undefined
-  private readonly singles = new Map<string, Map<unknown, KeyedLimit>>()
-  private readonly chosen = new Map<unknown, Decider<K>>()
+  private readonly singles = new Map<string, KeyedLimit>()
+  /** By the limits that they are of. */
+  private readonly chosen = new Map<string, Decider<K>>()
+  /** By the list or object in which they came. */
+  private readonly seen = new WeakMap<object, Decider<K>>()
+  private readonly numbers = new WeakMap<object, number>()
+  private numbered = 0
   private readonly limitsOf = new Map<unknown, readonly KeyedLimit[]>()
   private readonly parts: readonly LimitPart[]
   private away = 0
@@ -36,18 +41,18 @@ export class Plans<K extends string | ScopeKeys> {
     private readonly changed: (away: boolean) => void,
   ) {
     this.parts = settings.parts
-    this.own = this.deciderOf(this.parts, true)
+    this.own = this.deciderOf(this.parts)
     this.spike =
       settings.reserve &&
       new Spike(
-        this.single(settings.reserve, false),
+        this.single(settings.reserve),
         settings,
         (decider) => this.limitsOf.get(decider) as SingleLimit[],
       )
   }
 
-  private deciderOf(parts: readonly LimitPart[], follows: boolean): Decider<K> {
-    const limits = parts.map((part) => this.single(part, follows))
+  private deciderOf(parts: readonly LimitPart[]): Decider<K> {
+    const limits = parts.map((part) => this.single(part))
     const [first] = limits
     const alone = limits.length === 1 && first?.part.scope === undefined
     const decider = alone ? (first as unknown as Decider<K>) : new SeveralLimits<K>(limits, this.settings)
@@ -55,16 +60,14 @@ export class Plans<K extends string | ScopeKeys> {
     return decider
   }
 
-  private single(part: LimitPart, follows: boolean): KeyedLimit {
-    let ofTable = this.singles.get(part.table)
-    if (ofTable === undefined) {
-      ofTable = new Map()
-      this.singles.set(part.table, ofTable)
-    }
-    let single = ofTable.get(part.limit)
+  /** The limiter's own follow `setLimit`; a plan's do not, also where it is the limit that the limiter was made with. */
+  private single(part: LimitPart): KeyedLimit {
+    const isOwn = this.parts.includes(part)
+    const name = isOwn ? part.table : `${part.table} ${this.numberOf(part.limit)}`
+    let single = this.singles.get(name)
     if (single === undefined) {
-      single = this.make(part, follows)
-      ofTable.set(part.limit, single)
+      single = this.make(part, isOwn)
+      this.singles.set(name, single)
     }
     return single
   }
@@ -91,36 +94,56 @@ export class Plans<K extends string | ScopeKeys> {
    */
   of(limit: Limits | Partial<Scopes> | undefined): Decider<K> {
     if (limit === undefined) return this.own
-    return this.chosen.get(limit) ?? this.choose(limit)
+    return this.seen.get(limit) ?? this.choose(limit)
   }
 
   private choose(limit: Limits | Partial<Scopes>): Decider<K> {
-    const decider = this.deciderOf(this.fitting(limit), false)
-    if (this.chosen.size >= MOST_PLANS) {
-      throw new ConfigError(
-        'ERR_OPTION',
-        `checks have chosen ${MOST_PLANS} different limits: make each limit once, and give the same one again`,
-      )
+    const parts = this.fitting(limit)
+    const name = parts.map((part) => (this.parts.includes(part) ? 'own' : this.numberOf(part.limit))).join()
+    let decider = this.chosen.get(name)
+    if (decider === undefined) {
+      if (this.chosen.size >= MOST_PLANS) {
+        throw new ConfigError(
+          'ERR_OPTION',
+          `checks have chosen ${MOST_PLANS} different limits: make each limit once, and give the same one again`,
+        )
+      }
+      decider = this.deciderOf(parts)
+      this.chosen.set(name, decider)
     }
-    this.chosen.set(limit, decider)
+    this.seen.set(limit, decider)
     return decider
+  }
+
+  private numberOf(limit: object): number {
+    let number = this.numbers.get(limit)
+    if (number === undefined) {
+      number = ++this.numbered
+      this.numbers.set(limit, number)
+    }
+    return number
   }
 
   /** The limiter's own parts, with the numbers of those that are given. */
   private fitting(limit: Limits | Partial<Scopes>): LimitPart[] {
     const given = limitParts(this.settings.name, limit as Limits | Scopes)
     const scopes = new Set(given.map(({ scope }) => scope))
-    for (const part of given)
-      checkSameKind(
-        part,
-        this.parts.find(({ table }) => table === part.table),
-      )
+    for (const part of given) {
+      const ours = this.parts.find(({ table }) => table === part.table)
+      if (ours !== undefined) checkSameKind(ours, part)
+      else
+        throw new ConfigError('ERR_MISMATCH', `there is no limit ${show(part.name)}: there are ${this.names}`)
+    }
     return this.parts.map((part) => {
       if (!scopes.has(part.scope)) return part
       const theirs = given.find(({ table }) => table === part.table)
       checkSameKind(part, theirs)
       return theirs
     })
+  }
+
+  private get names(): string {
+    return this.parts.map(({ name }) => name).join(', ')
   }
 
   /** All nodes go by these numbers. @throws ConfigError `ERR_MISMATCH`; StoreError */
@@ -131,12 +154,11 @@ export class Plans<K extends string | ScopeKeys> {
   }
 
   private ownOf({ table }: LimitPart): KeyedLimit {
-    const own = this.parts.find((part) => part.table === table) as LimitPart
-    return this.single(own, true)
+    return this.single(this.parts.find((part) => part.table === table) as LimitPart)
   }
 
   private get all(): KeyedLimit[] {
-    return [...this.singles.values()].flatMap((ofTable) => [...ofTable.values()])
+    return [...this.singles.values()]
   }
 
   flush(): Promise<void> {

@@ -61,7 +61,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     const limits: SingleLimit[] = []
     const keys: string[] = []
     for (const limit of this.limits) {
-      const its = (key as ScopeKeys)[limit.part.scope as string]
+      const scope = limit.part.scope as string
+      const its = Object.hasOwn(key, scope) ? (key as ScopeKeys)[scope] : undefined
       if (its === undefined) continue
       limits.push(limit.of(its))
       keys.push(its)
@@ -77,26 +78,37 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 
   checkSync(key: K, cost: number): Decision {
-    const { limits, keys } = this.asked(key)
-    const decisions = limits.map((limit, place) => limit.checkSync(keys[place] as string, cost))
-    this.undoUnlessAll({ limits, keys }, cost, decisions)
-    return combined(limits, decisions, cost)
+    const asked = this.asked(key)
+    const decisions = this.decideAll(asked, cost, (limit, its) => limit.checkSync(its, cost))
+    return combined(asked.limits, decisions, cost)
+  }
+
+  /** Of each limit by itself; what some allow is taken back where another one refuses, or throws. */
+  private decideAll(
+    asked: Asked,
+    cost: number,
+    decide: (limit: SingleLimit, key: string) => Decision,
+  ): Decision[] {
+    const decisions: Decision[] = []
+    try {
+      for (const [place, limit] of asked.limits.entries())
+        decisions.push(decide(limit, asked.keys[place] as string))
+    } catch (error) {
+      this.undoUnlessAll(asked, cost, [...decisions, undefined])
+      throw error
+    }
+    this.undoUnlessAll(asked, cost, decisions)
+    return decisions
   }
 
   /** In RAM, in one go. Where some limits must hear from the store first, and no other refuses: which. */
-  private attempt({ limits, keys }: Asked, cost: number, last: boolean): Decision | number[] {
-    const decisions: Decision[] = []
-    try {
-      for (const [place, { local }] of limits.entries())
-        decisions.push((local as LocalChecks).attempt(keys[place] as string, cost, last))
-    } catch (error) {
-      this.undoUnlessAll({ limits, keys }, cost, [...decisions, undefined])
-      throw error
-    }
-    this.undoUnlessAll({ limits, keys }, cost, decisions)
+  private attempt(asked: Asked, cost: number, last: boolean): Decision | number[] {
+    const decisions = this.decideAll(asked, cost, ({ local }, key) =>
+      (local as LocalChecks).attempt(key, cost, last),
+    )
     const waiting = decisions.flatMap(({ reason }, place) => (reason === 'sync' ? [place] : []))
     const isRefused = decisions.some(({ allowed, reason }) => !allowed && reason !== 'sync')
-    return isRefused || waiting.length === 0 ? combined(limits, decisions, cost) : waiting
+    return isRefused || waiting.length === 0 ? combined(asked.limits, decisions, cost) : waiting
   }
 
   private undoUnlessAll(
