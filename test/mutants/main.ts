@@ -8,13 +8,17 @@ import { type Mutant, mutants } from './mutants.ts'
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
 
 /** Runs a file of histories, up to its first failure. */
-function run(histories: string, mutant?: Mutant): { passed: boolean; output: string } {
+function run(
+  { caughtBy, algorithm }: Pick<Mutant, 'caughtBy' | 'algorithm'>,
+  mutant?: Mutant,
+): { passed: boolean; output: string } {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [
       join(ROOT, 'node_modules/vitest/vitest.mjs'),
       ...['run', '--config', join(ROOT, 'test/mutants/vitest.config.ts'), '--bail', '1'],
-      `packages/core/test/histories/${histories}.test.ts`,
+      `packages/core/test/histories/${caughtBy}.test.ts`,
+      ...['-t', `: ${algorithm}$`],
     ],
     {
       cwd: ROOT,
@@ -35,16 +39,17 @@ function finding(output: string): string | undefined {
 
 const chosen = mutants.filter(({ name }) => name.includes(values.only))
 let missed = 0
-for (const histories of new Set(chosen.map(({ caughtBy }) => caughtBy))) {
-  const { passed, output } = run(histories)
-  console.log(`${passed ? 'passes' : 'FAILS '}  ${histories}: without a mutant`)
+const asked = new Map(chosen.map((mutant) => [`${mutant.caughtBy}, ${mutant.algorithm}`, mutant]))
+for (const [what, mutant] of asked) {
+  const { passed, output } = run(mutant)
+  console.log(`${passed ? 'passes' : 'FAILS '}  ${what}: without a mutant`)
   if (!passed) {
     console.log(output)
     process.exit(1)
   }
 }
 for (const mutant of chosen) {
-  const { passed, output } = run(mutant.caughtBy, mutant)
+  const { passed, output } = run(mutant, mutant)
   const found = finding(output)
   if (found === undefined) missed++
   console.log(

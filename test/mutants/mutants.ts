@@ -6,6 +6,8 @@ export interface Mutant {
   readonly to: string
   /** The file of histories, under `packages/core/test/histories`, that must fail. */
   readonly caughtBy: string
+  /** The algorithm whose histories are lived: one is enough, and the others take their time. */
+  readonly algorithm: 'fixed-window' | 'token-bucket'
 }
 
 const LEDGER = 'packages/core/src/local/ledger.ts'
@@ -22,6 +24,7 @@ export const mutants: readonly Mutant[] = [
     from: 'this.settledAdmitted = Math.min(admitted, this.admitted)',
     to: 'this.settledAdmitted = this.admitted',
     caughtBy: 'counts',
+    algorithm: 'fixed-window',
   },
   {
     name: 'a bucket is clamped at its capacity: it knows no debt',
@@ -31,6 +34,7 @@ export const mutants: readonly Mutant[] = [
     to: `    this.drain(state, now)
     state.used = Math.max(state.used, Math.min(this.limit, state.used + cost))`,
     caughtBy: 'counts',
+    algorithm: 'token-bucket',
   },
   {
     name: 'a flush that was overtaken lowers the counter, so that the next one is counted twice',
@@ -38,6 +42,7 @@ export const mutants: readonly Mutant[] = [
     from: '    part.admitted += more\n',
     to: '    part.admitted = admitted\n',
     caughtBy: 'counts',
+    algorithm: 'fixed-window',
   },
   {
     name: 'quota is granted and not booked',
@@ -45,6 +50,7 @@ export const mutants: readonly Mutant[] = [
     from: '    this.booked += more\n',
     to: '',
     caughtBy: 'leased',
+    algorithm: 'fixed-window',
   },
   {
     name: 'what a dead node may have spent is returned',
@@ -52,6 +58,7 @@ export const mutants: readonly Mutant[] = [
     from: 'if (cost > 0) this.limit.settle(this.state, slice * this.limit.window, 2, cost)',
     to: 'void cost; void slice',
     caughtBy: 'leased',
+    algorithm: 'token-bucket',
   },
   {
     name: 'quota is kept across the end of its window',
@@ -64,6 +71,7 @@ export const mutants: readonly Mutant[] = [
     this.ledger = new Ledger()
     this.current.granted = allowance`,
     caughtBy: 'leased',
+    algorithm: 'fixed-window',
   },
   {
     name: 'the budget is off by one',
@@ -71,6 +79,7 @@ export const mutants: readonly Mutant[] = [
     from: 'Math.min(target - has, room + extra, limit - usage - has)',
     to: 'Math.min(target - has, room + extra + 1, limit - usage - has + 1)',
     caughtBy: 'leased',
+    algorithm: 'fixed-window',
   },
   {
     name: 'a late delta lands in the window in which it arrives',
@@ -78,6 +87,7 @@ export const mutants: readonly Mutant[] = [
     from: 'row.merge(cell, now, behind, current, entries)',
     to: 'row.merge(cell, now, 0, current, entries)',
     caughtBy: 'counts',
+    algorithm: 'fixed-window',
   },
   {
     name: 'a late flush heals back what was reset',
@@ -85,6 +95,7 @@ export const mutants: readonly Mutant[] = [
     from: 'if (generation < row.generation) return\n    const cell',
     to: 'const cell',
     caughtBy: 'reset',
+    algorithm: 'fixed-window',
   },
   {
     name: 'a hard check that comes twice counts twice',
@@ -92,6 +103,7 @@ export const mutants: readonly Mutant[] = [
     from: 'if (request.sequence <= (counts.sequences.get(node)?.last ?? 0)) throw repeatedError()',
     to: '',
     caughtBy: 'counts',
+    algorithm: 'fixed-window',
   },
 ]
 
