@@ -26,6 +26,8 @@ export interface ProcessesResult {
   readonly simulated: { readonly mean: number; readonly max: number }
   /** The smallest bound of any round, in parts of the limit above it. */
   readonly bound: number
+  /** Rounds that passed their own bound. */
+  readonly broken: number
   readonly used: number
   /** By how much the store's counts differ from what was admitted, in all rounds. */
   readonly miscounted: number
@@ -72,6 +74,7 @@ async function measureVariant(fleet: Fleet, size: number, variant: VariantName):
   return {
     ...{ processes: size, variant, rounds: ROUNDS, used, miscounted },
     ...{ overshoot: meanAndMax(overs), simulated: meanAndMax(simulated), bound: Math.min(...bounds) },
+    broken: overs.filter((over, round) => over > (bounds[round] as number)).length,
   }
 }
 
