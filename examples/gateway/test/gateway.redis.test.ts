@@ -1,7 +1,7 @@
 import { createLimiter, slidingLog } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { parseList } from 'structured-headers'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
 import { type Asked, softBound } from '../src/bound.ts'
 import { Client, type Seen } from '../src/client.ts'
 import { FRAMEWORKS, type Gateway, startGateway } from '../src/gateway.ts'
@@ -45,18 +45,19 @@ async function counted(mode: string, client: Client): Promise<number> {
   return 1_000_000 - 1 - remaining
 }
 
-function clientAt(address: string): Client {
+/** @param finished the test's own: of tests that run at the same time, the module's is that of any */
+function clientAt(address: string, finished: TestContext['onTestFinished']): Client {
   const client = new Client(address)
-  onTestFinished(() => client.close())
+  finished(() => client.close())
   return client
 }
 
 describe.concurrent.each(MODES)('%s', (mode) => {
   const number = MODES.indexOf(mode)
 
-  test('keeps to its bound over four gateways, and refuses well', async ({ expect }) => {
-    const client = clientAt(`127.0.1.${number + 1}`)
-    const other = clientAt(`127.0.2.${number + 1}`)
+  test('keeps to its bound over four gateways, and refuses well', async ({ expect, onTestFinished }) => {
+    const client = clientAt(`127.0.1.${number + 1}`, onTestFinished)
+    const other = clientAt(`127.0.2.${number + 1}`, onTestFinished)
     const path = `/${mode}`
     const before = gateway.backend.served.get(path) ?? 0
     const seen = await client.load(gateway.url + path, RATE, DURATION_MS)
@@ -111,9 +112,11 @@ function members(header: unknown): [[string, Record<string, number>]] {
   ]) as never
 }
 
-test('a gateway that is killed and started again under load loses nothing it should not', async () => {
+test('a gateway that is killed and started again under load loses nothing it should not', async ({
+  onTestFinished,
+}) => {
   const victim = gateway.nodes[0]!
-  const clients = MODES.map((_, number) => clientAt(`127.0.3.${number + 1}`))
+  const clients = MODES.map((_, number) => clientAt(`127.0.3.${number + 1}`, onTestFinished))
   let restartedAt = Infinity
   const sawItBack = (seen: readonly Seen[]) =>
     askedOf(seen, restartedAt).some(({ node }) => node.endsWith('restarted'))
