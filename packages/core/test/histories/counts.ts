@@ -58,7 +58,8 @@ export async function countsOnce(count: Count): Promise<void> {
 export function takesWhatItTells({ fleet, lives }: Count): void {
   for (const life of lives.filter(isHard)) {
     const taken = sum(life.admitted)
-    if (life.told > taken) throw new Broken(`${life.told} was admitted, and ${taken} taken for it`)
+    if (life.told > taken + life.uncertain)
+      throw new Broken(`${life.told} was admitted, and ${taken} taken for it`)
     if (life.told < taken && life.alive && fleet.isWell)
       throw new Broken(`${life.told} was admitted, and ${taken} stays taken for it`)
   }

@@ -171,8 +171,9 @@ export class Fleet {
     }
     for (const operation of request.operations) this.sending(operation, lives.get(operation[1]))
     const reply = await table.exchange(request)
-    // One that came too late was not waited for.
-    if (this.now - exchange.sent < TIMEOUT) exchange.replied = this.now
+    // One that came too late was not waited for: what it tells of stays uncertain.
+    if (this.now - exchange.sent >= TIMEOUT) return reply
+    exchange.replied = this.now
     for (const [place, operation] of request.operations.entries())
       answered(operation, reply.results[place], reply.now, lives.get(operation[1]))
     return reply
@@ -187,8 +188,8 @@ export class Fleet {
     } else if (operation[0] === 'refund' && operation[3] !== undefined) {
       const [, , cost, at] = operation
       const place = life.admitted.findIndex((admission) => admission.at === at && admission.cost === cost)
-      if (place < 0) this.wrongs.push('a node gave back what it had not taken')
-      else life.admitted.splice(place, 1)
+      if (place >= 0) life.admitted.splice(place, 1)
+      else if (life.uncertain < cost) this.wrongs.push('a node gave back what it had not taken')
       life.back.push({ at, cost })
       life.refundable -= cost
       life.uncertain += cost
