@@ -84,9 +84,7 @@ function isRefused({ allowed, wouldDeny }: Decision): boolean {
 }
 
 describe.each(Object.entries(MODES))('%s: what a check would say, peek says', (_, mode) => {
-  // Several limits with `maxOvershoot`: see the known shortfalls of the changelog.
-  const limits = Object.entries(LIMITS).filter(([kind]) => mode.sync === undefined || kind !== 'two limits')
-  it.each(limits)('%s', async (_, [limit, plan]) => {
+  it.each(Object.entries(LIMITS))('%s', async (_, [limit, plan]) => {
     await fc.assert(
       fc.asyncProperty(
         more,

@@ -1,6 +1,6 @@
 import { combined } from './combined-decision.ts'
 import { all, type Decider, type DeciderStats, type Earlier, sumOf } from './decider.ts'
-import type { Decision } from './decision.ts'
+import { type Decision, deniedDecision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { HardChecks } from './hard/hard-checks.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
@@ -11,6 +11,9 @@ import type { ScopeKeys } from './limit-parts.ts'
 import type { LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
 import type { SingleLimit } from './single-limit.ts'
+
+/** Answers of the store that a check waits for: what one of its limits has booked, another one may refuse. */
+const MOST_ROUNDS = 4
 
 /** A key of one limit among those that a check names. */
 interface Asked {
@@ -127,7 +130,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private async wait(asked: Asked, cost: number, waiting: number[]): Promise<Decision> {
     const { clock, timeout } = this.settings
     const deadline = clock.monotonic() + timeout
-    for (let places = waiting; ; ) {
+    let places = waiting
+    for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
       const heard = await Promise.all(
         places.map((place) => {
           const { local } = asked.limits[place] as SingleLimit
@@ -139,6 +143,16 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       if (!Array.isArray(decision)) return decision
       places = decision
     }
+    return this.withoutMore(asked, cost)
+  }
+
+  /** What each limit says now; where the store was heard and it is still not certain, what is left is booked for others. */
+  private withoutMore(asked: Asked, cost: number): Decision {
+    const decisions = this.decideAll(asked, cost, ({ local }, key) => {
+      const decision = (local as LocalChecks).attempt(key, cost, false)
+      return decision.reason === 'sync' ? deniedDecision(decision, 1) : decision
+    })
+    return combined(asked.limits, decisions, cost)
   }
 
   /** Where the limits lie on several servers and one refuses, what the others took goes back behind the answer. */
