@@ -7,8 +7,10 @@ export interface Earlier {
   readonly at: number
   /** As the decision said then. */
   readonly resetAfterMs: number
+  /** The limit by which it was taken: another one may have been set since. */
+  readonly limit: number
   /** Of each limit, where there are several. */
-  readonly parts?: readonly { readonly resetAfterMs: number }[] | undefined
+  readonly parts?: readonly { readonly resetAfterMs: number; readonly limit: number }[] | undefined
 }
 
 /** What a limiter asks: one limit, or several. What is not allowed takes nothing. */

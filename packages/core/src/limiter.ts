@@ -211,12 +211,13 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const its = this.count(decision)
     // What an outage let pass, the store has not counted.
     if (!allowed || source === 'outage') return { decision: its }
-    if (!decision.spike) return { decision: its, payment: { payer: decider, at, resetAfterMs, parts } }
+    if (!decision.spike)
+      return { decision: its, payment: { payer: decider, at, resetAfterMs, limit: decision.limit, parts } }
     const reserve = (this.plans.spike as Spike).reserve
     const { limit: extra, window } = reserve.part.limit
     // The decision speaks of the limit: of the reserve, as if nothing had been missing.
     const payer = reserve as Decider<unknown> as Decider<K>
-    return { decision: its, payment: { payer, at, resetAfterMs: (cost * window) / extra } }
+    return { decision: its, payment: { payer, at, resetAfterMs: (cost * window) / extra, limit: extra } }
   }
 
   /**
@@ -258,9 +259,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * that is on the `allow` list nothing was counted, and nothing goes back.
    */
   async refund(key: K, cost = 1): Promise<boolean> {
-    const decider = this.prepare(key, cost)
+    this.prepare(key, cost)
     if (this.listed(key)?.allowed) return true
-    return this.changing(key, () => decider.refund(key, cost))
+    return this.changing(key, () => this.plans.refund(key, cost))
   }
 
   /** Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync interval. */

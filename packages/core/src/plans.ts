@@ -161,6 +161,24 @@ export class Plans<K extends string | ScopeKeys> {
     return [...this.singles.values()]
   }
 
+  /**
+   * Gives back cost that was taken by the limiter's own limits or by a plan. In RAM each of them knows only what it took
+   * itself: what they owe is settled, and the store gives back.
+   */
+  async refund(key: K, cost: number): Promise<void> {
+    if (this.settings.mode === 'hard' || this.chosen.size === 0) return this.own.refund(key, cost)
+    const asked = (limits: readonly KeyedLimit[]) =>
+      limits.flatMap((limit) => {
+        const { scope } = limit.part
+        const its = scope === undefined ? key : (key as ScopeKeys)[scope]
+        return its === undefined ? [] : [{ limit: limit.of(its as string), its: its as string }]
+      })
+    const counting = this.all.filter(({ part }) => part !== this.settings.reserve)
+    await all(asked(counting).map(({ limit, its }) => limit.settle(its)))
+    const own = this.parts.map((part) => this.single(part))
+    await all(asked(own).map(({ limit, its }) => limit.refundThere(its, cost)))
+  }
+
   flush(): Promise<void> {
     return all(this.all.map((single) => single.flush()))
   }

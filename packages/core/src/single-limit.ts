@@ -73,12 +73,21 @@ export class SingleLimit implements Decider<string> {
     if (ago >= earlier.resetAfterMs) return
     // In a bucket it drains once what was there before it has drained.
     const isBucket = limit.algorithm === 'token-bucket' || limit.algorithm === 'leaky-bucket'
-    const waits = isBucket ? earlier.resetAfterMs - (cost * limit.window) / limit.limit : 0
+    const waits = isBucket ? earlier.resetAfterMs - (cost * limit.window) / earlier.limit : 0
     await this.checks.refund(
       key,
       cost,
       Math.floor(this.link.table.now() - Math.max(0, ago - Math.max(0, waits))),
     )
+  }
+
+  async settle(key: string): Promise<void> {
+    await this.local?.settle(key)
+  }
+
+  /** As `refund`, of what whoever has taken: by the store's count alone. */
+  refundThere(key: string, cost: number): Promise<void> {
+    return this.verb(['refund', key, cost])
   }
 
   charge(key: string, cost: number): Promise<void> {

@@ -16,9 +16,13 @@ import { seededRandom } from './testing/seeded-random.ts'
 const modes: readonly Mode[] = ['hard', 'soft', 'leased']
 const minute = (limit: number) => fixedWindow({ limit, window: '1m' })
 
+/** Of each world. */
+const stores = new WeakMap<ManualClock, Store>()
+
 function nodes(options: Partial<LimiterOptions> = {}) {
   const clock = new ManualClock()
   const store = memoryStore({ clock })
+  stores.set(clock, store)
   const random = seededRandom(1)
   const node = () =>
     createLimiter({ name: 'api', limit: minute(3), store, clock, random, ...options } as LimiterOptions)
@@ -441,4 +445,39 @@ describe('what was found by reading', () => {
     expect((await single.peek('a')).remaining).toBe(7)
     await single.close()
   })
+
+  it.each(modes)('%s: what a plan took can be given back at once', async (mode) => {
+    const { clock, one, two } = nodes({ mode })
+    const pro = minute(4)
+    // What the limiter's own limit knows of the key is from before.
+    await one.peek('a')
+    expect((await one.check('a', { limit: pro, cost: 2 })).allowed).toBe(true)
+    expect(await one.refund('a', 2)).toBe(true)
+    await clock.advance(1100)
+    const counted = createLimiter({
+      ...{ name: 'api', limit: minute(1000), clock },
+      store: stores.get(clock)!,
+    })
+    await Promise.all([one.close(), two.close()])
+    expect((await counted.peek('a')).remaining).toBe(999)
+    await counted.close()
+  })
+
+  it.each(modes)(
+    '%s: a reservation gives back no more than is left of it, whatever limit is set meanwhile',
+    async (mode) => {
+      const bucket = (capacity: number) => tokenBucket({ capacity, refill: capacity, per: '1m' })
+      const { clock, one, two } = nodes({ mode, limit: bucket(100) })
+      const call = await one.reserve('a', 50)
+      expect(await one.setLimit(bucket(200))).toBe(true)
+      await clock.advance(20_000)
+      const taken = await one.check('a', { cost: 150 })
+      const { remaining } = await one.peek('a')
+      expect(await call.release()).toBe(true)
+      // 50 of 100 are gone in half a minute: after 20 s a third of it is left.
+      expect((await one.peek('a')).remaining - remaining).toBeLessThanOrEqual(17)
+      expect(taken.source).not.toBe('outage')
+      await Promise.all([one.close(), two.close()])
+    },
+  )
 })

@@ -242,6 +242,14 @@ export class LocalChecks implements Checks {
     return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
   }
 
+  /** Settles what this node owes of the key, and has it read again with the next interval. */
+  async settle(key: string): Promise<void> {
+    const local = this.sync.keys.find(key)
+    if (local === undefined) return
+    await this.sync.settle([local])
+    this.sync.readLater(local)
+  }
+
   async refund(key: string, cost: number, at?: number): Promise<void> {
     await this.peek(key)
     const local = this.sync.keys.find(key)

@@ -316,7 +316,7 @@ export class Sync {
     else this.keys.release(key)
   }
 
-  private readLater(key: LocalKey): void {
+  readLater(key: LocalKey): void {
     key.stale = true
     this.requeue(key)
   }
