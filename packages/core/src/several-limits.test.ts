@@ -120,6 +120,27 @@ it('hard: what a bucket took for a check that was refused elsewhere goes back to
   await limiter.close()
 })
 
+it.each(['soft', 'leased'] as const)(
+  '%s: a check that waits while its limiter closes is settled',
+  async (mode) => {
+    for (let ticks = 0; ticks < 30; ticks++) {
+      const { clock, store } = world()
+      const limit = [minute(5), day(50)]
+      const limiter = createLimiter({ name: 'api', mode, limit, clock, store })
+      const check = limiter.check('a').catch(({ code }) => ({ allowed: false, code }))
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve()
+      await limiter.close()
+      const { allowed } = await check
+      const reader = createLimiter({ name: 'api', limit, clock, store })
+      const { parts } = await reader.peek('a')
+      expect([ticks, parts?.[0]?.remaining, parts?.[1]?.remaining]).toEqual(
+        allowed ? [ticks, 3, 48] : [ticks, 4, 49],
+      )
+      await reader.close()
+    }
+  },
+)
+
 const LIMITS: fc.Arbitrary<Limits> = fc.uniqueArray(
   fc
     .tuple(fc.nat(4), fc.integer({ min: 1, max: 8 }), fc.constantFrom(50, 200, 1000))

@@ -26,6 +26,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private readonly scopes: ReadonlySet<string | undefined>
   private readonly scoped: boolean
   private readonly takers: Takers
+  private readonly underWay = new Set<Promise<Decision>>()
 
   constructor(
     private readonly limits: readonly KeyedLimit[],
@@ -77,7 +78,19 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     const asked = this.asked(key)
     if (this.settings.mode === 'hard') return this.takeEverywhere(asked, cost)
     const decision = this.attempt(asked, cost, false)
-    return Array.isArray(decision) ? this.wait(asked, cost, decision) : decision
+    return Array.isArray(decision) ? this.noted(this.wait(asked, cost, decision)) : decision
+  }
+
+  private noted(check: Promise<Decision>): Promise<Decision> {
+    this.underWay.add(check)
+    const ended = () => this.underWay.delete(check)
+    check.then(ended, ended)
+    return check
+  }
+
+  /** Resolves when the checks that wait for the store have their answers: what they admit is still to be settled. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.underWay)
   }
 
   checkSync(key: K, cost: number): Decision {
