@@ -88,3 +88,24 @@ test('works by the machine’s clock too', async () => {
   expect(systemClock.monotonic() - began).toBeGreaterThan(8)
   await store.close()
 })
+
+test('limits that are taken together are asked over the same network', async () => {
+  const clock = new ManualClock(1_800_000_000_000)
+  const inner = memoryStore({ clock })
+  const store = faultyStore(inner, { clock, latency: 5, replyLoss: 1 })
+  const limit = [fixedWindow({ limit: 10, window: '1h' }), fixedWindow({ limit: 5, window: '1d' })]
+  const limiter = createLimiter({ name: 'api', limit, store, clock, timeout: 100 })
+  const direct = createLimiter({ name: 'api', limit, store: inner, clock })
+  const check = async () => {
+    const decision = limiter.check('key', { cost: 2 })
+    await clock.advance(101)
+    return decision
+  }
+  expect(await check()).toMatchObject({ allowed: false, reason: 'outage' })
+  expect((await direct.peek('key')).parts?.map(({ remaining }) => remaining)).toEqual([7, 2])
+  Object.assign(store.network, { replyLoss: 0, duplication: 1 })
+  expect(await check()).toMatchObject({ allowed: true, remaining: 1 })
+  expect(await check()).toMatchObject({ allowed: false, reason: 'limit' })
+  expect((await direct.peek('key')).parts?.map(({ remaining }) => remaining)).toEqual([5, 0])
+  expect(limiter.stats().storeCalls).toBe(3)
+})

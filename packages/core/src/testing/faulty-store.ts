@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { StoreError } from '../errors.ts'
-import type { Reply, Request, Store, Table } from '../store/store.ts'
+import type { JointTable, Store, Table, TableName } from '../store/store.ts'
 import { Availability } from './availability.ts'
 import { CALM, type NetworkConditions, travelling, Way } from './network.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -24,6 +24,8 @@ export interface FaultyStore extends Store {
 
 class NetworkedStore implements FaultyStore {
   readonly network: NetworkConditions
+  readonly shards?: number
+  readonly join?: NonNullable<Store['join']>
   private readonly availability: Availability
   private readonly there: Way
   private readonly back: Way
@@ -44,28 +46,44 @@ class NetworkedStore implements FaultyStore {
     this.availability = new Availability(now, plan)
     this.there = new Way(this.network, random, now, plan)
     this.back = new Way(this.network, random, now, plan)
+    const { join, shards } = store
+    if (shards !== undefined) this.shards = shards
+    if (join !== undefined) this.join = (tables) => this.joinOver(join, tables)
   }
 
-  open(...[name, limit]: Parameters<Store['open']>): Table {
-    const table = this.store.open(name, limit)
+  private joinOver(join: NonNullable<Store['join']>, tables: readonly TableName[]): JointTable {
+    const joint = join.call(this.store, tables)
     return {
+      exchange: (requests, reserve) => {
+        const copies = travelling(requests)
+        return this.exchange(() => joint.exchange(copies, reserve))
+      },
+    }
+  }
+
+  open(...names: Parameters<Store['open']>): Table {
+    const table = this.store.open(...names)
+    return {
+      ...(table.place !== undefined && { place: table.place }),
       get known() {
         return table.known
       },
       now: () => table.now(),
       latest: () => table.latest(),
-      exchange: (request) => this.exchange(table, request),
+      exchange: (request) => {
+        const copy = travelling(request)
+        return this.exchange(() => table.exchange(copy))
+      },
     }
   }
 
-  private exchange(table: Table, request: Request): Promise<Reply> {
+  private exchange<T>(send: () => Promise<T>): Promise<T> {
     const { availability, there, back } = this
     if (availability.away) return Promise.reject(new StoreError('ERR_STORE_AWAY', 'the faulty store is away'))
-    const copy = travelling(request)
     return new Promise((resolve, reject) => {
       const arrive = (settle: () => void) => back.reply(() => availability.away || settle())
       const carryOut = () => {
-        table.exchange(copy).then(
+        send().then(
           (reply) => arrive(() => resolve(reply)),
           (error) => arrive(() => reject(error)),
         )

@@ -1,7 +1,7 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Clock } from '../clock.ts'
 import { memoryStore } from '../store/memory.ts'
-import type { Reply, Request, Store, Table } from '../store/store.ts'
+import type { JointTable, Store, Table, TableName } from '../store/store.ts'
 import { Availability } from './availability.ts'
 import type { World } from './simulated-clock.ts'
 
@@ -50,17 +50,26 @@ export class SimulatedServer {
 
   /** @internal A limiter's table as its requests find it: an empty one after data loss. */
   open(name: string, limit: Algorithm): () => Table {
-    let table = this.store.open(name, limit)
+    return this.found((store) => store.open(name, limit))
+  }
+
+  /** @internal As `open`, of several tables. */
+  join(tables: readonly TableName[]): () => JointTable {
+    return this.found((store) => store.join?.(tables) as JointTable)
+  }
+
+  private found<T>(open: (store: Store) => T): () => T {
+    let opened = open(this.store)
     let { life } = this
     return () => {
-      if (life !== this.life) table = this.store.open(name, limit)
+      if (life !== this.life) opened = open(this.store)
       life = this.life
-      return table
+      return opened
     }
   }
 
   /** @internal A request arrives; its answer, if it is carried out, with the true time of that. */
-  arrive(table: () => Table, request: Request, answer: (reply: Promise<Reply>, at: number) => void): void {
-    this.availability.arrive(() => answer(table().exchange(request), this.world.time))
+  arrive<T>(carryOut: () => Promise<T>, answer: (reply: Promise<T>, at: number) => void): void {
+    this.availability.arrive(() => answer(carryOut(), this.world.time))
   }
 }

@@ -2,7 +2,7 @@ import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Clock } from '../clock.ts'
 import { StoreError } from '../errors.ts'
 import { StoreOffset } from '../store/redis/offset.ts'
-import type { Reply, Request, Store, Table } from '../store/store.ts'
+import type { JointTable, Request, Store, Table, TableName } from '../store/store.ts'
 import type { Process } from './event-queue.ts'
 import { type NetworkConditions, travelling, Way } from './network.ts'
 import type { Observations } from './observations.ts'
@@ -36,25 +36,40 @@ export class SimulatedStore implements Store {
     const table = this.server.open(name, limit)
     const store = this
     return {
+      place: 'server',
       get known() {
         return store.offset.known
       },
       now: () => Math.floor(store.offset.at(store.clock.monotonic())),
       latest: () => store.offset.latest(store.clock.monotonic(), store.clock.wall()),
-      exchange: (request) => store.exchange(table, request),
+      exchange: (request) => {
+        const copy = travelling(request)
+        return store.exchange([copy], () => table().exchange(copy))
+      },
     }
   }
 
-  private exchange(table: () => Table, request: Request): Promise<Reply> {
+  join(tables: readonly TableName[]): JointTable {
+    const joint = this.server.join(tables)
+    return {
+      exchange: (requests, reserve) => {
+        const copies = travelling(requests)
+        return this.exchange(copies, () => joint().exchange(copies, reserve))
+      },
+    }
+  }
+
+  /** One command, though it may be of several tables. */
+  private exchange<T>(requests: readonly Request[], carryOut: () => Promise<T>): Promise<T> {
     const { world, server, clock } = this
-    this.seen.calls.note(world.epoch + world.time, request.operations.length)
+    const entries = requests.reduce((sum, { operations }) => sum + operations.length, 0)
+    this.seen.calls.note(world.epoch + world.time, entries)
     if (server.away) return Promise.reject(new StoreError('ERR_STORE_AWAY', 'the simulated store is away'))
     const sent = clock.monotonic()
     const sentWall = clock.wall()
-    const copy = travelling(request)
     return new Promise((resolve, reject) => {
       let answered = false
-      const answer = (reply: Promise<Reply>, at: number) => {
+      const answer = (reply: Promise<T>, at: number) => {
         const deliver = (settle: () => void) => () => {
           if (answered || server.away) return
           answered = true
@@ -67,7 +82,7 @@ export class SimulatedStore implements Store {
           (error) => this.back.reply(deliver(() => reject(error))),
         )
       }
-      this.there.request(() => server.arrive(table, copy, answer))
+      this.there.request(() => server.arrive(carryOut, answer))
     })
   }
 

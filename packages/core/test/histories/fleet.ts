@@ -2,7 +2,8 @@ import type { Algorithm } from '../../src/algorithms/algorithm.ts'
 import type { Decision } from '../../src/decision.ts'
 import { createLimiter, type SoftLimiter } from '../../src/limiter.ts'
 import type { LimiterOptions } from '../../src/options.ts'
-import type { Operation, Reply, Request, Store, Table } from '../../src/store/store.ts'
+import { payerOf } from '../../src/payer.ts'
+import type { JointTable, Operation, Reply, Request, Store, Table, TableName } from '../../src/store/store.ts'
 import { CALM } from '../../src/testing/network.ts'
 import { type SimulatedNode, Simulation, type Surroundings } from '../../src/testing/simulation.ts'
 import { type Asked, Limited } from './asked.ts'
@@ -22,6 +23,9 @@ const TIMEOUT = 99
 const LONGEST_OUTAGE = 1500
 const LONGEST_PROBE = 12_000
 const PROBED = 1000
+
+/** What the keys of a table saw of a node's life. */
+type Lives = ReadonlyMap<string, Life>
 
 interface Player {
   node: SimulatedNode
@@ -135,48 +139,79 @@ export class Fleet {
   }
 
   private watched(node: NodeLife, store: Store): Store {
+    const { together = false } = this.history.several ?? {}
     return {
       open: (name: string, limit: Algorithm) => {
         const table = store.open(name, limit)
-        const lives = new Map<string, Life>()
-        for (const count of this.counts) if (count.isOf(name, limit)) lives.set(count.key, count.life(node))
+        const lives = this.livesOf(node, name, limit)
         for (const life of lives.values()) life.table = table
         return {
+          ...(together && { place: table.place as string }),
           get known() {
             return table.known
           },
           now: () => table.now(),
           recent: () => (table.recent ?? table.now).call(table),
           latest: () => table.latest(),
-          exchange: (request) => this.exchange(table, request, lives),
+          exchange: async (request) => {
+            const send = async () => [await table.exchange(request)]
+            const [reply] = await this.exchange([request], [lives], false, send)
+            return reply as Reply
+          },
+        }
+      },
+      join: (tables: readonly TableName[]) => {
+        const joint = store.join?.(tables) as JointTable
+        const lives = tables.map(({ table, limit }) => this.livesOf(node, table, limit))
+        return {
+          exchange: (requests, reserve) =>
+            this.exchange(requests, lives, reserve, () => joint.exchange(requests, reserve)),
         }
       },
       close: () => store.close(),
     }
   }
 
-  private async exchange(table: Table, request: Request, lives: ReadonlyMap<string, Life>): Promise<Reply> {
+  /** By key. */
+  private livesOf(node: NodeLife, table: string, limit: Algorithm): Lives {
+    const lives = new Map<string, Life>()
+    for (const count of this.counts) if (count.isOf(table, limit)) lives.set(count.key, count.life(node))
+    return lives
+  }
+
+  /** A command, of one table or of several. */
+  private async exchange(
+    requests: readonly Request[],
+    lives: readonly Lives[],
+    reserve: boolean,
+    send: () => Promise<readonly Reply[]>,
+  ): Promise<readonly Reply[]> {
     if (++this.commands > MOST_COMMANDS) throw new Error('a node asks again and again')
     const exchange = { sent: this.now, replied: Infinity }
     const asking = new Set<Life>()
-    for (const [what, key] of request.operations) {
-      const life = lives.get(key)
-      // The answers to others say nothing of what the node has counted, and do not tell the store of it.
-      if (life !== undefined && what !== 'reset' && what !== 'charge') asking.add(life)
-    }
+    for (const [at, { operations }] of requests.entries())
+      for (const [what, key] of operations) {
+        const life = lives[at]?.get(key)
+        // The answers to others say nothing of what the node has counted, and do not tell the store of it.
+        if (life !== undefined && what !== 'reset' && what !== 'charge') asking.add(life)
+      }
     for (const life of asking) {
       life.atOnce = this.now === life.exchanges.at(-1)?.sent ? life.atOnce + 1 : 0
       if (life.atOnce > MOST_AT_ONCE) throw new Error('a node asks again and again at one moment')
       life.exchanges.push(exchange)
     }
-    for (const operation of request.operations) this.sending(operation, lives.get(operation[1]))
-    const reply = await table.exchange(request)
+    for (const [at, { operations }] of requests.entries())
+      for (const operation of operations) this.sending(operation, lives[at]?.get(operation[1]))
+    const replies = await send()
     // One that came too late was not waited for: what it tells of stays uncertain.
-    if (this.now - exchange.sent >= TIMEOUT) return reply
+    if (this.now - exchange.sent >= TIMEOUT) return replies
     exchange.replied = this.now
-    for (const [place, operation] of request.operations.entries())
-      answered(operation, reply.results[place], reply.now, lives.get(operation[1]))
-    return reply
+    for (const [at, { operations }] of requests.entries())
+      for (const [place, operation] of operations.entries()) {
+        const its = replies.map(({ results }) => results[place])
+        answered(operation, paid(its, at, reserve), (replies[at] as Reply).now, lives[at]?.get(operation[1]))
+      }
+    return replies
   }
 
   /** A hard node asks for something: the store may do it, and nothing be heard of it. */
@@ -352,15 +387,37 @@ export class Fleet {
   }
 }
 
+/**
+ * Whether each cost of a take was taken of the table at `at`, as those answers say that came together: of the limits
+ * where all allow it, or of the reserve.
+ */
+function paid(answers: readonly Reply['results'][number][], at: number, reserve: boolean): boolean[] {
+  const [first] = answers
+  if (!Array.isArray(first)) return []
+  return first.map((_, turn) => {
+    const decisions = answers.map((answer) => (answer as readonly Decision[])[turn] as Decision)
+    const payer = payerOf(
+      reserve ? decisions.slice(0, -1) : decisions,
+      reserve ? decisions.at(-1) : undefined,
+    )
+    return payer === (reserve && at === decisions.length - 1 ? 'reserve' : 'limits')
+  })
+}
+
 /** What a hard node admits is what the store says it took, and did not have to give back. */
-function answered(operation: Operation, result: unknown, now: number, life: Life | undefined): void {
+function answered(
+  operation: Operation,
+  taken: readonly boolean[],
+  now: number,
+  life: Life | undefined,
+): void {
   if (life?.plan.mode !== 'hard') return
   if (operation[0] === 'take') {
     const [, , ...costs] = operation
     life.uncertain -= sum(costs)
-    for (const [turn, { allowed }] of (result as readonly Decision[]).entries()) {
+    for (const [turn, isTaken] of taken.entries()) {
       const cost = costs[turn] as number
-      if (!allowed) continue
+      if (!isTaken) continue
       life.admitted.push({ at: now, cost, believed: now })
       life.refundable += cost
     }

@@ -66,6 +66,8 @@ export interface Several {
   readonly plan: number
   /** What the reserve holds, of which takes what the limits refuse; 0: there is none. */
   readonly spike: number
+  /** The store takes hard checks of all limits at once; otherwise of each by itself, as a Cluster does of scopes. */
+  readonly together?: boolean
 }
 
 export interface Network {
@@ -174,12 +176,14 @@ function several(window: number | undefined): fc.Arbitrary<Several> {
       scoped: fc.constant(false),
       plan,
       spike: fc.constantFrom(0, 0, 1, 4),
+      together: fc.boolean(),
     }),
     fc.record({
       others: fc.array(numbers, { minLength: 2, maxLength: 2 }),
       scoped: fc.constant(true),
       plan,
       spike: fc.constant(0),
+      together: fc.boolean(),
     }),
   )
 }
