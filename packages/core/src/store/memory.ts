@@ -368,9 +368,9 @@ class MemoryTable implements Table {
 
   private find(key: string, slice: number): Row | undefined {
     for (const [filed, file] of this.files) {
-      const row = filed >= slice ? file.get(key) : undefined
-      if (row === undefined) continue
-      row.limit = this.limit
+      const found = filed >= slice ? file.get(key) : undefined
+      if (found === undefined) continue
+      const row = found.by(this.limit)
       row.roll(slice)
       return row
     }

@@ -1,4 +1,4 @@
-import type { Algorithm } from '../algorithms/algorithm.ts'
+import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
 import type { Ask, Counters } from './store.ts'
 
 /** What a node has settled of a key within one slice: counters that only rise. */
@@ -64,10 +64,26 @@ export class Row {
   private cells: readonly Cell[] = NO_CELLS
 
   constructor(
-    /** By whose numbers it is changed now: limiters of one name may differ in them. */
+    /** By whose numbers it was changed last: limiters of one name may differ in them. */
     public limit: Algorithm,
     readonly state: unknown,
   ) {}
+
+  /**
+   * The row by the numbers of another limit: this one goes by them, unless its bucket drains at another rate by them.
+   * Then it is a copy, so that who only looks leaves no trace.
+   */
+  by(limit: Algorithm): Row {
+    if (limit.parameters[2] === this.limit.parameters[2]) {
+      this.limit = limit
+      return this
+    }
+    const numbers = new Numbers()
+    const state = limit.create()
+    this.limit.save(this.state, numbers)
+    limit.load(state, numbers)
+    return Object.assign(new Row(limit, state), { ...this, limit, state })
+  }
 
   /** Whether nodes have settled anything: also in slice 0, where a test's clock may begin. */
   get isSettled(): boolean {

@@ -391,6 +391,31 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
   ],
   leased: [
     {
+      what: 'a look at a key by another limit than its plan drains its bucket at that one’s rate',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'token-bucket',
+        limit: 13,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: CALM_NETWORK,
+        nodes: [node('leased'), node('leased')],
+        steps: [
+          { wait: 0, act: 'check', node: 0, cost: 2, ms: 0, plan: 0, key: 0 },
+          { wait: 0, act: 'reset', node: 0, cost: 1, ms: 0, plan: 0, key: 1 },
+          { wait: 0, act: 'check', node: 0, cost: 1, ms: 0, plan: 0, key: 0 },
+          { wait: 0, act: 'check', node: 3, cost: 1, ms: 0, plan: 0, key: 0 },
+          { wait: 1, act: 'check', node: 0, cost: 1, ms: 0, plan: 0, key: 1 },
+          { wait: 0, act: 'check', node: 0, cost: 1, ms: 0, plan: 0, key: 0 },
+          { wait: 99, act: 'burst', node: 0, cost: 1, ms: 0, plan: 0, key: 1 },
+        ],
+        several: { others: [], scoped: false, plan: 2, spike: 0 },
+      },
+    },
+    {
       what: 'a node closes while a check of scopes waits, and it asks again and again',
       history: {
         window: 300,
