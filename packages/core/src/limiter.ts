@@ -264,7 +264,10 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return this.changing(key, () => this.plans.refund(key, cost))
   }
 
-  /** Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync interval. */
+  /**
+   * Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync interval.
+   * A key counts up to 65,536 times its limit; what is charged beyond that is not recorded.
+   */
   async penalty(key: K, cost = 1): Promise<boolean> {
     const decider = this.prepare(key, cost)
     return this.acknowledged(() => decider.charge(key, cost))

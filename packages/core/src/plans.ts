@@ -174,7 +174,7 @@ export class Plans<K extends string | ScopeKeys> {
         return its === undefined ? [] : [{ limit: limit.of(its as string), its: its as string }]
       })
     const counting = this.all.filter(({ part }) => part !== this.settings.reserve)
-    await all(asked(counting).map(({ limit, its }) => limit.settle(its)))
+    await all(asked(counting).map(({ limit, its }) => limit.settle(its, cost)))
     const own = this.parts.map((part) => this.single(part))
     await all(asked(own).map(({ limit, its }) => limit.refundThere(its, cost)))
   }

@@ -242,15 +242,17 @@ export class LocalChecks implements Checks {
     return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
   }
 
-  /** Settles what this node owes of the key, and has it read again with the next interval. */
-  async settle(key: string): Promise<void> {
+  /** Settles what this node owes of the key, of which cost is to come back, and has it read again with the next interval. */
+  async settle(key: string, back: number): Promise<void> {
     const local = this.sync.keys.find(key)
     if (local === undefined) return
+    local.withdraw(back)
     await this.sync.settle([local])
     this.sync.readLater(local)
   }
 
   async refund(key: string, cost: number, at?: number): Promise<void> {
+    this.sync.keys.find(key)?.withdraw(cost)
     await this.peek(key)
     const local = this.sync.keys.find(key)
     if (local === undefined) throw nothingGivenBack()
@@ -316,6 +318,7 @@ export class LocalChecks implements Checks {
   reset(key: string): Operation {
     const local = this.sync.keys.find(key)
     if (local === undefined) return ['reset', key]
+    local.withdraw(Infinity)
     local.giveUp()
     return ['reset', key, local.slice, local.current.granted]
   }

@@ -236,6 +236,12 @@ export class LocalKey {
     return expired
   }
 
+  /** So much was offered here and is wanted no more: nothing is asked for in its place. */
+  withdraw(cost: number): void {
+    this.offered = Math.max(0, this.offered - cost)
+    if (this.pace.wanted > 0) this.ownPace.wanted = Math.max(0, this.pace.wanted - cost)
+  }
+
   /** Gives all booked quota back. */
   giveUp(): void {
     this.current.giveBack(this.current.allowance)

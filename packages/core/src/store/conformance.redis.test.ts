@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, inject, it } from 'vitest'
 import type { Algorithm } from '../algorithms/algorithm.ts'
+import { LARGEST_COUNT } from '../algorithms/arithmetic.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { leakyBucket } from '../algorithms/leaky-bucket/leaky-bucket.ts'
 import { slidingLog } from '../algorithms/sliding-log/sliding-log.ts'
@@ -102,8 +103,14 @@ const giveBack = fc.record({
   /** How long ago it was taken: milliseconds, or a part of the window. */
   ago: fc.oneof(fc.constantFrom(0, 0, 1, 3), fc.double({ min: 0, max: 1.1, noNaN: true })),
   beside: fc.option(fc.nat(6), { nil: undefined }),
+  marker: fc.constantFrom(undefined, 'its', 'another'),
 })
-const charge = fc.record({ kind: fc.constant('charge' as const), key, cost })
+/** Also more, with others, than integers can be told apart. */
+const charge = fc.record({
+  kind: fc.constant('charge' as const),
+  key,
+  cost: fc.oneof(cost, fc.constantFrom(LARGEST_COUNT, 2 ** 52, 2 ** 53 - 1)),
+})
 const read = fc.record({
   kind: fc.constant('read' as const),
   key,
@@ -265,7 +272,9 @@ function operationOf(
       const at = Math.max(0, now - ago)
       return step.beside === undefined
         ? ['refund', key, step.cost, at]
-        : ['refund', key, step.cost, at, step.beside]
+        : step.marker === undefined
+          ? ['refund', key, step.cost, at, step.beside]
+          : ['refund', key, step.cost, at, step.beside, step.marker]
     }
     case 'block':
       return ['block', key, Math.ceil(step.windows * limit.window)]
@@ -300,6 +309,15 @@ function inForce(how: string, limit: Algorithm, other: number): { limit?: LimitI
   if (how === 'no') return {}
   if (how === 'yes') return { limit: [] }
   return { limit: [how === 'sets' ? 0 : Math.ceil(now / other), ...parameters] }
+}
+
+/** As it is sent to a store that was last heard with this marker. */
+function heardFrom(marker: string, operations: readonly Operation[]): Operation[] {
+  return operations.map((operation) => {
+    if (operation[0] !== 'refund' || operation[5] !== 'its') return operation
+    const [, key, cost, at = 0, beside = 0] = operation
+    return ['refund', key, cost, at, beside, marker]
+  })
 }
 
 /** What two stores must agree on. */
@@ -339,6 +357,7 @@ for (const [what, limit] of Object.entries(limits)) {
         const one = memory.open(name, limit)
         const two = redis.open(name, limit)
         const ledgers = new Map<string, Ledger>()
+        const markers = ['', '']
         now = 0
         for (const exchange of exchanges) {
           now = Math.max(now, exchange.advance(now, limit.window))
@@ -360,8 +379,12 @@ for (const [what, limit] of Object.entries(limits)) {
             operations,
             ...inForce(exchange.follows, limit, exchange.other),
           }
-          const expected = await one.exchange(request)
-          const actual = await two.exchange(request)
+          const [expected, actual] = (await Promise.all(
+            [one, two].map((table, place) =>
+              table.exchange({ ...request, operations: heardFrom(markers[place] as string, operations) }),
+            ),
+          )) as [Reply, Reply]
+          markers.splice(0, 2, expected.marker, actual.marker)
           expect(plain(limit, actual), JSON.stringify({ now, request })).toEqual(plain(limit, expected))
           for (const result of [...expected.changed, ...expected.results])
             if (result instanceof Snapshot) ledger(result.key).hear(result)

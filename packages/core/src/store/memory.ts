@@ -13,6 +13,7 @@ import {
   type LimitInForce,
   lateError,
   MOST_CHANGES,
+  MOST_LIMITS,
   mergeEntries,
   mismatchMessage,
   type Operation,
@@ -43,6 +44,8 @@ class Counts {
   readonly present = new Map<string, number>()
   /** Set while limiters run. */
   limit: LimitInForce = []
+  /** The smallest by which a node decides in RAM: of plans, several go by one table. */
+  smallest = Infinity
   /** How many have them; of one that is alone, what it asked to be told when it no longer is. */
   tables = 0
   shared: (() => void) | undefined
@@ -137,6 +140,7 @@ class MemoryTable implements Table {
     }
     if (presence > 0) counts.present.set(node, now + presence)
     this.limit = this.goBy(request.limit, now)
+    if (request.since >= 0) counts.smallest = Math.min(counts.smallest, this.limit.limit)
     return { now, slice }
   }
 
@@ -188,7 +192,8 @@ class MemoryTable implements Table {
         this.settle(operation, node, now, slice, extra)
         return undefined
       case 'refund':
-        this.refund(key, operation[2], now, slice, operation[3], operation[4])
+        if (operation[5] === undefined || operation[5] === this.counts.marker)
+          this.refund(key, operation[2], now, slice, operation[3], operation[4])
         break
       case 'charge':
         this.charge(key, operation[2], now, slice)
@@ -288,7 +293,8 @@ class MemoryTable implements Table {
     beside?: number,
   ): void {
     if (cost === 0) return
-    if (this.limit.usage(row.state, now) + row.bookedInAll >= this.limit.limit) this.changed(key, now)
+    const smallest = Math.min(this.limit.limit, this.counts.smallest)
+    if (this.limit.usage(row.state, now) + row.bookedInAll >= smallest) this.changed(key, now)
     this.limit.refund(row.state, now, behind, cost, at, beside)
   }
 
@@ -306,7 +312,8 @@ class MemoryTable implements Table {
   /** Must reach every node: those that still allow the key do not ask. */
   private charge(key: string, cost: number, now: number, slice: number): void {
     const row = this.find(key, slice) ?? this.create()
-    this.limit.settle(row.state, now, 0, cost)
+    const most = MOST_LIMITS * this.limit.limit - this.limit.usage(row.state, now)
+    if (most > 0) this.limit.settle(row.state, now, 0, Math.min(cost, most))
     this.file(key, row, slice)
     this.changed(key, now)
   }

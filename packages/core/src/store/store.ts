@@ -27,8 +27,9 @@ export type Ask = readonly [demand: number, fraction: number, most: number, leas
  *   What is late is left out where there is none.
  * - `reset`: as the limiter's method, by a node that has given up what of its quota it knew to be booked in the slice
  * - `refund`, `block`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
- *   turned out to be of no use, what still counts; `beside`, of a bucket, so much was in use besides, at least
- * - `charge`: records cost, whether the limit allows it or not
+ *   turned out to be of no use, what still counts; `beside`, of a bucket, so much was in use besides, at least;
+ *   `marker`, that of the reply that told of the take: a store with another one has lost it, and gives nothing back
+ * - `charge`: records cost, whether the limit allows it or not, up to {@link MOST_LIMITS}
  */
 export type Operation =
   | readonly ['take', key: string, ...costs: number[]]
@@ -56,7 +57,7 @@ export type Operation =
       entries?: readonly number[],
       lateEntries?: readonly number[],
     ]
-  | readonly ['refund', key: string, cost: number, at?: number, beside?: number]
+  | readonly ['refund', key: string, cost: number, at?: number, beside?: number, marker?: string]
   | readonly ['charge', key: string, cost: number]
   | readonly ['block', key: string, ms: number]
   | readonly ['reset', key: string, slice?: number, granted?: number]
@@ -104,7 +105,10 @@ export interface Request {
   readonly deadline: number
   /** The node's monotonic time past which the command need not leave; none: never. */
   readonly until?: number
-  /** Asks also for the keys that changed (reset, block, refund when full) from this store time on; -1: does not. */
+  /**
+   * Asks also for the keys that changed (reset, block, refund when full by the smallest limit that anybody asks by) from
+   * this store time on; -1: does not.
+   */
   readonly since: number
   /** Milliseconds for which the node counts as present; 0: it is not to be counted. */
   readonly presence: number
@@ -225,6 +229,12 @@ export const LIMIT_KEPT = 2_592_000_000
 
 /** The most changes that are listed. */
 export const MOST_CHANGES = 10_000
+
+/**
+ * So many times the limit a key counts at most of what is charged: what is above it by more is not recorded. So all
+ * that is calculated of it, such as the time a bucket takes to drain, stays below 2^53.
+ */
+export const MOST_LIMITS = 65_536
 
 /** A key in debt is kept for at most this many slices. */
 export const FURTHEST_SLICE = 64

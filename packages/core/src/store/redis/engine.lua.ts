@@ -1,4 +1,4 @@
-import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES } from '../store.ts'
+import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES, MOST_LIMITS } from '../store.ts'
 
 /**
  * What every script begins with: the request, the time, the name of the counts, and whether anything is to be done.
@@ -9,7 +9,7 @@ import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES } from '../store
  * takes alone: t their keys, c each one's costs: a list, or how many there are where all are 1; missing where it is
  * 1 for each key.
  *
- * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
+ * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit, smallest; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
  * `:nodes` sorted sets by time.
  */
@@ -268,6 +268,15 @@ if request.t then
   end
 end
 local since = request.since or -1
+-- by which a node decides in RAM: of plans, several go by one table
+local smallest
+local function smallestlimit()
+  if not smallest then smallest = min(limit, tonumber(redis.call('HGET', META, 'smallest') or limit)) end
+  return smallest
+end
+if since >= 0 and limit < tonumber(redis.call('HGET', META, 'smallest') or math.huge) then
+  redis.call('HSET', META, 'smallest', limit)
+end
 local changed = {}
 if since >= 0 and changedlast >= request.since then
   local from = max(since, now - ${CHANGES_KEPT})
@@ -435,6 +444,12 @@ local function bookedinall(row)
   return row[7] + row[8]
 end
 
+-- a refund of a full key must reach every node: those that deny it do not ask
+local function giveback(key, row, ...)
+  if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= smallestlimit() then change(key) end
+  row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], ...)
+end
+
 -- raises the counters of a node's cell, and moves the totals by the difference; of a log no further than its entries
 -- tell
 local function merge(key, row, theirs, counters, entries)
@@ -463,10 +478,7 @@ local function merge(key, row, theirs, counters, entries)
   if more > 0 then
     row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, more, entries)
   end
-  if back > 0 then
-    if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
-    row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, back)
-  end
+  if back > 0 then giveback(key, row, behind, back) end
 end
 
 -- notes the node's demand, and books for it what it asks for, as far as there is room; not where more has been
@@ -565,17 +577,19 @@ local function carryout(op)
     settle(key, row, op)
   elseif name == 'read' and op[3] then
     grant(key, row, op[3], 0)
-  elseif name == 'refund' and row[11] >= 0 then
+  elseif name == 'refund' and row[11] >= 0 and (not op[6] or op[6] == marker) then
     local at = op[4]
     local behind = at and slice - floor(at / window) or 0
     -- what was taken before a reset, or counts no more, is not there to be given back
     if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
-      if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= limit then change(key) end
-      row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, op[3], at, op[5] or 0)
+      giveback(key, row, behind, op[3], at, op[5] or 0)
       keep(key, row)
     end
   elseif name == 'charge' then
-    row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, op[3])
+    local most = ${MOST_LIMITS} * limit - usage(key, row[1], row[2], row[3], row[4], now)
+    if most > 0 then
+      row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, min(op[3], most))
+    end
     keep(key, row)
     change(key)
   elseif name == 'block' then
