@@ -32,8 +32,11 @@ export interface Checks {
   /** At once where nobody has to be asked. */
   check(key: string, cost: number): Decision | Promise<Decision>
   peek(key: string): Promise<Decision>
-  /** @param at store time at which it was taken; none: of what is newest */
-  refund(key: string, cost: number, at?: number): Promise<void>
+  /**
+   * @param at store time at which it was taken; none: of what is newest
+   * @param marker of the store that was taken of, where a node that settles does not give it again what it loses
+   */
+  refund(key: string, cost: number, at?: number, marker?: string): Promise<void>
   /** Gives up what is booked for the key, as far as this node knows; returns what is to be asked of the store. */
   reset(key: string): Operation
   /** A verb's answer of the store. */

@@ -5,6 +5,8 @@ import type { Decision } from './decision.ts'
 export interface Earlier {
   /** Monotonic time, no later than it was taken. */
   readonly at: number
+  /** Monotonic time at which the decision was known. */
+  readonly heardAt: number
   /** As the decision said then. */
   readonly resetAfterMs: number
   /** The limit by which it was taken: another one may have been set since. */

@@ -205,19 +205,27 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const decider = this.prepare(key, cost, limit)
     const listed = this.listed(key)
     if (listed !== undefined) return { decision: this.count(listed) }
-    const at = this.settings.clock.monotonic()
+    const { clock } = this.settings
+    const at = clock.monotonic()
     const decision = await this.decide(decider, key, cost)
+    const heardAt = clock.monotonic()
     const { allowed, source, resetAfterMs, parts } = decision
     const its = this.count(decision)
     // What an outage let pass, the store has not counted.
     if (!allowed || source === 'outage') return { decision: its }
     if (!decision.spike)
-      return { decision: its, payment: { payer: decider, at, resetAfterMs, limit: decision.limit, parts } }
+      return {
+        decision: its,
+        payment: { payer: decider, at, heardAt, resetAfterMs, limit: decision.limit, parts },
+      }
     const reserve = (this.plans.spike as Spike).reserve
     const { limit: extra, window } = reserve.part.limit
     // The decision speaks of the limit: of the reserve, as if nothing had been missing.
     const payer = reserve as Decider<unknown> as Decider<K>
-    return { decision: its, payment: { payer, at, resetAfterMs: (cost * window) / extra, limit: extra } }
+    return {
+      decision: its,
+      payment: { payer, at, heardAt, resetAfterMs: (cost * window) / extra, limit: extra },
+    }
   }
 
   /**

@@ -120,6 +120,85 @@ it('hard: what a bucket took for a check that was refused elsewhere goes back to
   await limiter.close()
 })
 
+/** Each table on a server of its own, which can lose its data. */
+function losing(clock: ManualClock) {
+  let current = memoryStore({ clock })
+  let backs = Promise.resolve()
+  const store: Store = {
+    open: (name, limit) => {
+      let opened = { by: current, table: current.open(name, limit) }
+      const table = () => {
+        if (opened.by !== current) opened = { by: current, table: current.open(name, limit) }
+        return opened.table
+      }
+      return {
+        known: true,
+        now: () => table().now(),
+        latest: () => table().latest(),
+        // A command is a millisecond under way.
+        exchange: async (request) => {
+          await clock.advance(1)
+          if (request.operations.some(([what]) => what === 'refund')) await backs
+          return table().exchange(request)
+        },
+      }
+    },
+    close: () => current.close(),
+  }
+  const lose = () => {
+    current = memoryStore({ clock })
+  }
+  /** Whatever is given back stays under way until this is called back. */
+  const hold = () => {
+    let go = () => {}
+    backs = new Promise((resolve) => {
+      go = resolve
+    })
+    return () => go()
+  }
+  return { store, lose, hold }
+}
+
+it('hard: what a refusal gives back to a server that lost its data since, is not taken off what that counted since', async () => {
+  const clock = new ManualClock()
+  const { store, lose, hold } = losing(clock)
+  const scopes = { user: minute(1), ip: minute(9) }
+  const limiter = createLimiter({ name: 'api', scopes, store, clock })
+  const other = createLimiter({ name: 'api', scopes, store, clock })
+  await limiter.check({ user: 'a', ip: 'x' })
+  const go = hold()
+  expect((await limiter.check({ user: 'a', ip: 'x' })).allowed).toBe(false)
+  lose()
+  await other.check({ ip: 'x' }, { cost: 3 })
+  go()
+  await limiter.flush()
+  expect((await other.peek({ ip: 'x' })).remaining).toBe(5)
+  expect((await limiter.check({ user: 'b', ip: 'x' })).allowed).toBe(true)
+  expect((await limiter.check({ user: 'b', ip: 'x' })).allowed).toBe(false)
+  await limiter.flush()
+  expect((await other.peek({ ip: 'x' })).remaining).toBe(4)
+  await Promise.all([limiter.close(), other.close()])
+})
+
+it('hard: a reservation gives nothing back to a store that lost its data since', async () => {
+  const clock = new ManualClock()
+  const { store, lose } = losing(clock)
+  for (const hears of [false, true]) {
+    const limiter = createLimiter({ name: `api-${hears}`, limit: [minute(9), day(9)], store, clock })
+    const other = createLimiter({ name: `api-${hears}`, limit: [minute(9), day(9)], store, clock })
+    const call = await limiter.reserve('a', 4)
+    lose()
+    await other.check('a', { cost: 3 })
+    if (hears) await limiter.peek('a')
+    await call.release()
+    expect((await other.peek('a')).parts).toMatchObject([{ remaining: 5 }, { remaining: 5 }])
+    const again = await limiter.reserve('a', 4)
+    await again.settle(1)
+    expect((await other.peek('a')).parts).toMatchObject([{ remaining: 4 }, { remaining: 4 }])
+    await Promise.all([limiter.close(), other.close()])
+  }
+})
+
 it.each(['soft', 'leased'] as const)(
   '%s: a check that waits while its limiter closes is settled',
   async (mode) => {

@@ -187,7 +187,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
         for (const [at, place] of (takers[turn] as Taker).places.entries()) {
           const { hard } = limits[place] as SingleLimit
           const decision = its.decisions[at] as Decision
-          ;(hard as HardChecks).giveBack(keys[place] as string, cost, { decision, at: its.at })
+          ;(hard as HardChecks).giveBack(keys[place] as string, cost, { decision, heard: its.heard?.[at] })
         }
       }
     }

@@ -78,6 +78,7 @@ export class SingleLimit implements Decider<string> {
       key,
       cost,
       Math.floor(this.link.table.now() - Math.max(0, ago - Math.max(0, waits))),
+      this.link.markerAt(earlier.heardAt),
     )
   }
 

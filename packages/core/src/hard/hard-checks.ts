@@ -44,13 +44,13 @@ export class HardChecks implements Checks {
   }
 
   /** Gives back what was taken and is of no use. What can't be, since the store is away, stays taken until it ends. */
-  giveBack(key: string, cost: number, { decision, at }: Taken): void {
-    if (at === undefined) {
+  giveBack(key: string, cost: number, { decision, heard }: Taken): void {
+    if (heard === undefined) {
       this.outage.undo(key, cost, this.link.table.now())
       return
     }
     const beside = decision.limit - decision.remaining - cost - 1
-    this.back.push(['refund', key, cost, at, Math.max(0, beside)])
+    this.back.push(['refund', key, cost, heard.now, Math.max(0, beside), heard.marker])
     if (this.back.length > 1) return
     const sent = this.sending(() => this.sendBack())
     this.underWay.add(sent)
@@ -80,9 +80,10 @@ export class HardChecks implements Checks {
     }
   }
 
-  async refund(key: string, cost: number, at?: number): Promise<void> {
+  async refund(key: string, cost: number, at?: number, marker = ''): Promise<void> {
     const deadline = this.settings.clock.monotonic() + this.settings.timeout
-    const operation: Operation = at === undefined ? ['refund', key, cost] : ['refund', key, cost, at]
+    const operation: Operation =
+      at === undefined ? ['refund', key, cost] : ['refund', key, cost, at, 0, marker]
     await this.link.exchange([operation], deadline, { once: true })
   }
 

@@ -6,12 +6,12 @@ import { payerOf } from '../payer.ts'
 import type { SingleLimit } from '../single-limit.ts'
 import type { JointTable, Operation, Reply } from '../store/store.ts'
 import type { HardChecks } from './hard-checks.ts'
-import { IN_FLIGHT, MOST_KEYS } from './take-queue.ts'
+import { type Heard, IN_FLIGHT, MOST_KEYS } from './take-queue.ts'
 
-/** What each limit says, in their order, and the store's time of it; none: it is not the store's. */
+/** What each limit says, in their order, and the answers that told of it; none: it is not the store's. */
 export interface JointlyTaken {
   readonly decisions: readonly Decision[]
-  readonly at: number | undefined
+  readonly heard: readonly Heard[] | undefined
 }
 
 interface Waiter {
@@ -91,14 +91,14 @@ export class JointTakes {
     for (const [place, { waiters }] of takes.entries()) {
       const results = replies.map((reply) => reply.results[place] as readonly Decision[])
       for (const [turn, { resolve }] of waiters.entries())
-        resolve({ decisions: results.map((its) => its[turn] as Decision), at: replies[0]?.now })
+        resolve({ decisions: results.map((its) => its[turn] as Decision), heard: replies })
     }
   }
 
   private answerWithout({ keys, costs, waiters }: Takes, error: unknown): void {
     for (const [turn, { resolve, reject }] of waiters.entries()) {
       try {
-        resolve({ decisions: this.decideWithout(error, keys, costs[turn] as number), at: undefined })
+        resolve({ decisions: this.decideWithout(error, keys, costs[turn] as number), heard: undefined })
       } catch (failure) {
         reject(failure)
       }
@@ -118,7 +118,7 @@ export class JointTakes {
       : payerOf(decisions, undefined)
     for (const [at, decision] of decisions.entries()) {
       if (!decision.allowed || payer === (this.reserve && at === last ? 'reserve' : 'limits')) continue
-      this.limits[at]?.hard?.giveBack(keys[at] as string, cost, { decision, at: undefined })
+      this.limits[at]?.hard?.giveBack(keys[at] as string, cost, { decision, heard: undefined })
     }
     return decisions
   }

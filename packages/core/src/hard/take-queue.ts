@@ -2,7 +2,7 @@ import pLimit from 'p-limit'
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { Link } from '../link.ts'
-import type { Operation } from '../store/store.ts'
+import type { Operation, Reply } from '../store/store.ts'
 
 /** Commands under way at once; what arrives meanwhile waits, and travels together. */
 export const IN_FLIGHT = 2
@@ -11,15 +11,18 @@ export const MOST_KEYS = 1000
 /** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
 const WORTH_HALVING = 32
 
-/** A decision, and the store's time of it; none: it is not the store's. */
+/** When the store said something, and by what marker: what is given back goes by it. */
+export type Heard = Pick<Reply, 'now' | 'marker'>
+
+/** A decision, and the answer that told of it; none: it is not the store's. */
 export interface Taken {
   readonly decision: Decision
-  readonly at: number | undefined
+  readonly heard: Heard | undefined
 }
 
 interface Waiter {
-  /** @param at the store's time, if it is the store's decision */
-  resolve(decision: Decision, at?: number): void
+  /** @param heard there, if it is the store's decision */
+  resolve(decision: Decision, heard?: Heard): void
   reject(error: unknown): void
 }
 
@@ -83,7 +86,7 @@ export class TakeQueue {
   /** As `take`, so that it can be given back. */
   takeNoting(key: string, cost: number): Promise<Taken> {
     return new Promise((resolve, reject) => {
-      const note = (decision: Decision, at?: number) => resolve({ decision, at })
+      const note = (decision: Decision, heard?: Heard) => resolve({ decision, heard })
       this.batch().add(key, cost, { resolve: note, reject })
     })
   }
@@ -105,11 +108,11 @@ export class TakeQueue {
     const takes = [...batch.takes.values()]
     const operations: Operation[] = takes.map(({ operation }) => operation)
     try {
-      const { now, results } = await this.link.exchange(operations, batch.deadline, { once: true })
+      const reply = await this.link.exchange(operations, batch.deadline, { once: true })
       takes.forEach(({ waiters }, place) => {
-        const decisions = results[place] as readonly Decision[]
+        const decisions = reply.results[place] as readonly Decision[]
         for (let turn = 0; turn < waiters.length; turn++)
-          (waiters[turn] as Waiter).resolve(decisions[turn] as Decision, now)
+          (waiters[turn] as Waiter).resolve(decisions[turn] as Decision, reply)
       })
     } catch (error) {
       for (const take of takes) this.answerWithout(take, error)

@@ -55,7 +55,9 @@ function single({ hard }: SingleLimit, place: number): Taker {
     places: [place],
     take: async ([key], cost) => {
       const taken = await hard?.take(key as string, cost)
-      return { decisions: taken === undefined ? [] : [taken.decision], at: taken?.at }
+      if (taken === undefined) return { decisions: [], heard: undefined }
+      const { decision, heard } = taken
+      return { decisions: [decision], heard: heard && [heard] }
     },
   }
 }
