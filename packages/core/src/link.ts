@@ -143,6 +143,12 @@ export class Link {
     this.limitSet?.(parameters)
   }
 
+  /** Another table of the store answers again: this one is asked at the next occasion. */
+  probeSoon(): void {
+    this.probeAfter = FIRST_PROBE
+    this.probeAt = Math.min(this.probeAt, this.clock.monotonic())
+  }
+
   private succeeded(): void {
     this.failures = 0
     this.isProbing = false

@@ -69,6 +69,10 @@ export class ShardedLimit implements KeyedLimit {
     return all(Array.from(this.shards, (_, place) => this.shard(place).setLimit(limit)))
   }
 
+  probeSoon(): void {
+    for (const shard of this.made) shard.probeSoon()
+  }
+
   flush(): Promise<void> {
     return all(this.made.map((shard) => shard.flush()))
   }

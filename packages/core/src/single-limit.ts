@@ -125,6 +125,10 @@ export class SingleLimit implements Decider<string> {
     this.local?.limitChanged()
   }
 
+  probeSoon(): void {
+    this.link.probeSoon()
+  }
+
   flush(): Promise<void> {
     return this.checks.flush()
   }
