@@ -1,5 +1,6 @@
 import type { Limit } from './algorithms/algorithm.ts'
 import { Decision, type DecisionPart, type DecisionSource, detailed } from './decision.ts'
+import { toldApart } from './limit-parts.ts'
 import type { SingleLimit } from './single-limit.ts'
 
 const DISTANCE: Record<DecisionSource, number> = { local: 0, store: 1, outage: 2 }
@@ -17,12 +18,12 @@ export function combined(
   let delayMs = 0
   let source: DecisionSource = 'local'
   for (let place = 0; place < decisions.length; place++) {
-    const { part, limit } = limits[place] as SingleLimit
+    const { part, limit, name: called } = limits[place] as SingleLimit
     const decision = decisions[place] as Decision
     if (binds(decision, decisions[binding] as Decision)) binding = place
     // What one limit would have allowed is not taken where another one refuses.
     const untaken = allowed || !decision.allowed ? 0 : cost
-    const { name } = part
+    const name = toldApart(called, part.place, parts)
     const { algorithm, window } = limit
     const remaining = Math.min(decision.limit, decision.remaining + untaken)
     const its = untaken === 0 ? decision.resetAfterMs : resetWithout(limit, decision, untaken)

@@ -107,7 +107,7 @@ export function listedDecision(allowed: boolean, limits: readonly NamedLimit[]):
 }
 
 /** One of a limiter's limits. */
-interface NamedLimit {
+export interface NamedLimit {
   readonly name: string
   readonly scope: string | undefined
   readonly limit: Pick<DecisionPart, 'algorithm' | 'limit' | 'window'>

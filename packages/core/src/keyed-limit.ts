@@ -6,6 +6,10 @@ import type { SingleLimit } from './single-limit.ts'
 /** One limit over one kind of key. */
 export interface KeyedLimit extends Decider<string> {
   readonly part: LimitPart
+  /** As it is now. */
+  readonly limit: Algorithm
+  /** What it is called, by those numbers. */
+  readonly name: string
   /** What decides on a key. */
   of(key: string): SingleLimit
   /** @throws StoreError where the store does not acknowledge it */

@@ -13,10 +13,19 @@ export type Scopes<S extends string = string> = Readonly<Record<S, Limits>>
 /** A key for each scope that a check counts in; one left out is skipped. */
 export type ScopeKeys<S extends string = string> = { readonly [scope in S]?: string | undefined }
 
+/** The key that a check has for a limit's scope; none: it is left out. A limit of no scope goes by the whole. */
+export function keyIn(key: string | ScopeKeys, scope: string | undefined): string | undefined {
+  if (typeof key === 'string' || scope === undefined) return key as string
+  return Object.hasOwn(key, scope) ? key[scope] : undefined
+}
+
 /** One of a limiter's limits, with a table of its own in the store. */
 export interface LimitPart {
-  /** What decisions and headers call it. */
+  /** What decisions and headers call it, as long as no other numbers are set. */
   readonly name: string
+  /** Where it stands among those of one key, from 0; whether it is the only one. */
+  readonly place: number
+  readonly isOnly: boolean
   /** The name of its counts. No limiter can be called so but for the first. */
   readonly table: string
   /** The limits of one key: those of a scope, or of all. */
@@ -55,24 +64,35 @@ function describe({ limit, window }: Limit): string {
   return `${limit}-per-${window / ms}${unit}`
 }
 
+/** What a limit is called: by its scope, and by its numbers where there are several. */
+export function nameOf(name: string, scope: string | undefined, isOnly: boolean, limit: Limit): string {
+  const own = isOnly ? undefined : describe(limit)
+  return [scope, own].filter((part) => part !== undefined).join(':') || name
+}
+
+/** The name, or where one of those before it is called so another one. */
+export function toldApart(name: string, place: number, before: readonly { readonly name: string }[]): string {
+  for (const other of before) if (other.name === name) return `${name}:${place + 1}`
+  return name
+}
+
 function parts(name: string, scope: string | undefined, limits: Limits, what: string): LimitPart[] {
   const list = listOf(limits, what)
   const base = scope === undefined ? name : `${name}~${scope}`
-  const names = new Set<string>()
-  return list.map((limit, place) => {
-    const own = list.length === 1 ? undefined : describe(limit)
-    let called = [scope, own].filter((part) => part !== undefined).join(':') || name
-    if (names.has(called)) called += `:${place + 1}`
-    names.add(called)
-    return {
-      name: called,
+  const isOnly = list.length === 1
+  const all: LimitPart[] = []
+  for (const [place, limit] of list.entries())
+    all.push({
+      name: toldApart(nameOf(name, scope, isOnly, limit), place, all),
+      place,
+      isOnly,
       table: place === 0 ? base : `${base}~${place + 1}`,
       group: base,
       shard: 0,
       scope,
       limit,
-    }
-  })
+    })
+  return all
 }
 
 /**
@@ -134,5 +154,6 @@ export interface SpikeOptions {
 /** The reserve as a limit of its own. @throws ConfigError `ERR_LIMIT`, `ERR_DURATION` */
 export function reserveOf(name: string, { extra, per }: SpikeOptions): LimitPart {
   const limit = tokenBucket({ capacity: extra, refill: extra, per }) as Algorithm
-  return { name: 'spike', table: `${name}~spike`, group: name, shard: 0, scope: undefined, limit }
+  const table = `${name}~spike`
+  return { name: 'spike', place: 0, isOnly: true, table, group: name, shard: 0, scope: undefined, limit }
 }

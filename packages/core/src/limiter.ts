@@ -97,13 +97,13 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     )
   }
 
-  /** What the lists say of a key, before anything is counted. */
-  protected listed(key: K): Decision | undefined {
+  /** What the lists say of a key now, before anything is counted. */
+  protected listed(key: K, decider: Decider<K>): Decision | undefined {
     const { allows, denies } = this.settings
     if (allows === undefined && denies === undefined) return undefined
     const allowed = allows?.(key)
     if (!allowed && !denies?.(key)) return undefined
-    return listedDecision(allowed === true, this.settings.parts)
+    return listedDecision(allowed === true, this.plans.limitsFor(decider, key))
   }
 
   protected count(decision: Decision): Decision {
@@ -131,7 +131,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
       checkCallOptions(options)
       const { cost = 1, limit } = options
       const decider = this.prepare(key, cost, limit)
-      const answer = this.listed(key) ?? this.decide(decider, key, cost)
+      const answer = this.listed(key, decider) ?? this.decide(decider, key, cost)
       if (answer instanceof Decision) return Promise.resolve(this.count(answer))
       return answer.then((decision) => this.count(decision))
     } catch (error) {
@@ -156,7 +156,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   async peek(key: K, options: Pick<CheckOptions<L>, 'limit'> = NO_OPTIONS): Promise<Decision> {
     checkCallOptions(options)
     const decider = this.prepare(key, 1, options.limit)
-    const listed = this.listed(key)
+    const listed = this.listed(key, decider)
     if (listed !== undefined) return this.enforced(listed)
     const peeked = this.plans.spike?.peek(decider as Decider<string>, key as string) ?? decider.peek(key)
     return this.enforced(await peeked)
@@ -203,7 +203,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     limit?: L,
   ): Promise<{ decision: Decision; payment?: Payment<K> }> {
     const decider = this.prepare(key, cost, limit)
-    const listed = this.listed(key)
+    const listed = this.listed(key, decider)
     if (listed !== undefined) return { decision: this.count(listed) }
     const { clock } = this.settings
     const at = clock.monotonic()
@@ -267,17 +267,19 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * that is on the `allow` list nothing was counted, and nothing goes back.
    */
   async refund(key: K, cost = 1): Promise<boolean> {
-    this.prepare(key, cost)
-    if (this.listed(key)?.allowed) return true
+    const decider = this.prepare(key, cost)
+    if (this.listed(key, decider)?.allowed) return true
     return this.changing(key, () => this.plans.refund(key, cost))
   }
 
   /**
    * Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync interval.
-   * A key counts up to 65,536 times its limit; what is charged beyond that is not recorded.
+   * A key counts up to 65,536 times its limit; what is charged beyond that is not recorded. Of a key that is on the
+   * `allow` list nothing is.
    */
   async penalty(key: K, cost = 1): Promise<boolean> {
     const decider = this.prepare(key, cost)
+    if (this.listed(key, decider)?.allowed) return true
     return this.acknowledged(() => decider.charge(key, cost))
   }
 
@@ -380,7 +382,7 @@ class LocalLimiter<
     checkCallOptions(options)
     const { cost = 1, limit } = options
     const decider = this.prepare(key, cost, limit)
-    return this.count(this.listed(key) ?? this.decideSync(decider, key, cost))
+    return this.count(this.listed(key, decider) ?? this.decideSync(decider, key, cost))
   }
 }
 

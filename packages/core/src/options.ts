@@ -41,9 +41,13 @@ interface CommonOptions<M extends Mode, L> {
   maxKeys?: number | undefined
   /** Books as if enforced, but allows everything: decisions say `wouldDeny`. Default false. */
   dryRun?: boolean | undefined
-  /** Keys that are always allowed, and not counted: before `deny`. */
+  /**
+   * Keys that are always allowed, and not counted: before `deny`, and both before a block and the limit. This node's own:
+   * nothing of it is shared. A function and a `Set` are asked at each call, so that what becomes of them counts at once;
+   * an array is as it was.
+   */
   allow?: L | undefined
-  /** Keys that are always denied. */
+  /** Keys that are always denied; as `allow`. */
   deny?: L | undefined
   /** How many may wait in `acquire` for one key; default 1000. */
   maxWaiting?: number | undefined

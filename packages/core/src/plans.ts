@@ -1,13 +1,16 @@
 import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
+import type { NamedLimit } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import {
   checkSameKind,
+  keyIn,
   type LimitPart,
   type Limits,
   limitParts,
   type ScopeKeys,
   type Scopes,
+  toldApart,
 } from './limit-parts.ts'
 import type { Settings } from './options.ts'
 import { SeveralLimits } from './several-limits.ts'
@@ -79,6 +82,17 @@ export class Plans<K extends string | ScopeKeys> {
     if (shards === 1) return new SingleLimit(settings, part, follows, changed)
     const its = { ...settings, maxKeys: Math.ceil(settings.maxKeys / shards) }
     return new ShardedLimit(part, shards, (part) => new SingleLimit(its, part, follows, changed))
+  }
+
+  /** The limits that a key is held against by a decider, as they are now. */
+  limitsFor(decider: Decider<K>, key: K): readonly NamedLimit[] {
+    const named: NamedLimit[] = []
+    for (const { part, name, limit } of this.limitsOf.get(decider) ?? []) {
+      const { scope, place } = part
+      if (keyIn(key, scope) === undefined) continue
+      named.push({ name: toldApart(name, place, named), scope, limit })
+    }
+    return named
   }
 
   private count(away: boolean): void {
@@ -170,9 +184,8 @@ export class Plans<K extends string | ScopeKeys> {
     if (this.settings.mode === 'hard' || this.chosen.size === 0) return this.own.refund(key, cost)
     const asked = (limits: readonly KeyedLimit[]) =>
       limits.flatMap((limit) => {
-        const { scope } = limit.part
-        const its = scope === undefined ? key : (key as ScopeKeys)[scope]
-        return its === undefined ? [] : [{ limit: limit.of(its as string), its: its as string }]
+        const its = keyIn(key, limit.part.scope)
+        return its === undefined ? [] : [{ limit: limit.of(its), its }]
       })
     const counting = this.all.filter(({ part }) => part !== this.settings.reserve)
     await all(asked(counting).map(({ limit, its }) => limit.settle(its, cost)))

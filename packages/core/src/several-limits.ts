@@ -7,7 +7,7 @@ import type { JointlyTaken } from './hard/joint-takes.ts'
 import { type Taker, Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
-import type { ScopeKeys } from './limit-parts.ts'
+import { keyIn, type ScopeKeys } from './limit-parts.ts'
 import type { LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
 import type { SingleLimit } from './single-limit.ts'
@@ -65,8 +65,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     const limits: SingleLimit[] = []
     const keys: string[] = []
     for (const limit of this.limits) {
-      const scope = limit.part.scope as string
-      const its = Object.hasOwn(key, scope) ? (key as ScopeKeys)[scope] : undefined
+      const its = keyIn(key, limit.part.scope)
       if (its === undefined) continue
       limits.push(limit.of(its))
       keys.push(its)

@@ -37,6 +37,14 @@ export class ShardedLimit implements KeyedLimit {
     return this.shards.filter((shard) => shard !== undefined)
   }
 
+  get limit(): Algorithm {
+    return (this.made[0] ?? this.part).limit
+  }
+
+  get name(): string {
+    return (this.made[0] ?? this.part).name
+  }
+
   check(key: string, cost: number): Decision | Promise<Decision> {
     return this.of(key).check(key, cost)
   }

@@ -3,7 +3,7 @@ import type { Decider, DeciderStats, Earlier } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { HardChecks } from './hard/hard-checks.ts'
 import { checkKey } from './key.ts'
-import type { LimitPart } from './limit-parts.ts'
+import { type LimitPart, nameOf } from './limit-parts.ts'
 import { Link } from './link.ts'
 import { LocalChecks } from './local/local-checks.ts'
 import { extraOf, type LimitSettings, type Settings } from './options.ts'
@@ -17,6 +17,8 @@ export class SingleLimit implements Decider<string> {
   readonly local: LocalChecks | undefined
   private readonly checks: HardChecks | LocalChecks
   private readonly settings: LimitSettings
+  /** What it is called, by the numbers in force. */
+  name: string
 
   /**
    * @param follows goes by the limit that was set while limiters run
@@ -31,6 +33,7 @@ export class SingleLimit implements Decider<string> {
     const { store, clock, random, mode } = settings
     const { limit, table, group, shard } = part
     this.settings = { ...settings, limit, extra: extraOf(settings, limit) }
+    this.name = part.name
     this.link = new Link(
       store.open(table, limit, group, shard),
       clock,
@@ -119,8 +122,9 @@ export class SingleLimit implements Decider<string> {
   }
 
   private goBy(parameters: readonly number[]): void {
-    const { settings } = this
+    const { settings, part } = this
     settings.limit = settings.limit.with(parameters)
+    this.name = nameOf(settings.name, part.scope, part.isOnly, settings.limit)
     settings.extra = extraOf(settings, settings.limit)
     this.local?.limitChanged()
   }

@@ -293,6 +293,73 @@ describe.each(modes)('%s', (mode) => {
     await one.close()
   })
 
+  it('lists that change are asked anew by every verb, and nobody else is told of them', async () => {
+    const staff = new Set<string>()
+    const thieves = new Set<string>()
+    const { clock, one, two } = nodes({ mode, allow: (key) => staff.has(key), deny: thieves })
+    const says = async (node: typeof one) => {
+      const sync = 'checkSync' in node ? [node.checkSync('a')] : []
+      const all = [await node.peek('a'), await node.check('a'), ...sync, await node.reserve('a', 1)]
+      return all.map(({ allowed, reason }) => reason ?? allowed)
+    }
+    await one.check('a', { cost: 3 })
+    await one.flush()
+    expect(new Set(await says(one))).toEqual(new Set(['limit']))
+    staff.add('a')
+    expect(new Set(await says(one))).toEqual(new Set([true]))
+    expect((await one.acquire('a', { cost: 9 })).allowed).toBe(true)
+    expect(await one.penalty('a', 5)).toBe(true)
+    expect(await one.refund('a', 3)).toBe(true)
+    expect(await one.block('a', '1h')).toBe(true)
+    expect(new Set(await says(one))).toEqual(new Set([true]))
+    expect(await one.reset('a')).toBe(true)
+    staff.delete('a')
+    thieves.add('a')
+    expect(new Set(await says(one))).toEqual(new Set(['blocked']))
+    await expect(one.acquire('a')).rejects.toMatchObject({ code: 'ERR_NEVER' })
+    expect(await one.penalty('a', 3)).toBe(true)
+    thieves.delete('a')
+    await one.flush()
+    expect((await one.peek('a')).reason).toBe('limit')
+    // One that waits is served once it is allowed.
+    const waiting = two.acquire('a')
+    await clock.advance(10)
+    staff.add('a')
+    await clock.advance(1000)
+    expect(await waiting).toMatchObject({ allowed: true, remaining: 3 })
+    await one.close()
+    await two.close()
+  })
+
+  it('parts and lists go by the limits that were set, under their names', async () => {
+    const limit = [minute(3), minute(9)]
+    const { clock, one, two } = nodes({ mode, limit, allow: ['staff'] })
+    await two.check('a')
+    await one.setLimit([minute(9), minute(9)])
+    await one.check('a')
+    await clock.advance(1100)
+    for (const node of [one, two]) {
+      await node.check('b')
+      for (const { name, parts } of [
+        await node.check('a'),
+        await node.peek('a'),
+        await node.check('staff'),
+      ]) {
+        expect(name).toMatch(/^9-per-1m/)
+        expect(parts).toMatchObject([
+          { name: '9-per-1m', limit: 9 },
+          { name: '9-per-1m:2', limit: 9 },
+        ])
+      }
+      const pro = [minute(4), minute(4)]
+      expect((await node.check('staff', { limit: pro })).parts).toMatchObject([
+        { name: '4-per-1m', limit: 4 },
+        { name: '4-per-1m:2', limit: 4 },
+      ])
+      await node.close()
+    }
+  })
+
   it('tells of debt while the reserve is used, and after', async () => {
     const { one } = nodes({ mode, spike: { extra: 2, per: '1h' } })
     await one.penalty('a', 5)
