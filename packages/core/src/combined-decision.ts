@@ -1,4 +1,4 @@
-import type { Limit } from './algorithms/algorithm.ts'
+import { isBucket, type Limit } from './algorithms/algorithm.ts'
 import { Decision, type DecisionPart, type DecisionSource, detailed } from './decision.ts'
 import { toldApart } from './limit-parts.ts'
 import type { SingleLimit } from './single-limit.ts'
@@ -50,11 +50,11 @@ export function combined(
 }
 
 /** Until the full quota is back if the cost, of which the decision speaks as if it were taken, is not. */
-function resetWithout({ algorithm, limit, window }: Limit, decision: Decision, cost: number): number {
+function resetWithout(its: Limit, decision: Decision, cost: number): number {
   const { remaining, resetAfterMs } = decision
+  const { limit, window } = its
   if (remaining + cost >= limit) return 0
-  const drains = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
-  return drains ? Math.max(0, Math.ceil(resetAfterMs - (cost * window) / limit)) : resetAfterMs
+  return isBucket(its) ? Math.max(0, Math.ceil(resetAfterMs - (cost * window) / limit)) : resetAfterMs
 }
 
 /** A refusal before an allowance; of refusals one that is certain, and the longest; of allowances the one with the least left. */

@@ -1,4 +1,4 @@
-import type { Algorithm } from './algorithms/algorithm.ts'
+import { type Algorithm, isBucket } from './algorithms/algorithm.ts'
 import type { Decider, DeciderStats, Earlier } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { HardChecks } from './hard/hard-checks.ts'
@@ -75,8 +75,7 @@ export class SingleLimit implements Decider<string> {
     // Time has freed all of it.
     if (ago >= earlier.resetAfterMs) return
     // In a bucket it drains once what was there before it has drained.
-    const isBucket = limit.algorithm === 'token-bucket' || limit.algorithm === 'leaky-bucket'
-    const waits = isBucket ? earlier.resetAfterMs - (cost * limit.window) / earlier.limit : 0
+    const waits = isBucket(limit) ? earlier.resetAfterMs - (cost * limit.window) / earlier.limit : 0
     await this.checks.refund(
       key,
       cost,

@@ -76,6 +76,11 @@ export interface Algorithm<S = unknown> extends Limit {
   with(parameters: readonly number[]): Algorithm<S>
 }
 
+/** Whether it drains all the time, so that there is no window whose end frees everything. */
+export function isBucket({ algorithm }: Limit): boolean {
+  return algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
+}
+
 /** @throws ConfigError `ERR_LIMIT` where the count is not an integer from 1 to 2^31 − 1 */
 export function checkCount(count: unknown, what: string): asserts count is number {
   if (Number.isInteger(count) && (count as number) >= 1 && (count as number) <= LARGEST_COUNT) return

@@ -1,6 +1,6 @@
 import type { Limit } from '../algorithms/algorithm.ts'
 import type { Observations } from './observations.ts'
-import { isBucket, quota, type Usage, usageOf } from './usage.ts'
+import { quota, type Usage, usageOf } from './usage.ts'
 
 /**
  * What a simulation showed. Parts are from 0 to 1. Windows are those of the store's clock, for a bucket stretches
@@ -148,7 +148,7 @@ export function report(seen: Observations, limit: Limit, start: number, end: num
       first: most(({ over }) => over[0] as number) / limit.limit,
       cost: most((replay) => replay.most),
     },
-    share: sum((replay) => replay.used()) / spans / (isBucket(limit) ? quota(limit) : limit.limit),
+    share: sum((replay) => replay.used()) / spans / quota(limit),
     shareOfPossible:
       sum(({ admitted }) => admitted.subarray(1).reduce((all, cost) => all + cost, 0)) /
       Math.max(

@@ -1,4 +1,4 @@
-import type { Algorithm, Limit } from '../algorithms/algorithm.ts'
+import { type Algorithm, isBucket, type Limit } from '../algorithms/algorithm.ts'
 
 /**
  * What is in use of a limit, by the definition and not by the code under test. Times are the store's, in whole
@@ -143,10 +143,6 @@ export function quota(limit: Limit): number {
   if (!isBucket(limit)) return limit.limit
   const { rate, per } = bucketNumbers(limit)
   return (limit.window * rate) / per
-}
-
-export function isBucket(limit: Limit): boolean {
-  return limit.algorithm === 'token-bucket' || limit.algorithm === 'leaky-bucket'
 }
 
 function bucketNumbers(limit: Limit): { rate: number; per: number } {
