@@ -6,6 +6,7 @@ import { Decision, listedDecision, passedAnyway } from './decision.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, StoreError, show } from './errors.ts'
 import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
+import type { LocalChecks } from './local/local-checks.ts'
 import {
   checkCallOptions,
   checkCost,
@@ -17,6 +18,7 @@ import {
 } from './options.ts'
 import { Plans } from './plans.ts'
 import { type Reservation, reservation } from './reservation.ts'
+import { SingleLimit } from './single-limit.ts'
 import type { Spike } from './spike.ts'
 
 export interface CheckOptions<L = Limits> {
@@ -55,6 +57,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly events = new EventEmitter()
   private readonly plans: Plans<K>
   private readonly line: AcquireQueue
+  /** What holds the keys, where a check has nothing else to ask: a single limit, and no lists. */
+  private held: LocalChecks | undefined
   private closed = false
   private admitted = 0
   private denied = 0
@@ -68,6 +72,10 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const changed = (away: boolean) => queueMicrotask(() => this.events.emit(away ? 'degraded' : 'recovered'))
     this.plans = new Plans(settings, changed)
     this.line = new AcquireQueue(settings.clock, settings.maxWaiting, settings.interval)
+    const { own, spike } = this.plans
+    const { allows, denies } = settings
+    if (own instanceof SingleLimit && spike === undefined && allows === undefined && denies === undefined)
+      this.held = own.local
   }
 
   get name(): string {
@@ -115,6 +123,14 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return this.enforced(decision)
   }
 
+  /** The short way of nearly all checks; not there: nothing has happened, and the check is looked at closely. */
+  protected admitHeld(key: K, options: CheckOptions<L>): Decision | undefined {
+    if (options !== NO_OPTIONS || typeof key !== 'string') return undefined
+    const decision = this.held?.admitHeld(key, 1)
+    if (decision !== undefined) this.admitted++
+    return decision
+  }
+
   private enforced(decision: Decision): Decision {
     return this.settings.dryRun && !decision.allowed ? passedAnyway(decision) : decision
   }
@@ -128,6 +144,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
     // Not an async function: those that RAM answers, nearly all, would pay for its state.
     try {
+      const held = this.admitHeld(key, options)
+      if (held !== undefined) return Promise.resolve(held)
       checkCallOptions(options)
       const { cost = 1, limit } = options
       const decider = this.prepare(key, cost, limit)
@@ -348,6 +366,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
+    this.held = undefined
     this.line.wakeAll()
     await this.plans.close()
   }
@@ -379,6 +398,8 @@ class LocalLimiter<
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
   checkSync(key: K, options: CheckOptions<L> = NO_OPTIONS): Decision {
+    const held = this.admitHeld(key, options)
+    if (held !== undefined) return held
     checkCallOptions(options)
     const { cost = 1, limit } = options
     const decider = this.prepare(key, cost, limit)

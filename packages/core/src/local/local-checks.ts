@@ -34,6 +34,18 @@ export class LocalChecks implements Checks {
     this.deadlines = new Deadlines(settings.clock, (key) => this.expire(key))
   }
 
+  /**
+   * The short way of nearly all checks: the key is held, and what is known here suffices to admit the cost. Not there:
+   * nothing has happened, and `check` or `checkSync` looks closely.
+   */
+  admitHeld(name: string, cost: number): Decision | undefined {
+    const local = this.sync.keys.find(name)
+    if (local === undefined || !local.known) return undefined
+    const decision = this.admitAtOnce(local, cost, true)
+    if (decision !== undefined) local.offered += cost
+    return decision
+  }
+
   checkSync(key: string, cost: number): Decision {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return this.outageDecision(key, cost, true)
@@ -145,16 +157,19 @@ export class LocalChecks implements Checks {
 
   private decide(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
     if (!local.known) this.sync.correct(local)
-    if (cost <= local.headroom && local.blockedUntil === undefined && !this.link.away) {
-      const { limit, strict } = this.settings
-      // A burst of checks shares a reading of the clock: good enough to admit by, but nothing is refused by it.
-      const now = this.link.recent()
-      if (local.slice >= this.slices.at(now) && (!strict || this.link.table.latest() < local.sliceEnd)) {
-        const decision = limit.take(local.state, now, cost, 'local', consume)
-        if (decision.allowed) return consume ? this.admit(local, decision, now, cost) : decision
-      }
-    }
-    return this.decideByNow(local, cost, consume, mayWait)
+    return this.admitAtOnce(local, cost, consume) ?? this.decideByNow(local, cost, consume, mayWait)
+  }
+
+  /** Where nothing stands in the way: by a reading of the clock that a burst of checks shares, so nothing is refused by it. */
+  private admitAtOnce(local: LocalKey, cost: number, consume: boolean): Decision | undefined {
+    if (cost > local.headroom || local.blockedUntil !== undefined || this.link.away) return undefined
+    const { limit, strict } = this.settings
+    const now = this.link.recent()
+    if (local.slice < this.slices.at(now)) return undefined
+    if (strict && this.link.table.latest() >= local.sliceEnd) return undefined
+    const decision = limit.take(local.state, now, cost, 'local', consume)
+    if (!decision.allowed) return undefined
+    return consume ? this.admit(local, decision, now, cost) : decision
   }
 
   private decideByNow(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
