@@ -4,17 +4,31 @@ import { ConfigError, show } from '../errors.ts'
 import { type Algorithm, type AlgorithmName, checkCount, type Numbers } from './algorithm.ts'
 import { mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
 
+/** Milliseconds. */
+const ERA = 2 ** 30
+
 /**
  * What is used of a bucket at a moment: `used` − `drained` ÷ `per`, exactly. It may be more than the capacity
  * (debt). Written down as: a = at, b = used, c = drained.
  */
 export class BucketState {
-  /** The moment, in milliseconds. */
-  at = 0
+  /** The moment, in two small integers: a time as one number is on the heap by itself, and is made anew at each check. */
+  private era = 0
+  private rest = 0
   /** Whole tokens used. */
   used = 0
   /** What has drained of the last token, in units of 1/per; below `per`. */
   drained = 0
+
+  /** The moment, in whole milliseconds. */
+  get at(): number {
+    return this.era * ERA + this.rest
+  }
+
+  set at(time: number) {
+    this.era = (time / ERA) | 0
+    this.rest = (time - this.era * ERA) | 0
+  }
 }
 
 /** Token and leaky bucket keep the same account; the leaky one also says how long to wait. */

@@ -19,6 +19,13 @@ export const UNBOUNDED = 2 ** 31 - 1
 const NOBODY: Waiter[] = []
 Object.freeze(NOBODY)
 
+const KNOWN = 1
+const QUEUED = 2
+const URGENT = 4
+const IN_FLIGHT = 8
+const STALE = 16
+const LOST = 32
+
 /**
  * A key as a node holds it: the store's last state with what is pending added, and what the node owes. There may be
  * millions: what few need is made when it is needed, and what a check touches lies together, at the beginning.
@@ -36,37 +43,91 @@ export class LocalKey {
   offered = 0
   /** Cost admitted that the ledger has not taken in. */
   private spent = 0
-  queued = false
-  /** Whether the store has answered for this key. */
-  known = false
+  /** What is so of it, bit by bit: six booleans would be six words. */
+  private flags = 0
 
   readonly key: string
   limit: Algorithm
   private ledger = new Ledger()
-  inFlight = false
-  /** Queued to be sent now. */
-  urgent = false
-  /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
-  stale = false
-  /** The store has lost what this node settled of the key. */
-  lost = false
   generation = 0
   private waiters = NOBODY
   private before: Ledger | undefined = undefined
 
   private paces: Pace | undefined = undefined
 
+  /** Monotonic time at which it was taken into RAM: in whole milliseconds, which need no number on the heap. */
+  private readonly since: number
+
+  /** @param since monotonic time at which it is taken into RAM */
   constructor(
     key: string,
     limit: Algorithm,
-    /** Monotonic time at which it was taken into RAM. */
-    private readonly since: number,
+    since: number,
     /** Store time less monotonic time, as long as that is only a guess. */
     private guessedOffset: number | undefined,
   ) {
     this.key = key
     this.limit = limit
+    this.since = Math.floor(since)
     this.state = limit.create()
+  }
+
+  /** Whether the store has answered for this key. */
+  get known(): boolean {
+    return (this.flags & KNOWN) !== 0
+  }
+
+  set known(is: boolean) {
+    this.flag(KNOWN, is)
+  }
+
+  /** To be sent. */
+  get queued(): boolean {
+    return (this.flags & QUEUED) !== 0
+  }
+
+  set queued(is: boolean) {
+    this.flag(QUEUED, is)
+  }
+
+  /** Queued to be sent now. */
+  get urgent(): boolean {
+    return (this.flags & URGENT) !== 0
+  }
+
+  set urgent(is: boolean) {
+    this.flag(URGENT, is)
+  }
+
+  /** Sent, and not answered yet. */
+  get inFlight(): boolean {
+    return (this.flags & IN_FLIGHT) !== 0
+  }
+
+  set inFlight(is: boolean) {
+    this.flag(IN_FLIGHT, is)
+  }
+
+  /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
+  get stale(): boolean {
+    return (this.flags & STALE) !== 0
+  }
+
+  set stale(is: boolean) {
+    this.flag(STALE, is)
+  }
+
+  /** The store has lost what this node settled of the key. */
+  get lost(): boolean {
+    return (this.flags & LOST) !== 0
+  }
+
+  set lost(is: boolean) {
+    this.flag(LOST, is)
+  }
+
+  private flag(flag: number, is: boolean): void {
+    this.flags = is ? this.flags | flag : this.flags & ~flag
   }
 
   /** How this node shares it with others. */
