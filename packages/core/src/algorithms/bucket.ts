@@ -9,26 +9,33 @@ const ERA = 2 ** 30
 
 /**
  * What is used of a bucket at a moment: `used` − `drained` ÷ `per`, exactly. It may be more than the capacity
- * (debt). Written down as: a = at, b = used, c = drained.
+ * (debt). Written down as: a = the moment, b = used, c = drained.
  */
 export class BucketState {
   /** The moment, in two small integers: a time as one number is on the heap by itself, and is made anew at each check. */
-  private era = 0
-  private rest = 0
+  era = 0
+  rest = 0
   /** Whole tokens used. */
   used = 0
   /** What has drained of the last token, in units of 1/per; below `per`. */
   drained = 0
+}
 
-  /** The moment, in whole milliseconds. */
-  get at(): number {
-    return this.era * ERA + this.rest
-  }
+function momentOf(state: BucketState): number {
+  return state.era * ERA + state.rest
+}
 
-  set at(time: number) {
-    this.era = (time / ERA) | 0
-    this.rest = (time - this.era * ERA) | 0
-  }
+function setMoment(state: BucketState, time: number): void {
+  state.era = (time / ERA) | 0
+  state.rest = (time - state.era * ERA) | 0
+}
+
+/**
+ * A whole number, as a small integer where it is one: a field that has once held the outcome of doubles keeps its
+ * numbers on the heap, in all states.
+ */
+function small(whole: number): number {
+  return Math.floor(whole)
 }
 
 /** Token and leaky bucket keep the same account; the leaky one also says how long to wait. */
@@ -54,15 +61,15 @@ export class Bucket implements Algorithm<BucketState> {
   }
 
   private drain(state: BucketState, now: number): void {
-    const elapsed = now - state.at
+    const elapsed = now - momentOf(state)
     if (elapsed <= 0) return
-    state.at = now
+    setMoment(state, now)
     if (state.used === 0) return
     const whole = mulDiv(elapsed, this.rate, this.per)
     const part = mulMod(elapsed, this.rate, this.per) + state.drained
     const carry = part >= this.per ? 1 : 0
     state.used -= whole + carry
-    state.drained = part - carry * this.per
+    state.drained = small(part - carry * this.per)
     if (state.used <= 0) {
       state.used = 0
       state.drained = 0
@@ -81,7 +88,7 @@ export class Bucket implements Algorithm<BucketState> {
 
   take(state: BucketState, now: number, cost: number, source: DecisionSource, consume: boolean): Decision {
     this.drain(state, now)
-    const behind = state.at - now
+    const behind = momentOf(state) - now
     const left = this.limit - state.used
     if (cost <= left) {
       const delay = this.paced ? behind + this.timeToDrain(state, state.used) : 0
@@ -112,7 +119,7 @@ export class Bucket implements Algorithm<BucketState> {
     // With it goes a part of a token that has drained.
     const borrowed = part > state.drained ? 1 : 0
     state.used -= back - borrowed
-    state.drained += borrowed * this.per - part
+    state.drained = small(state.drained + borrowed * this.per - part)
     if (state.used <= 0) {
       state.used = 0
       state.drained = 0
@@ -130,19 +137,19 @@ export class Bucket implements Algorithm<BucketState> {
   }
 
   endsAt(state: BucketState): number {
-    return state.at + this.timeToDrain(state, state.used)
+    return momentOf(state) + this.timeToDrain(state, state.used)
   }
 
   save(state: BucketState, numbers: Numbers): void {
-    numbers.a = state.at
+    numbers.a = momentOf(state)
     numbers.b = state.used
     numbers.c = state.drained
   }
 
   load(state: BucketState, numbers: Numbers): void {
-    state.at = numbers.a
-    state.used = numbers.b
-    state.drained = numbers.c
+    setMoment(state, numbers.a)
+    state.used = small(numbers.b)
+    state.drained = small(numbers.c)
   }
 
   share(nodes: number): Bucket {

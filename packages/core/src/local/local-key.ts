@@ -46,8 +46,8 @@ export class LocalKey {
   /** What is so of it, bit by bit: six booleans would be six words. */
   private flags = 0
 
-  readonly key: string
   limit: Algorithm
+  readonly key: string
   private ledger = new Ledger()
   generation = 0
   private waiters = NOBODY
@@ -58,16 +58,14 @@ export class LocalKey {
   /** Monotonic time at which it was taken into RAM: in whole milliseconds, which need no number on the heap. */
   private readonly since: number
 
+  /** Store time less monotonic time, as long as that is only a guess. */
+  private guessedOffset: number | undefined
+
   /** @param since monotonic time at which it is taken into RAM */
-  constructor(
-    key: string,
-    limit: Algorithm,
-    since: number,
-    /** Store time less monotonic time, as long as that is only a guess. */
-    private guessedOffset: number | undefined,
-  ) {
+  constructor(key: string, limit: Algorithm, since: number, guessedOffset: number | undefined) {
     this.key = key
     this.limit = limit
+    this.guessedOffset = guessedOffset
     this.since = Math.floor(since)
     this.state = limit.create()
   }

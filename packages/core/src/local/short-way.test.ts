@@ -1,0 +1,64 @@
+import { expect, it } from 'vitest'
+import { createLimiter, fixedWindow, memoryStore, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
+import { ManualClock } from '../testing.ts'
+
+const LIMITS = {
+  'fixed-window': fixedWindow({ limit: 20, window: '10s' }),
+  'sliding-window': slidingWindow({ limit: 20, window: '10s' }),
+  'sliding-log': slidingLog({ limit: 20, window: '10s' }),
+  'token-bucket': tokenBucket({ capacity: 20, refill: 3, per: '1s' }),
+}
+
+// A check that is given options, be it none, goes the long way.
+const WAYS = { short: undefined, long: {} }
+
+it.each(
+  Object.entries(LIMITS).flatMap(([name, limit]) =>
+    (['soft', 'leased'] as const).map((mode) => [name, mode, limit] as const),
+  ),
+)('%s, %s: a held key gets by the short way what it gets by the long one', async (_, mode, limit) => {
+  const told = await Promise.all(
+    Object.values(WAYS).map(async (options) => {
+      const clock = new ManualClock(1_000_000)
+      const store = memoryStore({ clock })
+      const limiter = createLimiter({ name: 'api', limit, mode, store, clock, random: () => 0.5 })
+      const decisions: unknown[] = []
+      await clock.advance(100)
+      for (let turn = 0; turn < 300; turn++) {
+        const answer = options === undefined ? limiter.check('key') : limiter.check('key', options)
+        await clock.advance(turn % 7 === 0 ? 900 : 10)
+        decisions.push(await answer)
+        decisions.push(options === undefined ? limiter.checkSync('key') : limiter.checkSync('key', options))
+        if (turn === 150) await limiter.block('key', '3s')
+      }
+      await limiter.flush()
+      decisions.push(limiter.stats())
+      await limiter.close()
+      const sync = () =>
+        options === undefined ? limiter.checkSync('key') : limiter.checkSync('key', options)
+      expect(sync).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }))
+      return decisions
+    }),
+  )
+  expect(told[0]).toEqual(told[1])
+})
+
+it.each([
+  [() => true, undefined],
+  [undefined, () => true],
+])('lists are asked first, also of a held key', async (allow, deny) => {
+  const limiter = createLimiter({
+    name: 'api',
+    limit: LIMITS['fixed-window'],
+    mode: 'soft',
+    clock: new ManualClock(1_000_000),
+    ...(allow && { allow }),
+    ...(deny && { deny }),
+  })
+  for (let check = 0; check < 3; check++)
+    expect(limiter.checkSync('key')).toMatchObject({
+      allowed: allow !== undefined,
+      remaining: allow ? 20 : 0,
+    })
+  await limiter.close()
+})
