@@ -34,9 +34,10 @@ export async function countsOnce(count: Count): Promise<void> {
     const gone = isHard(life) || life.replaced ? lostAt : -Infinity
     counted.least += sum(admitted.filter((admission) => admission.at > gone && mustCount(count, admission)))
   }
-  // What was booked for a node that could not give it back in time counts as spent.
+  // What was booked for a node that could not give it back in time counts as spent, but for windows that are over.
   const left = lives.some((life) => !isHard(life) && life.replaced && !life.leftInPeace)
-  if (left || (fleet.history.endsSlice && !fleet.isWell)) counted.most += count.budget
+  const late = fleet.history.endsSlice && !fleet.isWell && forgottenBefore(count) === -Infinity
+  if (left || late) counted.most += count.budget
   for (const { what, cost, known } of verbs) {
     const sure = known && lostAt === -Infinity
     if (what === 'penalty') {

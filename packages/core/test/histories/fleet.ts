@@ -24,6 +24,11 @@ const LONGEST_OUTAGE = 1500
 const LONGEST_PROBE = 12_000
 const PROBED = 1000
 
+/** Milliseconds between two checks of a load, and for which it lasts. */
+const LEAST_GAP = 3
+const MOST_GAP = 12
+const LONGEST_LOAD = 700
+
 /** What the keys of a table saw of a node's life. */
 type Lives = ReadonlyMap<string, Life>
 
@@ -255,8 +260,12 @@ export class Fleet {
       case 'burst':
         for (let check = 0; check < 6; check++) node.check(place, step.cost)
         break
+      case 'load':
+      case 'chatter':
+        this.load(place, step)
+        break
       case 'flush':
-        if (node.alive && !stands) node.limiter.flush().catch(() => {})
+        this.flush(player)
         break
       case 'refund':
         if (node.alive && !stands) this.refund(player, its, step.cost)
@@ -311,6 +320,24 @@ export class Fleet {
         this.lostAt = this.now
         break
     }
+  }
+
+  private flush({ node, pausedUntil }: Player): void {
+    if (node.alive && this.simulation.time > pausedUntil) node.limiter.flush().catch(() => {})
+  }
+
+  /** All nodes in turn are asked for more than the limit frees, for as long as a step may say. */
+  private load(place: string, { act, ms, node }: Step): void {
+    const { simulation } = this
+    const { window, limit } = this.history
+    const gap = Math.min(Math.max(LEAST_GAP, window / limit / 2), MOST_GAP)
+    const until = simulation.time + Math.min(ms, LONGEST_LOAD)
+    for (let at = simulation.time, turn = node; at <= until; at += gap, turn++)
+      simulation.at(at, () => {
+        const player = this.players[turn % this.players.length] as Player
+        player.node.check(place)
+        if (act === 'chatter') this.flush(player)
+      })
   }
 
   private planOf(step: Step): NodePlan {

@@ -18,10 +18,15 @@ export interface NodePlan {
   readonly waits: boolean
 }
 
-/** What happens at a step; `ms` and `cost` are of use to some. */
+/**
+ * What happens at a step; `ms` and `cost` are of use to some. `load`: checks come to all nodes for a while;
+ * `chatter`: and these flush again and again.
+ */
 export type Act =
   | 'check'
   | 'burst'
+  | 'load'
+  | 'chatter'
   | 'flush'
   | 'refund'
   | 'penalty'
@@ -134,6 +139,16 @@ export const CALM_NETWORK: Network = {
   ...{ latency: 1, jitter: 0, requestLoss: 0, replyLoss: 0, duplication: 0, overtaking: false },
 }
 
+/** Old flushes arrive once more, after newer ones. */
+const overtakenNetwork: fc.Arbitrary<Network> = fc.record({
+  latency: fc.constantFrom(0, 1, 10),
+  jitter: fc.constantFrom(50, 90),
+  requestLoss: fc.constantFrom(0, 0.1),
+  replyLoss: fc.constantFrom(0, 0.1),
+  duplication: fc.constantFrom(0.3, 0.6),
+  overtaking: fc.constant(true),
+})
+
 const roughNetwork: fc.Arbitrary<Network> = fc.record({
   latency: fc.constantFrom(0, 1, 1, 10, 40),
   jitter: fc.constantFrom(0, 0, 5, 50),
@@ -161,6 +176,9 @@ const endOfDay = time(
 )
 
 const limitNumber = fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 13, max: 60 }))
+
+/** Where nothing is freed while a history lasts: some are not used up. */
+const limitOfDay = fc.oneof(limitNumber, fc.integer({ min: 61, max: 300 }))
 
 /** @param window of them all; none: each has its own */
 function several(window: number | undefined): fc.Arbitrary<Several> {
@@ -206,7 +224,8 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
     ),
     act: fc.oneof(
       { weight: 9, arbitrary: fc.constantFrom<Act>('check', 'check', 'check', 'burst') },
-      { weight: acts.length > 0 ? 2 : 0, arbitrary: fc.constantFrom<Act>(...acts, 'flush') },
+      { weight: 1, arbitrary: fc.constantFrom<Act>('load', 'chatter') },
+      { weight: 2, arbitrary: fc.constantFrom<Act>(...acts, 'flush') },
     ),
     node: fc.nat(7),
     cost: fc.oneof(
@@ -219,11 +238,11 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
   })
   const rest = fc.record({
     algorithm: fc.constant(algorithm),
-    limit: limitNumber,
+    limit: days ? limitOfDay : limitNumber,
     interval: fc.constantFrom(100, 250),
     maxOvershoot: fc.constantFrom(0, 0.1, 0.5),
     seed: fc.nat(),
-    network: fc.oneof(fc.constant(CALM_NETWORK), roughNetwork),
+    network: fc.oneof(fc.constant(CALM_NETWORK), roughNetwork, overtakenNetwork),
     nodes: fc.array(plan, { minLength: 2, maxLength: 4 }),
     steps: fc.array(step, { minLength: 10, maxLength: 50, size: 'max' }),
     ...(more && { several: several(days ? DAY : undefined) }),
