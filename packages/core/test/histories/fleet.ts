@@ -29,6 +29,9 @@ const LEAST_GAP = 3
 const MOST_GAP = 12
 const LONGEST_LOAD = 700
 
+/** Milliseconds before the end of a window at which load comes that goes on for as long after it. */
+const BEFORE_END = 350
+
 /** What the keys of a table saw of a node's life. */
 type Lives = ReadonlyMap<string, Life>
 
@@ -238,6 +241,13 @@ export class Fleet {
 
   /** Lives the history through. */
   async play(): Promise<void> {
+    const { window, endsUnderLoad = false } = this.history
+    if (endsUnderLoad) {
+      const rest = window - (this.history.epoch % window)
+      this.simulation.at(rest - BEFORE_END, () =>
+        this.load('0', { act: 'chatter', ms: 2 * BEFORE_END, node: 0 }),
+      )
+    }
     for (const step of this.history.steps) {
       if (step.wait > 0) await this.simulation.run(step.wait)
       this.act(step, this.players[step.node % this.players.length] as Player)
@@ -258,7 +268,7 @@ export class Fleet {
         node.check(place, step.cost)
         break
       case 'burst':
-        for (let check = 0; check < 6; check++) node.check(place, step.cost)
+        this.burst(player, place, step.cost)
         break
       case 'load':
       case 'chatter':
@@ -294,8 +304,11 @@ export class Fleet {
         player.pausedUntil = Math.max(player.pausedUntil, simulation.time + step.ms)
         break
       case 'crash':
+        // With what it has just admitted; and the others are asked for all that is left.
+        if (step.ms > 0) this.burst(player, place, step.cost)
         node.crash()
         player.life.alive = false
+        if (step.ms > 0) this.load(place, step)
         break
       case 'restart':
         node.crash()
@@ -322,12 +335,16 @@ export class Fleet {
     }
   }
 
+  private burst({ node }: Player, place: string, cost: number): void {
+    for (let check = 0; check < 6; check++) node.check(place, cost)
+  }
+
   private flush({ node, pausedUntil }: Player): void {
     if (node.alive && this.simulation.time > pausedUntil) node.limiter.flush().catch(() => {})
   }
 
   /** All nodes in turn are asked for more than the limit frees, for as long as a step may say. */
-  private load(place: string, { act, ms, node }: Step): void {
+  private load(place: string, { act, ms, node }: Pick<Step, 'act' | 'ms' | 'node'>): void {
     const { simulation } = this
     const { window, limit } = this.history
     const gap = Math.min(Math.max(LEAST_GAP, window / limit / 2), MOST_GAP)

@@ -91,6 +91,8 @@ export interface History extends Numbers {
   readonly epoch: number
   /** A long window ends while it lasts. */
   readonly endsSlice: boolean
+  /** Then nodes are asked much, and flush much, around its end. */
+  readonly endsUnderLoad?: boolean
   readonly interval: number
   readonly maxOvershoot: number
   readonly seed: number
@@ -159,7 +161,12 @@ const roughNetwork: fc.Arbitrary<Network> = fc.record({
 })
 
 const time = (window: fc.Arbitrary<number>, epoch: fc.Arbitrary<number>, endsSlice: boolean) =>
-  fc.record({ window, epoch, endsSlice: fc.constant(endsSlice) })
+  fc.record({
+    window,
+    epoch,
+    endsSlice: fc.constant(endsSlice),
+    endsUnderLoad: endsSlice ? fc.boolean() : fc.constant(false),
+  })
 
 /** Several of them pass in a history. */
 const shortWindows = time(

@@ -7,7 +7,7 @@ import type { Act, History, Kind } from './history.ts'
 /** What must hold of every history of a kind. */
 export interface Property {
   readonly name: string
-  /** How many of the 10,000 histories of the first seed are for this property and one algorithm. */
+  /** How many of the histories of the first seed, over 10,000 in all, are for this property and one algorithm. */
   readonly share: number
   readonly kind: Omit<Kind, 'algorithm'>
   /** What may happen besides, where checks decide on several limits. */
@@ -32,6 +32,13 @@ export const PROPERTIES = {
     share: 400,
     kind: { modes: ['leased', 'leased', 'leased', 'hard'], acts: [...FAULTS, ...DEATHS, 'refund', 'reset'] },
     more: ['penalty', 'set'],
+    holds: keepsBudget,
+  },
+  deaths: {
+    name: 'what a dead node may have spent is not spent again',
+    share: 250,
+    kind: { modes: ['leased', 'hard'], acts: ['crash', 'crash', 'restart', 'join'] },
+    more: ['set'],
     holds: keepsBudget,
   },
   capped: {

@@ -27,7 +27,7 @@ function seeds(): Seeds {
 }
 
 /** Of several limits there are so many fewer. */
-const FEWER = 12
+const FEWER = 6
 
 /** Requires a property of its share of the histories, of each algorithm; a failure prints its seed and its history. */
 export function prove(name: keyof typeof PROPERTIES): void {
