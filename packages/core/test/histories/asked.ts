@@ -91,15 +91,18 @@ export class Limited {
     return limits.length === 1 ? user : limits
   }
 
-  /** Another number for the first limit, for all checks without a plan. */
-  changed(limit: number): Limits | Partial<Scopes> {
-    const { history } = this
-    const first = limitOf({ ...history, limit })
+  /** Sets another number for the first limit, for all checks without a plan. */
+  set(limit: number, act: (limits: Limits | Partial<Scopes>) => Promise<boolean>): void {
+    const first = limitOf({ ...this.history, limit })
+    const done = act(this.withFirst(first))
     for (const {
       plan,
       counts: [its],
     } of this.asked)
-      if (plan === undefined && its?.table === this.counts[0]?.table) its?.set(first)
+      if (plan === undefined && its?.table === this.counts[0]?.table) its?.set(first, done)
+  }
+
+  private withFirst(first: Limit): Limits | Partial<Scopes> {
     const { options } = this
     if ('scopes' in options) return { user: first }
     const own = Array.isArray(options.limit) ? options.limit.slice(1) : []

@@ -9,13 +9,39 @@ export class Broken extends Error {
   override name = 'Broken'
 }
 
-/** The most by which what is in use passed the limit, by the definition of usage; below 0: it never came near. */
-function mostOver(limit: Limit, admissions: readonly Admission[]): number {
+/** An admission, and in whose life. */
+type Admitted = Admission & { readonly life: Life }
+
+function allAdmitted({ lives }: Count): Admitted[] {
+  return lives.flatMap((life) => life.admitted.map((admission) => ({ ...admission, life })))
+}
+
+/**
+ * From when on the limit may have been in force by which this was admitted: quota that was booked by it is good until
+ * its slice is over; what a node decides by itself goes by what it has heard.
+ */
+function decidedFrom({ limit }: Count, { at, life }: Admitted): number {
+  const { mode } = life.plan
+  if (mode === 'hard') return at
+  const booked = Math.floor(at / limit.window) * limit.window
+  if (mode === 'leased' || mode === 'capped') return booked
+  const heard = life.exchanges.filter(({ replied }) => replied <= at).map(({ sent }) => sent)
+  return Math.min(booked, heard.length > 0 ? Math.max(...heard) : -Infinity)
+}
+
+/**
+ * The most by which what is in use passed the limit in force, by the definition of usage; below 0: it never came near.
+ *
+ * @param limit by which usage is counted: of a bucket, the one that frees most
+ */
+function mostOver(count: Count, limit: Limit, admissions: readonly Admitted[]): number {
   const usage = usageOf(limit)
   let most = -limit.limit
-  for (const { at, cost } of [...admissions].sort((one, other) => one.at - other.at)) {
-    usage.admit(Math.floor(at), cost)
-    most = Math.max(most, usage.over(Math.floor(at)))
+  for (const admitted of [...admissions].sort((one, other) => one.at - other.at)) {
+    const at = Math.floor(admitted.at)
+    usage.admit(at, admitted.cost)
+    const lower = limit.limit - count.mostInForce(decidedFrom(count, admitted), admitted.at)
+    most = Math.max(most, usage.over(at) + lower)
   }
   return most
 }
@@ -40,9 +66,10 @@ function generations({ verbs }: Count): { from: number; until: number }[] {
  */
 export function keepsBudget(count: Count): void {
   const { extra, limit, refunded } = count
-  const all = count.lives.flatMap(({ admitted }) => admitted)
+  const all = allAdmitted(count)
   for (const { from, until } of generations(count)) {
     const over = mostOver(
+      count,
       limit,
       all.filter(({ at }) => at > from && at < until),
     )
@@ -88,9 +115,9 @@ export function keepsSoftBound(count: Count): void {
     )
   })
   const bound = terms.reduce((sum, term) => sum + term, count.extra + count.refunded) - Math.min(...terms)
-  const all = lives.flatMap(({ admitted }) => admitted)
+  const all = allAdmitted(count)
   const error = Math.ceil(all.reduce((most, { at, believed }) => Math.max(most, Math.abs(at - believed)), 0))
-  const over = mostOver(withoutError(count, error), all) - misplaced(limit, all, error)
+  const over = mostOver(count, withoutError(count, error), all) - misplaced(limit, all, error)
   if (over > bound) throw new Broken(`usage was ${over} above the limit, and the soft bound is ${bound}`)
 }
 

@@ -42,6 +42,8 @@ export class Life {
   told = 0
   /** What the store may have taken, or may not have got back, since it did not say so. */
   uncertain = 0
+  /** Hard takes that left, and when: refused or not, a repeat may be carried out by a store that lost all since. */
+  readonly asked: { readonly at: number; readonly cost: number }[] = []
   /** What was taken and went back, for other limits refused it: when it was taken. */
   readonly back: { readonly at: number; readonly cost: number }[] = []
   /** The most that may be refunded: what was admitted and not given back. */
@@ -80,12 +82,22 @@ export interface Verb {
   known: boolean
 }
 
+/** Another limit that was set between two moments; `known`: it was. */
+interface Setting {
+  readonly limit: number
+  readonly from: number
+  until: number
+  known: boolean
+}
+
 /** One limit and a key of it, and all that an observer saw of them. */
 export class Count {
   readonly lives: Life[] = []
   readonly verbs: Verb[] = []
   /** The largest of the limits that were in force. */
   limit: Limit
+  private readonly initial: number
+  private readonly settings: Setting[] = []
 
   constructor(
     readonly fleet: Fleet,
@@ -96,6 +108,7 @@ export class Count {
     private readonly made?: Limit,
   ) {
     this.limit = made ?? limitOf(numbers)
+    this.initial = this.limit.limit
   }
 
   /** Whether this is what a node that asks for its key in a table asks by a limit. */
@@ -112,9 +125,25 @@ export class Count {
     return life
   }
 
-  /** Another limit was set, or tried to be. */
-  set(limit: Limit): void {
+  /** Another limit is being set. */
+  set(limit: Limit, done: Promise<boolean>): void {
     if (limit.limit > this.limit.limit) this.limit = limit
+    const setting: Setting = { limit: limit.limit, from: this.fleet.now, until: Infinity, known: false }
+    this.settings.push(setting)
+    void done.then((known) => {
+      setting.until = this.fleet.now
+      setting.known = known
+    })
+  }
+
+  /** The largest limit that may have been in force at any moment of this stretch of time. */
+  mostInForce(from: number, to: number): number {
+    const sure = this.settings.filter(({ known }) => known)
+    const isOver = (since: number) => sure.some((later) => later.from > since && later.until < from)
+    const may = this.settings.filter(
+      (its) => its.from <= to && !isOver(its.known ? its.until : its.from + 100),
+    )
+    return Math.max(isOver(-Infinity) ? 0 : this.initial, ...may.map(({ limit }) => limit))
   }
 
   /** The most that may be booked. */

@@ -20,7 +20,8 @@ interface Counted {
 
 /**
  * The store counts exactly what was admitted and not given back. Not known is only what became of a hard check that
- * had no answer, of a node that ended while the store did not answer, and after data loss of what no living node holds.
+ * had no answer, of a node that ended while the store did not answer, and after data loss of what no living node holds,
+ * and of hard commands that were under way, and may come once more.
  */
 export async function countsOnce(count: Count): Promise<void> {
   const { fleet, lives, verbs } = count
@@ -29,6 +30,7 @@ export async function countsOnce(count: Count): Promise<void> {
   for (const life of lives) {
     const admitted = life.admitted.filter((admission) => mayCount(count, life, admission))
     counted.most += sum(admitted) + life.uncertain
+    counted.most += sum(life.asked.filter(({ at }) => at <= lostAt && at > lostAt - LONGEST_WAY))
     const holds = isHard(life) ? life.alive : !life.replaced || life.leftInPeace
     if (!holds) continue
     const gone = isHard(life) || life.replaced ? lostAt : -Infinity

@@ -228,6 +228,7 @@ export class Fleet {
     if (operation[0] === 'take') {
       const [, , ...costs] = operation
       life.uncertain += sum(costs)
+      life.asked.push({ at: this.now, cost: sum(costs) })
     } else if (operation[0] === 'refund' && operation[3] !== undefined) {
       const [, , cost, at] = operation
       const place = life.admitted.findIndex((admission) => admission.at === at && admission.cost === cost)
@@ -295,7 +296,8 @@ export class Fleet {
           )
         break
       case 'set':
-        if (node.alive && !stands) void node.limiter.setLimit(this.limited.changed(1 + (step.ms % 60)) as [])
+        if (node.alive && !stands)
+          this.limited.set(1 + (step.ms % 60), (limits) => node.limiter.setLimit(limits as []))
         break
       case 'pause':
       case 'suspend':

@@ -22,7 +22,7 @@ const DEATHS = ['crash', 'restart', 'join', 'switch'] as const
 export const PROPERTIES = {
   soft: {
     name: 'soft nodes stay within the bound of the design',
-    share: 500,
+    share: 400,
     kind: { modes: ['soft', 'soft', 'fixed'], acts: [...FAULTS, ...DEATHS] },
     more: ['refund', 'penalty', 'set'],
     holds: keepsSoftBound,
