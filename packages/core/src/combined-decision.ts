@@ -1,5 +1,4 @@
-import { isBucket, type Limit } from './algorithms/algorithm.ts'
-import { Decision, type DecisionPart, type DecisionSource, detailed } from './decision.ts'
+import { Decision, type DecisionPart, type DecisionSource, detailed, resetWithout } from './decision.ts'
 import { toldApart } from './limit-parts.ts'
 import type { SingleLimit } from './single-limit.ts'
 
@@ -26,7 +25,7 @@ export function combined(
     const name = toldApart(called, part.place, parts)
     const { algorithm, window } = limit
     const remaining = Math.min(decision.limit, decision.remaining + untaken)
-    const its = untaken === 0 ? decision.resetAfterMs : resetWithout(limit, decision, untaken)
+    const its = resetWithout(limit, decision, untaken)
     const owed = decision.debt === undefined ? {} : { debt: decision.debt }
     parts.push({ name, algorithm, window, limit: decision.limit, remaining, resetAfterMs: its, ...owed })
     resetAfterMs = Math.max(resetAfterMs, its)
@@ -47,14 +46,6 @@ export function combined(
     name,
   )
   return detailed(decision, debt === undefined ? { parts } : { parts, debt })
-}
-
-/** Until the full quota is back if the cost, of which the decision speaks as if it were taken, is not. */
-function resetWithout(its: Limit, decision: Decision, cost: number): number {
-  const { remaining, resetAfterMs } = decision
-  const { limit, window } = its
-  if (remaining + cost >= limit) return 0
-  return isBucket(its) ? Math.max(0, Math.ceil(resetAfterMs - (cost * window) / limit)) : resetAfterMs
 }
 
 /** A refusal before an allowance; of refusals one that is certain, and the longest; of allowances the one with the least left. */

@@ -1,3 +1,5 @@
+import { isBucket, type Limit } from './algorithms/algorithm.ts'
+
 /** Who decided: this node's RAM, the store, or the rule for outages. */
 export type DecisionSource = 'local' | 'store' | 'outage'
 
@@ -114,9 +116,27 @@ export interface NamedLimit {
 }
 
 /** Only the store could say: worth asking again as soon as it has been heard. Nothing of what would be allowed is taken. */
-export function syncDecision(wouldBe: Decision, cost: number): Decision {
-  const { allowed, limit, remaining, resetAfterMs, source } = wouldBe
-  return new Decision(false, limit, remaining + (allowed ? cost : 0), 1, resetAfterMs, 0, source, 'sync')
+export function syncDecision(its: Limit, wouldBe: Decision, cost: number): Decision {
+  const { allowed, limit, remaining, source } = wouldBe
+  const untaken = allowed ? cost : 0
+  return new Decision(
+    false,
+    limit,
+    remaining + untaken,
+    1,
+    resetWithout(its, wouldBe, untaken),
+    0,
+    source,
+    'sync',
+  )
+}
+
+/** Until the full quota is back if the cost, of which the decision speaks as if it were taken, is not. */
+export function resetWithout(its: Limit, { remaining, resetAfterMs }: Decision, cost: number): number {
+  const { limit, window } = its
+  if (cost === 0) return resetAfterMs
+  if (remaining + cost >= limit) return 0
+  return isBucket(its) ? Math.max(0, Math.ceil(resetAfterMs - (cost * window) / limit)) : resetAfterMs
 }
 
 /** A refusal though something is left: it is booked for others. */

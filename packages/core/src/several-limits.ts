@@ -116,14 +116,20 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return decisions
   }
 
-  /** In RAM, in one go. Where some limits must hear from the store first, and no other refuses: which. */
+  /** In RAM, in one go; or which limits must hear from the store first. */
   private attempt(asked: Asked, cost: number, last: boolean): Decision | number[] {
     const decisions = this.decideAll(asked, cost, ({ local }, key) =>
-      (local as LocalChecks).attempt(key, cost, last),
+      (local as LocalChecks).attempt(key, cost, last, true),
     )
-    const waiting = decisions.flatMap(({ reason }, place) => (reason === 'sync' ? [place] : []))
-    const isRefused = decisions.some(({ allowed, reason }) => !allowed && reason !== 'sync')
-    return isRefused || waiting.length === 0 ? combined(asked.limits, decisions, cost) : waiting
+    return unlessWaiting(asked, cost, decisions)
+  }
+
+  /** As `attempt`, taking nothing. */
+  private look(asked: Asked, last: boolean, heard: boolean): Decision | number[] {
+    const decisions = asked.limits.map(({ local }, place) =>
+      (local as LocalChecks).look(asked.keys[place] as string, 1, last, heard),
+    )
+    return unlessWaiting(asked, 1, decisions)
   }
 
   private undoUnlessAll(
@@ -140,17 +146,10 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 
   private async wait(asked: Asked, cost: number, waiting: number[]): Promise<Decision> {
-    const { clock, timeout } = this.settings
-    const deadline = clock.monotonic() + timeout
+    const deadline = this.deadline
     let places = waiting
     for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
-      const heard = await Promise.all(
-        places.map((place) => {
-          const { local } = asked.limits[place] as SingleLimit
-          return (local as LocalChecks).heard(asked.keys[place] as string, cost, deadline)
-        }),
-      )
-      const last = clock.monotonic() >= deadline || heard.some(({ source }) => source === 'outage')
+      const last = await this.hear(asked, cost, places, deadline, true)
       const decision = this.attempt(asked, cost, last)
       if (!Array.isArray(decision)) return decision
       places = decision
@@ -158,10 +157,31 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return this.withoutMore(asked, cost)
   }
 
+  private get deadline(): number {
+    return this.settings.clock.monotonic() + this.settings.timeout
+  }
+
+  /** Has the store asked about some of the keys; resolves to whether it is of no use to ask again. */
+  private async hear(
+    { limits, keys }: Asked,
+    cost: number,
+    places: readonly number[],
+    deadline: number,
+    consume: boolean,
+  ): Promise<boolean> {
+    const heard = await Promise.all(
+      places.map((place) => {
+        const { local } = limits[place] as SingleLimit
+        return (local as LocalChecks).heard(keys[place] as string, cost, deadline, consume)
+      }),
+    )
+    return this.settings.clock.monotonic() >= deadline || heard.some(({ source }) => source === 'outage')
+  }
+
   /** What each limit says now; where the store was heard and it is still not certain, what is left is booked for others. */
   private withoutMore(asked: Asked, cost: number): Decision {
     const decisions = this.decideAll(asked, cost, ({ local }, key) => {
-      const decision = (local as LocalChecks).attempt(key, cost, false)
+      const decision = (local as LocalChecks).attempt(key, cost, false, true)
       return decision.reason === 'sync' ? deniedDecision(decision, 1) : decision
     })
     return combined(asked.limits, decisions, cost)
@@ -197,10 +217,26 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return combined(limits, decisions, cost)
   }
 
+  /** The way of a check, with nothing taken. */
   async peek(key: K): Promise<Decision> {
-    const { limits, keys } = this.asked(key)
-    const decisions = await Promise.all(limits.map((limit, place) => limit.peek(keys[place] as string)))
-    return combined(limits, decisions, 1)
+    const asked = this.asked(key)
+    if (this.settings.mode === 'hard') {
+      const { limits, keys } = asked
+      const decisions = await Promise.all(limits.map((limit, place) => limit.peek(keys[place] as string)))
+      return combined(limits, decisions, 1)
+    }
+    const deadline = this.deadline
+    const everywhere = asked.keys.map((_, place) => place)
+    let heard = false
+    // A check that one limit refuses need not hear of the others: here it is told how each stands.
+    let last = await this.hear(asked, 1, unknown(asked), deadline, false)
+    for (let rounds = 1; ; rounds++) {
+      const decision = this.look(asked, last, heard)
+      if (!Array.isArray(decision)) return decision
+      // Of all of them: what a check admits of one limit while it waits for another may bring news of it.
+      last = (await this.hear(asked, 1, everywhere, deadline, false)) || rounds >= MOST_ROUNDS
+      heard = true
+    }
   }
 
   private async each(
@@ -240,6 +276,20 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   stats(): DeciderStats {
     return sumOf(this.limits.map((limit) => limit.stats()))
   }
+}
+
+/** The limits that have never heard of their keys. */
+function unknown({ limits, keys }: Asked): number[] {
+  const isKnown = ({ local }: SingleLimit, place: number) =>
+    (local as LocalChecks).knows(keys[place] as string)
+  return limits.flatMap((limit, place) => (isKnown(limit, place) ? [] : [place]))
+}
+
+/** Where some limits must hear from the store first, and no other refuses: which. */
+function unlessWaiting(asked: Asked, cost: number, decisions: readonly Decision[]): Decision | number[] {
+  const waiting = decisions.flatMap(({ reason }, place) => (reason === 'sync' ? [place] : []))
+  const isRefused = decisions.some(({ allowed, reason }) => !allowed && reason !== 'sync')
+  return isRefused || waiting.length === 0 ? combined(asked.limits, decisions, cost) : waiting
 }
 
 function isTaken({ decisions }: JointlyTaken): boolean {

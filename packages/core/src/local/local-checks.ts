@@ -142,8 +142,16 @@ export class LocalChecks implements Checks {
   /** The store has just been heard. A peek books nothing: what nobody has booked, a check would be given. */
   private answer(local: LocalKey, cost: number, consume: boolean): Decision {
     const decision = this.decide(local, cost, consume, true)
-    if (consume || decision.reason !== 'sync') return decision
-    return this.settings.limit.take(local.state, this.link.table.now(), cost, 'local', false)
+    return consume || decision.reason !== 'sync' ? decision : this.foreseen(local, cost)
+  }
+
+  /** What a check of a key that the store was just heard of would be told, once its cost had been asked for. */
+  private foreseen(local: LocalKey, cost: number): Decision {
+    const { limit } = this.settings
+    const now = this.link.table.now()
+    const decision = limit.take(local.state, now, cost, 'local', false)
+    if (!decision.allowed || this.sync.pacing.isBookable(local, cost, now)) return decision
+    return this.bookedElsewhere(local, decision, now, cost)
   }
 
   /** A check that waited in vain. */
@@ -220,18 +228,17 @@ export class LocalChecks implements Checks {
     // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
     const scarce = local.pace.quietUntil > -Infinity
     const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
-    if (decision.allowed && waits && !scarce) return syncDecision(decision, cost)
+    if (decision.allowed && waits && !scarce) return syncDecision(limit, decision, cost)
     if (consume && monotonic >= local.pace.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
     if (!decision.allowed) return decision
-    // What is left is booked for others, or will be by the time the store is heard: as if it were spent.
-    const full = limit.take(
-      local.state,
-      now,
-      Math.min(limit.limit, decision.remaining + 2 * cost),
-      'local',
-      false,
-    )
-    const retryAfter = full.allowed ? Math.ceil(sync.pacing.roundTrip) : full.retryAfterMs
+    return this.bookedElsewhere(local, decision, now, cost)
+  }
+
+  /** What is left is booked for others, or will be by the time the store is heard: as if it were spent. */
+  private bookedElsewhere({ state }: LocalKey, decision: Decision, now: number, cost: number): Decision {
+    const { limit } = this.settings
+    const full = limit.take(state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
+    const retryAfter = full.allowed ? Math.ceil(this.sync.pacing.roundTrip) : full.retryAfterMs
     return deniedDecision(decision, retryAfter)
   }
 
@@ -279,32 +286,46 @@ export class LocalChecks implements Checks {
   }
 
   /**
-   * As `check`, for a decision on several limits: `sync` where the store must be heard first, unless it is the last
-   * try. What was admitted may be undone before anything else happens.
+   * As `check`, or `peek`, for a decision on several limits: `sync` where the store must be heard first, unless it is
+   * the last try. What was admitted may be undone before anything else happens.
    */
-  attempt(key: string, cost: number, last: boolean): Decision {
+  attempt(key: string, cost: number, last: boolean, consume: boolean): Decision {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
-    if (local === undefined) return this.outageDecision(key, cost, true)
+    if (local === undefined) return this.outageDecision(key, cost, consume)
     if (local.known || this.link.away) {
-      const decision = this.decide(local, cost, true, !last)
+      const decision = this.decide(local, cost, consume, !last)
       if (decision.reason !== 'sync') {
-        if (!last) local.offered += cost
+        if (!last && consume) local.offered += cost
         return decision
       }
     }
     // Of a node that closes nothing more is asked.
-    if (last || this.sync.pacing.closing) return this.unanswered(local, cost, true, undefined)
-    return syncDecision(
-      this.settings.limit.take(local.state, this.link.table.now(), cost, 'local', false),
-      cost,
-    )
+    if (last || this.sync.pacing.closing) return this.unanswered(local, cost, consume, undefined)
+    const { limit } = this.settings
+    return syncDecision(limit, limit.take(local.state, this.link.table.now(), cost, 'local', false), cost)
   }
 
-  /** Has the store asked about a key, for as much; resolves when it has answered, or has not by `deadline`. */
-  heard(key: string, cost: number, deadline: number): Promise<Decision> {
+  /** Whether a decision on the key need not wait for the store to be heard of it for the first time. */
+  knows(key: string): boolean {
+    return this.link.away || (this.sync.keys.find(key)?.known ?? this.refusesNew)
+  }
+
+  /** As `attempt`, with nothing taken, nor asked for; where the store was heard of it, not `sync`. */
+  look(key: string, cost: number, last: boolean, heard: boolean): Decision {
+    const decision = this.attempt(key, cost, last, false)
+    if (decision.reason !== 'sync' || !heard) return decision
+    const local = this.sync.keys.find(key)
+    return local?.known ? this.foreseen(local, cost) : decision
+  }
+
+  /**
+   * Has the store asked about a key, and for as much, if that is to be consumed; resolves when it has answered, or has
+   * not by `deadline`, to what a peek would be told.
+   */
+  heard(key: string, cost: number, deadline: number, consume: boolean): Promise<Decision> {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return Promise.resolve(this.outageDecision(key, cost, false))
-    this.askFor(local, cost)
+    if (consume) this.askFor(local, cost)
     return this.wait(local, cost, false, deadline)
   }
 

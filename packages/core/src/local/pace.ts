@@ -15,6 +15,8 @@ export class Pace extends Demand {
   turnPending = 0
   /** What is booked for other nodes, some of which may come back. */
   elsewhere = 0
+  /** What of it does not count as used. */
+  besides = 0
   /** Monotonic time before which asking the store again is of no use. */
   quietUntil = -Infinity
   /** The largest cost that was refused for want of quota since the store was last asked. */

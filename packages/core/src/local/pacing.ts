@@ -192,8 +192,9 @@ export class Pacing {
       ownPace.elsewhere = snapshot.elsewhere
       ownPace.fruitless = ownPace.asked > key.current.allowance ? ownPace.fruitless + 1 : 0
     }
-    if (snapshot.elsewhere > 0 && this.willBeSpent(key, now))
-      limit.settle(key.state, now, 0, snapshot.elsewhere)
+    const isSpent = this.willBeSpent(key, now)
+    if (snapshot.elsewhere > 0 && isSpent) limit.settle(key.state, now, 0, snapshot.elsewhere)
+    if (key.isPaced) key.ownPace.besides = isSpent ? 0 : snapshot.elsewhere
     this.plan(key, now, monotonic)
   }
 
@@ -208,6 +209,13 @@ export class Pacing {
     const rest = limit.lateSlices === 0 ? key.sliceEnd - now : limit.window
     const { own, others } = key.pace
     return (own + others) * rest >= limit.limit - limit.usage(key.state, now)
+  }
+
+  /** Whether the store, as it was just heard, would book the cost for this node. */
+  isBookable(key: LocalKey, cost: number, now: number): boolean {
+    const { limit, extra } = this.settings
+    const left = limit.limit - limit.usage(key.state, now)
+    return left - key.pace.besides + extra >= cost
   }
 
   /** How far a key may go from here, until the store is heard again. */
@@ -278,7 +286,9 @@ export class Pacing {
     } else {
       // This node's share of it. Without demand of its own it has none: nor a division by it.
       const hidden = HIDDEN * (1 - share) * pace.turnPending
-      key.headroom = allowance + Math.max(-this.turn, share * left - hidden)
+      const least = allowance > 0 ? 0 : -this.turn
+      // What is booked can be spent: nobody else counts on it.
+      key.headroom = allowance + Math.max(least, share * left - hidden)
       pace.planned = key.headroom
       pace.usedThen = limit.limit - left
       key.untilSync = this.turn

@@ -288,6 +288,8 @@ export class Sync {
     const { pacing } = this
     const now = this.link.table.now()
     const monotonic = this.settings.clock.monotonic()
+    // A node that had not heard of a reset has nothing booked, whatever it asked for.
+    if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.asked = 0
     this.correct(key)
     this.expire(key.reconcile(snapshot, now))
     pacing.learn(key, snapshot, now, monotonic)
@@ -325,7 +327,10 @@ export class Sync {
   private takeChanges(reply: Reply): void {
     if (this.since >= 0 && this.since < reply.changesFrom) this.readAgain()
     this.since = Math.max(this.since, reply.now)
-    for (const snapshot of reply.changed) this.takeSnapshot(snapshot)
+    if (reply.changed.length === 0) return
+    // What was asked about has its answer: taken in twice, it would be as if nothing had been asked for.
+    const answered = new Set(reply.results.map((result) => (result as Snapshot | undefined)?.key))
+    for (const snapshot of reply.changed) if (!answered.has(snapshot.key)) this.takeSnapshot(snapshot)
   }
 
   /** A snapshot that came unasked, or as the answer to a verb. */
