@@ -55,6 +55,18 @@ it.each(modes)('%s: decides over all scopes that are named', async (mode) => {
   await limiter.close()
 })
 
+it.each(modes)('%s: what a node peeks at, another one can still take all of', async (mode) => {
+  const scopes = { user: minute(3), ip: minute(3) }
+  const shared = { name: 'api', mode, scopes, ...world() }
+  const [one, two] = [createLimiter(shared), createLimiter(shared)]
+  const key = { user: '1', ip: '203.0.113.7' }
+  for (let turn = 0; turn < 3; turn++)
+    expect(await one.peek(key)).toMatchObject({ allowed: true, remaining: 2 })
+  expect(await two.check(key, { cost: 3 })).toMatchObject({ allowed: true, remaining: 0 })
+  await one.close()
+  await two.close()
+})
+
 it('refuses keys that no scope knows', async () => {
   const limiter = createLimiter({ name: 'api', scopes: { user: minute(2) } })
   const check = limiter.check.bind(limiter) as (key: unknown) => Promise<Decision>
