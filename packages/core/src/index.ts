@@ -18,6 +18,7 @@ export {
   type HardLimiter,
   type LeasedLimiter,
   type LimiterOf,
+  type PlanOptions,
   type ReserveOptions,
   type SoftLimiter,
 } from './limiter.ts'

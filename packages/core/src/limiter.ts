@@ -10,6 +10,7 @@ import type { LocalChecks } from './local/local-checks.ts'
 import {
   checkCallOptions,
   checkCost,
+  checkPlanOptions,
   type LimiterOptions,
   type Mode,
   type ScopedOptions,
@@ -21,14 +22,17 @@ import { type Reservation, reservation } from './reservation.ts'
 import { SingleLimit } from './single-limit.ts'
 import type { Spike } from './spike.ts'
 
-export interface CheckOptions<L = Limits> {
-  /** A positive integer; default 1. */
-  cost?: number | undefined
+export interface PlanOptions<L = Limits> {
   /**
    * Goes by another limit than the limiter's, such as that of a plan: made once, and of the same algorithm and window.
    * A list has as many; of scopes, those that are left out stay.
    */
   limit?: L | undefined
+}
+
+export interface CheckOptions<L = Limits> extends PlanOptions<L> {
+  /** A positive integer; default 1. */
+  cost?: number | undefined
 }
 
 export interface AcquireOptions<L = Limits> extends CheckOptions<L> {
@@ -171,7 +175,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   /** The decision that a check of cost 1 would get, taking nothing. */
-  async peek(key: K, options: Pick<CheckOptions<L>, 'limit'> = NO_OPTIONS): Promise<Decision> {
+  async peek(key: K, options: PlanOptions<L> = NO_OPTIONS): Promise<Decision> {
     checkCallOptions(options)
     const decider = this.prepare(key, 1, options.limit)
     const listed = this.listed(key, decider)
@@ -282,21 +286,24 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 
   /**
    * Gives cost back to the current window or bucket, clamped at zero usage; of a log, the newest entries first. Of a key
-   * that is on the `allow` list nothing was counted, and nothing goes back.
+   * that is on the `allow` list nothing was counted, and nothing goes back. With the `limit` by which the key is checked,
+   * where that is a plan: a bucket drains by it.
    */
-  async refund(key: K, cost = 1): Promise<boolean> {
-    const decider = this.prepare(key, cost)
+  async refund(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
+    checkPlanOptions(options)
+    const decider = this.prepare(key, cost, options.limit)
     if (this.listed(key, decider)?.allowed) return true
-    return this.changing(key, () => this.plans.refund(key, cost))
+    return this.changing(key, () => this.plans.refund(key, cost, decider))
   }
 
   /**
    * Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync interval.
    * A key counts up to 65,536 times its limit; what is charged beyond that is not recorded. Of a key that is on the
-   * `allow` list nothing is.
+   * `allow` list nothing is. `limit` as for `refund`.
    */
-  async penalty(key: K, cost = 1): Promise<boolean> {
-    const decider = this.prepare(key, cost)
+  async penalty(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
+    checkPlanOptions(options)
+    const decider = this.prepare(key, cost, options.limit)
     if (this.listed(key, decider)?.allowed) return true
     return this.acknowledged(() => decider.charge(key, cost))
   }

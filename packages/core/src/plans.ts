@@ -180,8 +180,8 @@ export class Plans<K extends string | ScopeKeys> {
    * Gives back cost that was taken by the limiter's own limits or by a plan. In RAM each of them knows only what it took
    * itself: what they owe is settled, and the store gives back.
    */
-  async refund(key: K, cost: number): Promise<void> {
-    if (this.settings.mode === 'hard' || this.chosen.size === 0) return this.own.refund(key, cost)
+  async refund(key: K, cost: number, decider: Decider<K>): Promise<void> {
+    if (this.settings.mode === 'hard' || this.chosen.size === 0) return decider.refund(key, cost)
     const asked = (limits: readonly KeyedLimit[]) =>
       limits.flatMap((limit) => {
         const its = keyIn(key, limit.part.scope)
@@ -189,8 +189,8 @@ export class Plans<K extends string | ScopeKeys> {
       })
     const counting = this.all.filter(({ part }) => part !== this.settings.reserve)
     await all(asked(counting).map(({ limit, its }) => limit.settle(its, cost)))
-    const own = this.parts.map((part) => this.single(part))
-    await all(asked(own).map(({ limit, its }) => limit.refundThere(its, cost)))
+    const its = this.limitsOf.get(decider) as readonly KeyedLimit[]
+    await all(asked(its).map(({ limit, its }) => limit.refundThere(its, cost)))
   }
 
   flush(): Promise<void> {

@@ -570,6 +570,28 @@ describe('what was found by reading', () => {
     await counted.close()
   })
 
+  it.each(modes)('%s: a verb goes by the plan it is given: a bucket drains by its rate', async (mode) => {
+    const limit = tokenBucket({ capacity: 10, refill: 10, per: '10s' })
+    const plan = tokenBucket({ capacity: 2, refill: 2, per: '10s' })
+    for (const [verb, used] of [
+      ['penalty', 2.8],
+      ['refund', 0.8],
+    ] as const) {
+      const { clock, one, two } = nodes({ mode, limit })
+      expect((await one.check('a', { limit: plan, cost: 2 })).allowed).toBe(true)
+      await clock.advance(1000)
+      expect(await one[verb]('a', 1, { limit: plan })).toBe(true)
+      await clock.advance(100)
+      // A fifth of a cost has drained by now for each second.
+      const { allowed, resetAfterMs } = await two.peek('a', { limit: plan })
+      expect(allowed).toBe(verb === 'refund')
+      expect(resetAfterMs).toBe(5000 * (used + (allowed ? 1 : 0)) - 100)
+      await expect(one[verb]('a', 1, 5 as never)).rejects.toMatchObject({ code: 'ERR_OPTION' })
+      await expect(one[verb]('a', 1, { limit: minute(3) })).rejects.toMatchObject({ code: 'ERR_MISMATCH' })
+      await Promise.all([one.close(), two.close()])
+    }
+  })
+
   it.each(modes)(
     '%s: a reservation gives back no more than is left of it, whatever limit is set meanwhile',
     async (mode) => {
