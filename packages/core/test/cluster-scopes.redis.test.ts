@@ -120,7 +120,9 @@ it.each(MODES.flatMap((mode) => [1, 16].map((shards) => [mode, shards] as const)
       await Promise.all(checks)
     }
     await Promise.all(nodes.map((limiter) => limiter.close()))
-    expect([...refusing.keys()].sort()).toEqual([user, ip, global].sort())
+    // When a soft node hears of the others, and so which scope refuses first, is a matter of time.
+    if (mode !== 'soft') expect([...refusing.keys()].sort()).toEqual([user, ip, global].sort())
+    else expect(refusing.size).toBeGreaterThan(0)
     for (const [scope, key, cost] of admitted) {
       expect([key, await counts(name, { [scope]: key }, its)]).toEqual([key, { [scope]: cost }])
       if (mode !== 'soft') expect(cost).toBeLessThanOrEqual(limits[scope] as number)
