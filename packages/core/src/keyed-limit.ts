@@ -1,6 +1,6 @@
 import type { Algorithm } from './algorithms/algorithm.ts'
 import type { Decider } from './decider.ts'
-import type { LimitPart } from './limit-parts.ts'
+import { keyIn, type LimitPart, type ScopeKeys } from './limit-parts.ts'
 import type { SingleLimit } from './single-limit.ts'
 
 /** One limit over one kind of key. */
@@ -16,4 +16,23 @@ export interface KeyedLimit extends Decider<string> {
   setLimit(limit: Algorithm): Promise<void>
   /** Another table of the store answers again: what is away is asked at the next occasion. */
   probeSoon(): void
+}
+
+/** What decides on a key, and the key that each has. */
+export interface Asked {
+  readonly limits: readonly SingleLimit[]
+  readonly keys: readonly string[]
+}
+
+/** Of these limits those for whose scope the key has one. */
+export function askedOf(all: readonly KeyedLimit[], key: string | ScopeKeys): Asked {
+  const limits: SingleLimit[] = []
+  const keys: string[] = []
+  for (const limit of all) {
+    const its = keyIn(key, limit.part.scope)
+    if (its === undefined) continue
+    limits.push(limit.of(its))
+    keys.push(its)
+  }
+  return { limits, keys }
 }

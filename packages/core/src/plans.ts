@@ -1,7 +1,7 @@
 import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
 import type { NamedLimit } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
-import type { KeyedLimit } from './keyed-limit.ts'
+import { askedOf, type KeyedLimit } from './keyed-limit.ts'
 import {
   checkSameKind,
   keyIn,
@@ -182,15 +182,11 @@ export class Plans<K extends string | ScopeKeys> {
    */
   async refund(key: K, cost: number, decider: Decider<K>): Promise<void> {
     if (this.settings.mode === 'hard' || this.chosen.size === 0) return decider.refund(key, cost)
-    const asked = (limits: readonly KeyedLimit[]) =>
-      limits.flatMap((limit) => {
-        const its = keyIn(key, limit.part.scope)
-        return its === undefined ? [] : [{ limit: limit.of(its), its }]
-      })
     const counting = this.all.filter(({ part }) => part !== this.settings.reserve)
-    await all(asked(counting).map(({ limit, its }) => limit.settle(its, cost)))
-    const its = this.limitsOf.get(decider) as readonly KeyedLimit[]
-    await all(asked(its).map(({ limit, its }) => limit.refundThere(its, cost)))
+    const took = askedOf(counting, key)
+    await all(took.limits.map((limit, place) => limit.settle(took.keys[place] as string, cost)))
+    const { limits, keys } = askedOf(this.limitsOf.get(decider) as readonly KeyedLimit[], key)
+    await all(limits.map((limit, place) => limit.refundThere(keys[place] as string, cost)))
   }
 
   flush(): Promise<void> {

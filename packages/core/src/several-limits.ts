@@ -6,20 +6,14 @@ import type { HardChecks } from './hard/hard-checks.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
 import { type Taker, Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
-import type { KeyedLimit } from './keyed-limit.ts'
-import { keyIn, type ScopeKeys } from './limit-parts.ts'
+import { type Asked, askedOf, type KeyedLimit } from './keyed-limit.ts'
+import type { ScopeKeys } from './limit-parts.ts'
 import type { LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
 import type { SingleLimit } from './single-limit.ts'
 
 /** Answers of the store that a check waits for: what one of its limits has booked, another one may refuse. */
 const MOST_ROUNDS = 4
-
-/** A key of one limit among those that a check names. */
-interface Asked {
-  readonly limits: readonly SingleLimit[]
-  readonly keys: readonly string[]
-}
 
 /** Several limits on one key, or on a key for each scope: all must allow a check, or nothing is taken. */
 export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
@@ -59,22 +53,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     if (named === 0) throw new ConfigError('ERR_KEY', `the key names no scope: there are ${names}`)
   }
 
-  private asked(key: K): Asked {
-    if (typeof key === 'string')
-      return { limits: this.limits.map((limit) => limit.of(key)), keys: this.limits.map(() => key) }
-    const limits: SingleLimit[] = []
-    const keys: string[] = []
-    for (const limit of this.limits) {
-      const its = keyIn(key, limit.part.scope)
-      if (its === undefined) continue
-      limits.push(limit.of(its))
-      keys.push(its)
-    }
-    return { limits, keys }
-  }
-
   check(key: K, cost: number): Decision | Promise<Decision> {
-    const asked = this.asked(key)
+    const asked = askedOf(this.limits, key)
     if (this.settings.mode === 'hard') return this.takeEverywhere(asked, cost)
     const decision = this.attempt(asked, cost, false)
     return Array.isArray(decision) ? this.noted(this.wait(asked, cost, decision)) : decision
@@ -93,7 +73,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 
   checkSync(key: K, cost: number): Decision {
-    const asked = this.asked(key)
+    const asked = askedOf(this.limits, key)
     const decisions = this.decideAll(asked, cost, (limit, its) => limit.checkSync(its, cost))
     return combined(asked.limits, decisions, cost)
   }
@@ -219,7 +199,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
 
   /** The way of a check, with nothing taken. */
   async peek(key: K): Promise<Decision> {
-    const asked = this.asked(key)
+    const asked = askedOf(this.limits, key)
     if (this.settings.mode === 'hard') {
       const { limits, keys } = asked
       const decisions = await Promise.all(limits.map((limit, place) => limit.peek(keys[place] as string)))
@@ -243,7 +223,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     key: K,
     act: (limit: SingleLimit, key: string, place: number) => Promise<void>,
   ): Promise<void> {
-    const { limits, keys } = this.asked(key)
+    const { limits, keys } = askedOf(this.limits, key)
     await all(limits.map((limit, place) => act(limit, keys[place] as string, place)))
   }
 
