@@ -271,11 +271,12 @@ local since = request.since or -1
 -- by which a node decides in RAM: of plans, several go by one table
 local smallest
 local function smallestlimit()
-  if not smallest then smallest = min(limit, tonumber(redis.call('HGET', META, 'smallest') or limit)) end
+  smallest = smallest or tonumber(redis.call('HGET', META, 'smallest') or math.huge)
   return smallest
 end
-if since >= 0 and limit < tonumber(redis.call('HGET', META, 'smallest') or math.huge) then
+if since >= 0 and limit < smallestlimit() then
   redis.call('HSET', META, 'smallest', limit)
+  smallest = limit
 end
 local changed = {}
 if since >= 0 and changedlast >= request.since then
@@ -446,7 +447,7 @@ end
 
 -- a refund of a full key must reach every node: those that deny it do not ask
 local function giveback(key, row, ...)
-  if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= smallestlimit() then change(key) end
+  if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= min(limit, smallestlimit()) then change(key) end
   row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], ...)
 end
 
