@@ -10,7 +10,6 @@ import type { LocalChecks } from './local/local-checks.ts'
 import {
   checkCallOptions,
   checkCost,
-  checkPlanOptions,
   type LimiterOptions,
   type Mode,
   type ScopedOptions,
@@ -290,7 +289,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * where that is a plan: a bucket drains by it.
    */
   async refund(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
-    checkPlanOptions(options)
+    checkCallOptions(options, 'third', '{ limit: plan }')
     const decider = this.prepare(key, cost, options.limit)
     if (this.listed(key, decider)?.allowed) return true
     return this.changing(key, () => this.plans.refund(key, cost, decider))
@@ -302,7 +301,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * `allow` list nothing is. `limit` as for `refund`.
    */
   async penalty(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
-    checkPlanOptions(options)
+    checkCallOptions(options, 'third', '{ limit: plan }')
     const decider = this.prepare(key, cost, options.limit)
     if (this.listed(key, decider)?.allowed) return true
     return this.acknowledged(() => decider.charge(key, cost))

@@ -250,14 +250,8 @@ export function checkActual(cost: unknown): asserts cost is number {
   if (cost !== 0) checkCost(cost)
 }
 
-/** @throws ConfigError `ERR_OPTION` where what follows a verb's cost is not an object, such as a bare limit's number */
-export function checkPlanOptions(options: unknown): void {
+/** @throws ConfigError `ERR_OPTION` where a call's options are not an object, such as a bare cost */
+export function checkCallOptions(options: unknown, place = 'second', example = '{ cost: 5 }'): void {
   if (typeof options === 'object' && options !== null) return
-  fail('the third argument', options, 'give an object such as { limit: plan }')
-}
-
-/** @throws ConfigError `ERR_OPTION` where a check's options are not an object, such as a bare cost */
-export function checkCallOptions(options: unknown): void {
-  if (typeof options === 'object' && options !== null) return
-  fail('the second argument', options, 'give an object such as { cost: 5 }')
+  fail(`the ${place} argument`, options, `give an object such as ${example}`)
 }

@@ -1,5 +1,4 @@
-import type { Limit } from '../../src/algorithms/algorithm.ts'
-import { isBucket } from '../../src/algorithms/algorithm.ts'
+import { isBucket, type Limit } from '../../src/algorithms/algorithm.ts'
 import { quota, usageOf } from '../../src/testing/usage.ts'
 import type { Admission, Count, Life } from './count.ts'
 import { limitOf } from './history.ts'
