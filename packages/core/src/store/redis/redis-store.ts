@@ -18,7 +18,7 @@ import { type Connection, checkTarget, connectionOptions, duplicate, type RedisC
 import { StoreOffset } from './offset.ts'
 import { OwnConnection } from './own-connection.ts'
 import { ReplyReader, Status } from './reply.ts'
-import { jointScriptOf, requestHead, requestJson, type Script, scriptOf } from './script.ts'
+import { jointScriptOf, requestHead, requestJson, requestWords, type Script, scriptOf } from './script.ts'
 
 /** The version of what is kept in Redis; another one keeps its keys apart. */
 const FORMAT = 1
@@ -44,6 +44,8 @@ class RedisTable implements Table {
   /** Of its script. */
   readonly keys: readonly string[]
   readonly place: string
+  /** What all that count here must have in common: also over how many tables they spread their keys. */
+  private readonly signature: string
   /** The time of the server on which it lies. */
   private readonly offset: StoreOffset
   private readonly script: Script
@@ -62,6 +64,8 @@ class RedisTable implements Table {
     shard: number,
   ) {
     this.script = scriptOf(limit.algorithm)
+    const { shards } = store
+    this.signature = shards === 1 ? signature(limit) : `${shards} shards/${signature(limit)}`
     const tag = shard === 0 ? group : `${group}#${shard}`
     const prefix = `${store.prefix}:${FORMAT}:{${tag}}${name.slice(group.length)}`
     this.keys = [prefix, `${prefix}:meta`]
@@ -91,20 +95,22 @@ class RedisTable implements Table {
   }
 
   async exchange(request: Request): Promise<Reply> {
-    const answer = await this.answer(this.script, this.keys, () => [this.json(request)])
+    const answer = await this.answer(this.script, this.keys, () => this.words(request))
     return this.read(answer as Buffer, request)
   }
 
-  json(request: Request): string {
-    const { node } = request
-    if (this.head?.node !== node) this.head = { node, text: requestHead(this.limit, this.signature, node) }
-    return requestJson(this.head.text, this.timed(request), this.store.testNow?.())
+  private words(request: Request): (string | number)[] {
+    const { limit, signature, store } = this
+    return requestWords(limit, signature, this.headOf(request), this.timed(request), store.testNow?.())
   }
 
-  /** What all that count here must have in common: also over how many tables they spread their keys. */
-  private get signature(): string {
-    const { shards } = this.store
-    return shards === 1 ? signature(this.limit) : `${shards} shards/${signature(this.limit)}`
+  json(request: Request): string {
+    return requestJson(this.headOf(request), this.timed(request), this.store.testNow?.())
+  }
+
+  private headOf({ node }: Request): string {
+    if (this.head?.node !== node) this.head = { node, text: requestHead(this.limit, this.signature, node) }
+    return this.head.text
   }
 
   /** The request with its deadline in the server's time. @throws StoreError where it has passed while connecting */

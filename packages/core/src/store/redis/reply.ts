@@ -4,13 +4,17 @@ import { keyOfWire } from '../../key.ts'
 import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
 
 /** What the status byte of a reply says. */
-/** `taken`: as done, but of each key only its state is told. */
-export const Status = { done: 0, late: 1, repeated: 2, mismatch: 3, taken: 4 } as const
+/** `taken`: as done, but of each key only its state is told; `takenAlone`: of the only one, and of the store its marker. */
+export const Status = { done: 0, late: 1, repeated: 2, mismatch: 3, taken: 4, takenAlone: 5 } as const
 
 /** Of a key of which nothing is kept but its state. */
 const NOTHING_MORE: [booked: number, blockedUntil: number] = [0, 0]
 const HEADER = 9
 const MARKER = 36
+
+/** Of the state of a key that was taken of alone: four numbers. */
+const STATE = 32
+const NO_SNAPSHOTS: readonly Snapshot[] = []
 
 /** Reads a script's answer from its first byte to its last. */
 export class ReplyReader {
@@ -39,11 +43,12 @@ export class ReplyReader {
    * @param payer of several tables that take together, what tells that this one took
    */
   reply(own: Algorithm, operations: readonly Operation[], follows: boolean, payer?: number): Reply {
+    if (this.status === Status.takenAlone)
+      return this.takenAlone(own, operations[0] as Operation & { 0: 'take' }, follows)
     const now = Math.floor(this.time)
     const nodes = this.double()
     const changesFrom = this.double()
-    const marker = this.bytes.toString('latin1', this.at, this.at + MARKER)
-    this.at += MARKER
+    const marker = this.marker()
     const changes = this.double()
     const inForce: number[] = []
     for (let left = this.double(); left > 0; left--) inForce.push(this.double())
@@ -64,6 +69,24 @@ export class ReplyReader {
     return follows ? { ...reply, limit: inForce as unknown as LimitInForce } : reply
   }
 
+  private takenAlone(own: Algorithm, take: Operation & { 0: 'take' }, follows: boolean): Reply {
+    const now = Math.floor(this.time)
+    const changesFrom = this.double()
+    const marker = this.marker()
+    const inForce: number[] = []
+    for (let at = this.at + STATE; at < this.bytes.length; at += 8) inForce.push(this.view.getFloat64(at))
+    const limit = inForce.length === 0 ? own : own.with(inForce.slice(1))
+    const results = [this.decisions(limit, now, take)]
+    const reply = { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results }
+    return follows ? { ...reply, limit: inForce as unknown as LimitInForce } : reply
+  }
+
+  private marker(): string {
+    const marker = this.bytes.toString('latin1', this.at, this.at + MARKER)
+    this.at += MARKER
+    return marker
+  }
+
   private double(): number {
     const value = this.view.getFloat64(this.at)
     this.at += 8
@@ -76,7 +99,7 @@ export class ReplyReader {
     numbers.b = this.double()
     numbers.c = this.double()
     numbers.d = this.double()
-    const isPlain = this.status === Status.taken
+    const isPlain = this.status >= Status.taken
     const booked = isPlain ? 0 : this.double()
     const blockedUntil = isPlain ? 0 : this.double()
     if (limit.algorithm === 'sliding-log') {

@@ -7,7 +7,7 @@ import { slidingLogLua } from '../../algorithms/sliding-log/sliding-log.lua.ts'
 import { slidingWindowLua } from '../../algorithms/sliding-window/sliding-window.lua.ts'
 import { wireKey } from '../../key.ts'
 import type { Operation, Request } from '../store.ts'
-import { engineLua, openingLua, takesLua } from './engine.lua.ts'
+import { engineLua, openingLua, takeLua, takesLua } from './engine.lua.ts'
 import { jointLua } from './joint.lua.ts'
 
 export interface Script {
@@ -40,7 +40,7 @@ function script(rest: string): Script {
 }
 
 function opening(half: string): string {
-  return openingLua + arithmeticLua + half + takesLua + engineLua
+  return openingLua + arithmeticLua + half + takeLua + takesLua + engineLua
 }
 
 /** One script an algorithm: its Lua half, between the same beginning and end. */
@@ -59,6 +59,35 @@ export function jointScriptOf(algorithms: readonly AlgorithmName[]): [Script, pl
 /** What the requests of a node to a table begin with, all alike. */
 export function requestHead(limit: Algorithm, signature: string, node: string): string {
   return JSON.stringify({ p: limit.parameters, s: signature, id: node }).slice(0, -1)
+}
+
+/**
+ * What the script is given: where one cost is taken and nothing else asked, word by word, otherwise as JSON. `now` is
+ * set by tests only.
+ */
+export function requestWords(
+  table: Algorithm,
+  signature: string,
+  head: string,
+  request: Request,
+  now: number | undefined,
+): (string | number)[] {
+  const { node, sequence, deadline, since, presence, limit, operations } = request
+  const take = operations[0]
+  const isTakeAlone = operations.length === 1 && take?.[0] === 'take' && take.length === 3
+  if (!isTakeAlone || since >= 0 || presence > 0) return [requestJson(head, request, now)]
+  const told = limit === undefined ? '' : JSON.stringify(limit)
+  return [
+    node,
+    sequence,
+    deadline,
+    signature,
+    told,
+    now ?? '',
+    wireKey(take[1]),
+    take[2] as number,
+    ...table.parameters,
+  ]
 }
 
 /** The request as the script reads it: what it has not is left out. `now` is set by tests only. */
