@@ -82,18 +82,28 @@ export class Link {
    *
    * @throws StoreError where none came, or the store is away
    */
-  async exchange(operations: readonly Operation[], deadline: number, extras: Extras = {}): Promise<Reply> {
-    const request = this.request(operations, deadline, extras)
-    this.calls++
-    const sentAt = this.clock.monotonic()
+  exchange(operations: readonly Operation[], deadline: number, extras: Extras = {}): Promise<Reply> {
+    // Not an async function: a check would pay for its state.
     try {
-      const reply = await within(this.table.exchange(request), this.clock, deadline)
-      this.answered(reply)
-      return reply
+      const request = this.request(operations, deadline, extras)
+      this.calls++
+      return this.within(request, deadline)
     } catch (error) {
-      if (error instanceof StoreError) this.failed(error, sentAt)
-      throw error
+      return Promise.reject(error)
     }
+  }
+
+  private within(request: Request, deadline: number): Promise<Reply> {
+    const sentAt = this.clock.monotonic()
+    return within(
+      this.table.exchange(request),
+      this.clock,
+      deadline - sentAt,
+      (reply) => this.answered(reply),
+      (error) => {
+        if (error instanceof StoreError) this.failed(error, sentAt)
+      },
+    )
   }
 
   /** @throws StoreError where it need not leave */
@@ -118,7 +128,7 @@ export class Link {
       presence: extras.presence ?? 0,
       extra: extras.extra ?? 0,
       operations,
-      ...(this.limitSet === undefined ? {} : { limit: extras.limit ?? this.inForce }),
+      limit: this.limitSet && (extras.limit ?? this.inForce),
     }
   }
 
@@ -196,31 +206,54 @@ export async function exchangeJointly(
   )
   links[0].calls++
   const sentAt = clock.monotonic()
-  try {
-    const replies = await within(joint.exchange(requests, reserve), clock, deadline)
-    for (const [at, link] of links.entries()) link.answered(replies[at] as Reply)
-    return replies
-  } catch (error) {
-    if (error instanceof StoreError) for (const link of links) link.failed(error, sentAt)
-    throw error
-  }
+  return within(
+    joint.exchange(requests, reserve),
+    clock,
+    deadline - sentAt,
+    (replies) => {
+      for (const [at, link] of links.entries()) link.answered(replies[at] as Reply)
+    },
+    (error) => {
+      if (error instanceof StoreError) for (const link of links) link.failed(error, sentAt)
+    },
+  )
 }
 
-function within<T>(reply: Promise<T>, clock: Clock, deadline: number): Promise<T> {
-  const budget = deadline - clock.monotonic()
+/** The reply, or an error after `budget` milliseconds; what comes later is not told to anybody. */
+function within<T>(
+  reply: Promise<T>,
+  clock: Clock,
+  budget: number,
+  answered: (answer: T) => void,
+  failed: (error: unknown) => void,
+): Promise<T> {
   return new Promise((resolve, reject) => {
+    let isOver = false
+    const fail = (error: unknown) => {
+      failed(error)
+      reject(error)
+    }
     const timer = clock.setTimer(() => {
+      isOver = true
       const message = `the store did not answer within ${Math.ceil(budget)} ms`
-      reject(new StoreError('ERR_STORE_TIMEOUT', message, { uncertain: true }))
+      fail(new StoreError('ERR_STORE_TIMEOUT', message, { uncertain: true }))
     }, budget)
     reply.then(
       (answer) => {
+        if (isOver) return
         clock.clearTimer(timer)
+        try {
+          answered(answer)
+        } catch (error) {
+          reject(error)
+          return
+        }
         resolve(answer)
       },
       (error) => {
+        if (isOver) return
         clock.clearTimer(timer)
-        reject(error)
+        fail(error)
       },
     )
   })

@@ -1,4 +1,4 @@
-import pLimit from 'p-limit'
+import { nextTick } from 'node:process'
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { Link } from '../link.ts'
@@ -69,7 +69,9 @@ class Batch {
 /** Checks that arrive while commands are under way share the next one; those of one key are answered in order. */
 export class TakeQueue {
   private open: Batch | undefined
-  private readonly limit = pLimit(IN_FLIGHT)
+  /** Batches that wait for their turn: more than one only where each has as many keys as one may have. */
+  private readonly waiting: Batch[] = []
+  private underWay = 0
 
   constructor(
     private readonly link: Link,
@@ -95,28 +97,50 @@ export class TakeQueue {
     if (this.open !== undefined && this.open.takes.size < MOST_KEYS) return this.open
     const batch = new Batch(this.clock.monotonic() + this.timeout)
     this.open = batch
-    void this.limit(() => this.send(batch))
+    this.waiting.push(batch)
+    if (this.underWay < IN_FLIGHT) this.sendSoon()
     return batch
   }
 
-  private async send(batch: Batch): Promise<void> {
-    if (this.open === batch) this.open = undefined
-    if (batch.takes.size >= WORTH_HALVING && this.limit.activeCount === 1) {
-      const half = batch.half()
-      void this.limit(() => this.send(half))
+  /** Once all promises that are resolved have gone on: what they check travels together. */
+  private sendSoon(): void {
+    nextTick(this.next)
+  }
+
+  private readonly next = () => {
+    while (this.underWay < IN_FLIGHT) {
+      const batch = this.waiting.shift()
+      if (batch === undefined) return
+      if (this.open === batch) this.open = undefined
+      this.underWay++
+      if (batch.takes.size >= WORTH_HALVING && this.underWay === 1) this.waiting.unshift(batch.half())
+      this.send(batch)
     }
+  }
+
+  private send(batch: Batch): void {
     const takes = [...batch.takes.values()]
     const operations: Operation[] = takes.map(({ operation }) => operation)
-    try {
-      const reply = await this.link.exchange(operations, batch.deadline, { once: true })
-      takes.forEach(({ waiters }, place) => {
-        const decisions = reply.results[place] as readonly Decision[]
-        for (let turn = 0; turn < waiters.length; turn++)
-          (waiters[turn] as Waiter).resolve(decisions[turn] as Decision, reply)
-      })
-    } catch (error) {
-      for (const take of takes) this.answerWithout(take, error)
-    }
+    this.link.exchange(operations, batch.deadline, { once: true }).then(
+      (reply) => {
+        this.ended()
+        for (let place = 0; place < takes.length; place++) {
+          const { waiters } = takes[place] as Takes
+          const decisions = reply.results[place] as readonly Decision[]
+          for (let turn = 0; turn < waiters.length; turn++)
+            (waiters[turn] as Waiter).resolve(decisions[turn] as Decision, reply)
+        }
+      },
+      (error) => {
+        this.ended()
+        for (const take of takes) this.answerWithout(take, error)
+      },
+    )
+  }
+
+  private ended(): void {
+    this.underWay--
+    if (this.waiting.length > 0) this.sendSoon()
   }
 
   private answerWithout({ operation: [, key, ...costs], waiters }: Takes, error: unknown): void {

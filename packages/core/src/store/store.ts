@@ -116,7 +116,7 @@ export interface Request {
   readonly extra: number
   readonly operations: readonly Operation[]
   /** The operations go by the limit that is in force: what the node knows of it. Not there: by the table's own. */
-  readonly limit?: LimitInForce
+  readonly limit?: LimitInForce | undefined
 }
 
 export interface Reply {
@@ -130,7 +130,7 @@ export interface Reply {
   readonly changesFrom: number
   readonly changed: readonly Snapshot[]
   /** As of now, where the request went by it. */
-  readonly limit?: LimitInForce
+  readonly limit?: LimitInForce | undefined
   /** In the order of the operations; nothing for a `restore`. */
   readonly results: readonly (readonly Decision[] | Snapshot | undefined)[]
 }

@@ -94,18 +94,19 @@ class RedisTable implements Table {
     return testNow?.() ?? this.offset.latest(clock.monotonic(), clock.wall())
   }
 
-  async exchange(request: Request): Promise<Reply> {
-    const answer = await this.answer(this.script, this.keys, () => this.words(request))
-    return this.read(answer as Buffer, request)
+  exchange(request: Request): Promise<Reply> {
+    const args = (isLater: boolean) => this.words(isLater ? this.timed(request) : request)
+    return this.answer(this.script, this.keys, args, (answer) => this.read(answer as Buffer, request))
   }
 
   private words(request: Request): (string | number)[] {
     const { limit, signature, store } = this
-    return requestWords(limit, signature, this.headOf(request), this.timed(request), store.testNow?.())
+    return requestWords(limit, signature, this.headOf(request), request, store.testNow?.())
   }
 
-  json(request: Request): string {
-    return requestJson(this.headOf(request), this.timed(request), this.store.testNow?.())
+  json(request: Request, isLater: boolean): string {
+    const timed = isLater ? this.timed(request) : request
+    return requestJson(this.headOf(request), timed, this.store.testNow?.())
   }
 
   private headOf({ node }: Request): string {
@@ -134,22 +135,51 @@ class RedisTable implements Table {
     return reader.reply(limit, request.operations, request.limit !== undefined, payer)
   }
 
-  /** @param args made when the command leaves, since they tell the time */
-  async answer(script: Script, keys: readonly string[], args: () => (string | number)[]): Promise<unknown> {
-    const { store } = this
-    const { clock } = store
-    const connecting = store.connected(this.silentSince)
-    if (connecting !== undefined) await connecting
-    this.unanswered++
-    this.silentSince = Math.min(this.silentSince, clock.monotonic())
-    try {
-      const preparing = store.prepared(script, this.place, keys, this.offset)
-      if (preparing !== undefined) await preparing
-      return await store.run(script, keys, args(), this.offset)
-    } finally {
-      this.unanswered--
-      this.silentSince = this.unanswered > 0 ? clock.monotonic() : Infinity
-    }
+  /**
+   * Not an async function, nor are those below it: a check would pay for the state of each.
+   *
+   * @param args made when the command leaves: later, if there is no connection yet, or the script is not loaded
+   * @param read what the caller is told
+   */
+  answer<T>(
+    script: Script,
+    keys: readonly string[],
+    args: (isLater: boolean) => (string | number)[],
+    read: (answer: unknown) => T,
+  ): Promise<T> {
+    const connecting = this.store.connected(this.silentSince)
+    if (connecting === undefined) return this.sent(script, keys, args, read, false)
+    return connecting.then(() => this.sent(script, keys, args, read, true))
+  }
+
+  private sent<T>(
+    script: Script,
+    keys: readonly string[],
+    args: (isLater: boolean) => (string | number)[],
+    read: (answer: unknown) => T,
+    isLater: boolean,
+  ): Promise<T> {
+    const { store, offset } = this
+    if (this.unanswered++ === 0) this.silentSince = store.clock.monotonic()
+    const preparing = store.prepared(script, this.place, keys, offset)
+    const answer =
+      preparing === undefined
+        ? store.run(script, keys, args(isLater), offset)
+        : preparing.then(() => store.run(script, keys, args(true), offset))
+    return answer.then(
+      (bytes) => {
+        this.ended()
+        return read(bytes)
+      },
+      (error: unknown) => {
+        this.ended()
+        throw error
+      },
+    )
+  }
+
+  private ended(): void {
+    this.silentSince = --this.unanswered > 0 ? this.store.clock.monotonic() : Infinity
   }
 }
 
@@ -166,14 +196,20 @@ class RedisJointTable implements JointTable {
     this.keys = tables.flatMap(({ keys }) => keys)
   }
 
-  async exchange(requests: readonly Request[], reserve: boolean): Promise<readonly Reply[]> {
+  exchange(requests: readonly Request[], reserve: boolean): Promise<readonly Reply[]> {
     const { tables, script, engines, keys } = this
-    const args = () => [
-      ...tables.map((table, place) => table.json(requests[place] as Request)),
+    const args = (isLater: boolean) => [
+      ...tables.map((table, place) => table.json(requests[place] as Request, isLater)),
       reserve ? 1 : 0,
       ...engines,
     ]
-    const answers = (await (tables[0] as RedisTable).answer(script, keys, args)) as Buffer[]
+    return (tables[0] as RedisTable).answer(script, keys, args, (answers) =>
+      this.read(answers as Buffer[], requests, reserve),
+    )
+  }
+
+  private read(answers: readonly Buffer[], requests: readonly Request[], reserve: boolean): Reply[] {
+    const { tables } = this
     if (!answers.every(said)) {
       const refusing = answers.findIndex(said)
       ;(tables[refusing] as RedisTable).read(answers[refusing] as Buffer, requests[refusing] as Request)
@@ -284,29 +320,28 @@ class RedisStore implements Store {
    * Runs a script by its hash, and once by its text where the server does not have it. Of its keys the first never
    * exists and the second nearly always does: while a Cluster moves their slot neither side has both, and refuses.
    */
-  async run(
+  run(
     script: Script,
     keys: readonly string[],
-    args: (string | number)[],
+    args: readonly (string | number)[],
     offset: StoreOffset,
   ): Promise<unknown> {
-    const sent = this.clock.monotonic()
-    const sentWall = this.clock.wall()
-    const rest = [keys.length, ...keys, ...args]
-    let reply: unknown
-    try {
-      reply = await this.connection.command('EVALSHA', [script.sha, ...rest])
-    } catch (error) {
-      if (!isMissingScript(error)) throw this.connection.errorOf(error)
-      reply = await this.connection.command('EVAL', [script.text, ...rest]).catch((second: unknown) => {
-        throw this.connection.errorOf(second)
-      })
-    }
-    if (this.testNow === undefined) {
+    const { clock, connection } = this
+    const sent = clock.monotonic()
+    const sentWall = clock.wall()
+    const learn = (reply: unknown) => {
+      if (this.testNow !== undefined) return reply
       const bytes = (Array.isArray(reply) ? reply.find(said) : reply) as Buffer
-      offset.learn(bytes.readDoubleBE(1), sent, this.clock.monotonic(), sentWall)
+      offset.learn(bytes.readDoubleBE(1), sent, clock.monotonic(), sentWall)
+      return reply
     }
-    return reply
+    const fail = (error: unknown) => {
+      throw connection.errorOf(error)
+    }
+    return connection.command('EVALSHA', [script.sha, keys.length, ...keys, ...args]).then(learn, (error) => {
+      if (!isMissingScript(error)) throw connection.errorOf(error)
+      return connection.command('EVAL', [script.text, keys.length, ...keys, ...args]).then(learn, fail)
+    })
   }
 
   async close(): Promise<void> {

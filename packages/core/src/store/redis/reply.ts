@@ -65,8 +65,8 @@ export class ReplyReader {
       if (operation[0] === 'peek') return this.decisions(limit, now, undefined)
       return operation[0] === 'restore' ? undefined : this.snapshot(limit, operation[1])
     })
-    const reply = { now, marker, nodes, changesFrom, changed, results }
-    return follows ? { ...reply, limit: inForce as unknown as LimitInForce } : reply
+    const set = follows ? (inForce as unknown as LimitInForce) : undefined
+    return { now, marker, nodes, changesFrom, changed, results, limit: set }
   }
 
   private takenAlone(own: Algorithm, take: Operation & { 0: 'take' }, follows: boolean): Reply {
@@ -77,8 +77,8 @@ export class ReplyReader {
     for (let at = this.at + STATE; at < this.bytes.length; at += 8) inForce.push(this.view.getFloat64(at))
     const limit = inForce.length === 0 ? own : own.with(inForce.slice(1))
     const results = [this.decisions(limit, now, take)]
-    const reply = { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results }
-    return follows ? { ...reply, limit: inForce as unknown as LimitInForce } : reply
+    const set = follows ? (inForce as unknown as LimitInForce) : undefined
+    return { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results, limit: set }
   }
 
   private marker(): string {
