@@ -9,6 +9,8 @@ export class Pace extends Demand {
   /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
   takesTurns = false
   turn = 0
+  /** What is to be had in a turn, about. */
+  freed = 0
   usedThen = 0
   planned = 0
   /** What is pending when the store is asked, on average. */

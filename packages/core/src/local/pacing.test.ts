@@ -13,12 +13,13 @@ import { ManualClock, PoissonTraffic, Simulation, seededRandom } from '../testin
 
 const NODES = 16
 
-/** What a fleet reports that starts at once, with twice the limit's traffic on one key. */
+/** What a fleet reports that starts at once, with so many checks a second on one key: 2,000 are twice the limit. */
 async function hot(
   limit: Limit,
   options: Pick<LimiterOptions, 'mode' | 'sync'>,
   windows: number,
   waits = false,
+  rate = 2000,
 ) {
   const simulation = new Simulation({ seed: 1, network: { latency: 0.5 } })
   for (let node = 0; node < NODES; node++)
@@ -27,7 +28,7 @@ async function hot(
       limiter: (surroundings) =>
         createLimiter({ name: 'api', limit, maxKeys: 64, ...options, ...surroundings }),
     })
-  const traffic = new PoissonTraffic({ random: seededRandom(1, 2), rate: 2000, peak: 2000, nodes: NODES })
+  const traffic = new PoissonTraffic({ random: seededRandom(1, 2), rate, peak: rate, nodes: NODES })
   await simulation.run(windows * 1000, traffic)
   return simulation.report(limit)
 }
@@ -54,6 +55,23 @@ test.each([
     expect(Math.max(capped.overshoot.first, capped.overshoot.max)).toBeLessThanOrEqual(0.05)
   },
 )
+
+test.each([100, 1000])(
+  'leased quota that is not spent when a sliding window ends is little, at an interval of %i ms',
+  async (interval) => {
+    const limit = slidingWindow({ limit: 1000, window: '1s' })
+    const report = await hot(limit, { mode: 'leased', sync: { interval } }, 12, true)
+    expect(report.overshoot.cost).toBe(0)
+    expect(report.share).toBeGreaterThan(0.975)
+    expect(report.entriesPerCheck).toBeLessThan(0.1)
+  },
+)
+
+test('a soft node denies nothing between counting on its share and having quota booked', async () => {
+  const limit = fixedWindow({ limit: 1000, window: '1s' })
+  const { falseDenials } = await hot(limit, { mode: 'soft', sync: { interval: 100 } }, 12, false, 900)
+  expect(falseDenials).toBeLessThan(0.001)
+})
 
 test('what is asked of the store is whole', async () => {
   const clock = new ManualClock(1_000_000)

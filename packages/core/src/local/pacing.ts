@@ -24,6 +24,12 @@ const LOOKS = 10
 /** What time frees in a saturated key, the nodes take in turns, of about this much. */
 const TURN_SOFT = 7.5
 const TURN_STRICT = 4.8
+/** Where turns become shorter towards a slice's end, they are longer before. */
+const TURN_SHRINKING = 7
+/** Turns that there is still time for until the slice ends. */
+const LAST_TURNS = 3
+/** What is booked in a turn at most, in what time frees in it. */
+const MOST = 1.3
 /** Part of a turn that is booked at least, where it may go above the limit: turns are later than planned. */
 const LEAST = 1.25
 /** What is pending on another node when the store is asked, in what is pending here: less than half, since others ask early. */
@@ -47,13 +53,15 @@ export class Pacing {
   roundTrip = 1
   private readonly memory: number
   private readonly turn: number
+  private readonly shrinks: boolean
   /** The longest that a key at its limit waits for what time frees. */
   private readonly pause: number
 
   constructor(private readonly settings: LimitSettings) {
     const { interval, limit } = settings
     this.memory = Math.max(2 * interval, limit.window / 8)
-    this.turn = settings.strict ? TURN_STRICT : TURN_SOFT
+    this.shrinks = settings.strict && limit.algorithm === 'sliding-window'
+    this.turn = this.shrinks ? TURN_SHRINKING : settings.strict ? TURN_STRICT : TURN_SOFT
     this.pause = Math.min(interval, limit.window / LOOKS)
   }
 
@@ -146,8 +154,8 @@ export class Pacing {
         ? [
             pace.demandSent,
             1,
-            Math.ceil(2 * this.turn),
-            extra > 0 ? Math.max(Math.ceil(LEAST * this.turn), asks) : asks,
+            Math.ceil(MOST * pace.freed),
+            extra > 0 ? Math.max(Math.ceil(LEAST * pace.freed), asks) : asks,
           ]
         : nothing
     pace.asked = asks
@@ -240,10 +248,13 @@ export class Pacing {
     if (key.isPaced) key.ownPace.takesTurns = false
     const plenty = !strict && this.isPlenty(key, left)
     const counts = plenty || (!strict && !this.knowsShare(key))
-    const quota = counts ? Math.max(allowance, Math.floor(this.share(key) * left)) : allowance
+    // It asked for nothing while plenty was left: until some is booked, it goes by a part of its share.
+    const crosses = !strict && !counts && asked === 0
+    const part = counts ? this.share(key) * left : crosses ? SPENT * this.share(key) * (left - allowance) : 0
+    const quota = Math.max(allowance, Math.floor(part))
     key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
     const lead = LEAD * own * this.roundTrip
-    const until = counts ? Math.floor(SPENT * quota) : Math.round(quota - lead)
+    const until = counts ? Math.floor(SPENT * quota) : Math.round((crosses ? allowance : quota) - lead)
     // All nodes begin to book at about one time: what is not booked is not there for one that goes on without.
     const over = plenty ? this.share(key) * (left - this.plenty(key)) : Infinity
     // Others that start at the same time are not known yet.
@@ -268,17 +279,21 @@ export class Pacing {
   private takeTurn(key: LocalKey, left: number, now: number, monotonic: number): void {
     const { limit } = this.settings
     const share = this.share(key)
-    const flow = limit.flow(key.state, now, this.turn / share)
-    const turn = Math.min(
-      Math.max(this.turn / (share * flow), 2 * this.roundTrip),
-      Math.max(this.settings.interval, this.pause),
-    )
+    // In what is booked bursts come back as gaps and bursts: turns of one length smooth them.
+    const flow = limit.flow(key.state, now, this.settings.strict ? limit.limit : this.turn / share)
+    const shortest = 2 * this.roundTrip
+    const longest = Math.max(this.settings.interval, this.pause)
+    const whole = Math.min(Math.max(this.turn / (share * flow), shortest), longest)
+    // What is booked when a sliding window's slice ends, and not spent, nobody gets: turns become shorter towards it.
+    const last = this.shrinks ? Math.max((key.sliceEnd - now) / LAST_TURNS, shortest) : whole
+    const turn = Math.min(whole, last)
     const { current, ownPace: pace } = key
     const { allowance } = current
     // Until it is known what is pending in a turn, it is taken to be all of it.
     if (!pace.takesTurns) pace.turnPending = Math.max(pace.turnPending, share * flow * turn)
     pace.takesTurns = true
     pace.turn = turn
+    pace.freed = (this.turn * turn) / whole
     pace.quietUntil = monotonic + turn
     if (this.settings.strict) {
       key.headroom = allowance
