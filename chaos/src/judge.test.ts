@@ -17,7 +17,7 @@ function tally(track: Track, key: Partial<KeyTally>, changes: Partial<TrackTally
   return {
     ...{ label: track.label, longest: 1, longestExcess: -1, open: 0, mostOpen: 1, degraded: 0, recovered: 0 },
     ...{ pending: 0, expired: 0, uncertain: 0, isDegraded: false, held: 1, storeCalls: 1, storeEntries: 1 },
-    ...{ acknowledged: 50, staleness: 1 },
+    ...{ acknowledged: 50, staleness: { key: 1 } },
     keys: { key: { offered: 60, counted: 50, outage: 0, most: 10, ...key } },
     phases: { before: phase(), during: phase(), after: phase() },
     ...changes,
@@ -35,20 +35,21 @@ interface Story {
   readonly accidents?: string[]
   readonly growthMb?: number
   readonly recovered?: boolean
+  readonly heldUp?: number
 }
 
 function evidence(story: Story): Evidence {
   const track = story.track ?? hard
-  const { keeps = true, outage = 'none', accidents = [], growthMb = 0, recovered = true } = story
+  const { keeps = true, outage = 'none', accidents = [], growthMb = 0, recovered = true, heldUp = 0 } = story
   const journal = {
-    ...{ pid: 1, accidents, longestDelay: 0, closed: true },
+    ...{ pid: 1, accidents, heldUp: 0, closed: true },
     tracks: [tally(track, story.key ?? {}, story.tally)],
   }
   const before = { heapMb: 10, timers: 1, sockets: 1 }
   const quiet = { before, after: { ...before, heapMb: 10 + growthMb } }
   return {
     scene: { name: 'scene', title: 'Scene', keeps, outage, run: async () => {} },
-    ...{ tracks: [track], run: 'scene', timeout: 200, delay: 0 },
+    ...{ tracks: [track], run: 'scene', timeout: 200, heldUp },
     nodes: [{ journal, killed: false, exitCode: null, quiet }],
     counts: { [`scene:${track.label}`]: { key: { counted: story.count ?? 50, booked: story.booked ?? 0 } } },
     recoveredAfter: recovered ? 1 : undefined,
@@ -85,6 +86,13 @@ test.each<[string, Story]>([
   ['a node that does not come back', { recovered: false }],
 ])('finds %s', (_, story) => {
   expect(judge(evidence(story)).holds).toBe(false)
+})
+
+test('a machine that holds its processes up makes outages of its own', () => {
+  const told = { degraded: 1, recovered: 1 }
+  expect(judge(evidence({ tally: told, heldUp: 50 })).holds).toBe(false)
+  expect(judge(evidence({ tally: told, heldUp: 51 })).holds).toBe(true)
+  expect(judge(evidence({ tally: { degraded: 1 }, heldUp: 51 })).holds).toBe(false)
 })
 
 test('what hard mode may have counted must be told as uncertain', () => {

@@ -59,7 +59,7 @@ export interface Verdict {
   readonly keeps: boolean
   readonly nodes: number
   readonly recoveredAfterMs: number | undefined
-  readonly longestEventLoopDelay: number
+  readonly heldUp: number
   readonly claims: readonly Claim[]
   readonly outcomes: readonly Outcome[]
   readonly holds: boolean
@@ -74,7 +74,7 @@ function countClaim(says: string, holds: boolean, detail: string): Claim {
 }
 
 export function judge(evidence: Evidence): Verdict {
-  const { scene, nodes, tracks, recoveredAfter, delay } = evidence
+  const { scene, nodes, tracks, recoveredAfter, heldUp } = evidence
   const claims = processClaims(nodes, scene.reconnects ?? false)
   const back = recoveredAfter ?? Infinity
   claims.push(claim('every node is back with the store', back < Infinity, show(recoveredAfter)))
@@ -88,7 +88,7 @@ export function judge(evidence: Evidence): Verdict {
     keeps: scene.keeps,
     nodes: nodes.length,
     recoveredAfterMs: recoveredAfter === undefined ? undefined : Math.round(recoveredAfter),
-    longestEventLoopDelay: Math.round(Math.max(delay, ...nodes.map(({ journal }) => journal.longestDelay))),
+    heldUp: Math.round(Math.max(heldUp, ...nodes.map(({ journal }) => journal.heldUp))),
     claims,
     outcomes,
     holds: [...claims, ...outcomes.flatMap((outcome) => outcome.claims)].every(({ holds }) => holds),
@@ -192,11 +192,11 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
 }
 
 /** A machine that holds its processes up for longer makes an outage that is none of the fault's. */
-function stalled({ scene, nodes, delay, timeout }: Evidence): boolean {
-  const delays = nodes.map(({ journal }) => journal.longestDelay).sort((one, other) => other - one)
+function stalled({ scene, nodes, heldUp, timeout }: Evidence): boolean {
+  const delays = nodes.map(({ journal }) => journal.heldUp).sort((one, other) => other - one)
   // The node that the fault itself blocks does not count.
   const others = BLOCKING.includes(scene.name) ? delays.slice(1) : delays
-  return Math.max(delay, ...others) > timeout / 4
+  return Math.max(heldUp, ...others) > timeout / 4
 }
 
 function outageClaims(

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { watchOver } from '@spillway/redis-server'
-import type { Answer, Audit, Counts, Job, Journal, Order, Resources } from './node/job.ts'
+import type { Answer, Audit, Counts, Job, Journal, Order, Resources, Staleness } from './node/job.ts'
 import { readJournal } from './node/journal-file.ts'
 import type { Program } from './program.ts'
 
@@ -110,7 +110,7 @@ export class NodeProcess {
     await this.order({ do: 'clear' })
   }
 
-  async end(staleness: readonly number[]): Promise<void> {
+  async end(staleness: readonly Staleness[]): Promise<void> {
     await this.order({ do: 'end', staleness })
   }
 

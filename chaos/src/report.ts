@@ -42,7 +42,7 @@ export function printVerdict(verdict: Verdict): void {
   const sign = verdict.holds ? '✓' : '✗'
   const recovered = verdict.recoveredAfterMs === undefined ? 'never' : `after ${verdict.recoveredAfterMs} ms`
   console.log(
-    `\n${sign} ${verdict.fault}: ${verdict.title} (back ${recovered}, event loop late by ${verdict.longestEventLoopDelay} ms at most)\n${table.toString()}`,
+    `\n${sign} ${verdict.fault}: ${verdict.title} (back ${recovered}, event loop held up for ${verdict.heldUp} ms in 200 at most)\n${table.toString()}`,
   )
   for (const { says, holds, detail } of verdict.claims) if (!holds) console.log(`  ✗ ${says}: ${detail}`)
   for (const { track, claims } of verdict.outcomes)

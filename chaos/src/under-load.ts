@@ -10,6 +10,7 @@ import {
   type Load,
   limiterName,
   type Resources,
+  type Staleness,
   type Target,
   type Track,
 } from './node/job.ts'
@@ -44,8 +45,8 @@ export interface Evidence {
   readonly recoveredAfter: number | undefined
   readonly load: Load
   readonly timeout: number
-  /** The longest this process, in which the network is, was late during the fault and after it; ms. */
-  readonly delay: number
+  /** The most that this process, in which the network is, was held up during the fault and after it; ms. */
+  readonly heldUp: number
 }
 
 /** Where the nodes are to be, and how they and the auditor reach Redis. */
@@ -101,7 +102,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
     await Promise.all(first.map((node) => node.load(true)))
     await delay(200)
     await Promise.all(first.map((node) => node.enter('during')))
-    loop.longest = 0
+    loop.restart()
     const limiters = tracks.map(({ label }) => limiterName(run, label))
     await scene.run({ nodes, addNode, limiters })
     const mended = performance.now()
@@ -117,7 +118,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
     for (const node of living) quietAfter.set(node, await node.resources())
     const journals = await Promise.all(living.map((node) => node.report()))
     const staleness = tracks.map((_, place) =>
-      Math.max(...journals.map((journal) => journal.tracks[place]?.staleness ?? 0)),
+      longest(journals.map((journal) => journal.tracks[place]?.staleness ?? {})),
     )
     await Promise.all(living.map((node) => node.end(staleness)))
 
@@ -137,7 +138,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
         keys: keysOf(records, label),
       })),
     })
-    const measured = { recoveredAfter, load, timeout: TIMEOUT, delay: loop.longest }
+    const measured = { recoveredAfter, load, timeout: TIMEOUT, heldUp: loop.heldUp }
     return { scene, tracks, run, nodes: records, counts, ...measured }
   } finally {
     loop.stop()
@@ -185,4 +186,12 @@ export function keysOf(records: readonly NodeRecord[], label: string): string[] 
     Object.keys(journal.tracks.find((track) => track.label === label)?.keys ?? {}),
   )
   return [...new Set(keys)]
+}
+
+/** Of each key. */
+function longest(parts: readonly Staleness[]): Staleness {
+  const most: Staleness = {}
+  for (const part of parts)
+    for (const [key, ms] of Object.entries(part)) most[key] = Math.max(most[key] ?? 0, ms)
+  return most
 }

@@ -60,7 +60,7 @@ export interface KeyTally {
   counted: number
   /** Let through by the rule for outages. */
   outage: number
-  /** The most that was offered within the staleness of all nodes; 0 where the node ended before it was known. */
+  /** The most that was offered within the key's longest staleness on any node; 0 where the node ended before it was known. */
   most: number
 }
 
@@ -98,17 +98,19 @@ export interface TrackTally {
   storeEntries: number
   /** Cost that the store has said it has of this node's, over all windows. */
   acknowledged: number
-  /** Milliseconds from one settlement being sent to the next one's reply, at most. */
-  staleness: number
+  /** Of each key: milliseconds from one settlement of it being sent to the next one's reply, at most. */
+  staleness: Staleness
 }
+
+export type Staleness = Record<string, number>
 
 export interface Journal {
   pid: number
   tracks: TrackTally[]
   /** Unhandled rejections, uncaught exceptions and warnings. */
   accidents: string[]
-  /** The longest the event loop was late since the fault began, ms. */
-  longestDelay: number
+  /** The most that the event loop was held up since the fault began, see `EventLoop`; ms. */
+  heldUp: number
   closed: boolean
 }
 
@@ -132,8 +134,8 @@ export type Order =
   | { readonly do: 'clear' }
   | { readonly do: 'report' }
   | { readonly do: 'audit'; readonly audit: Audit }
-  /** With the longest staleness of any node, by track. */
-  | { readonly do: 'end'; readonly staleness: readonly number[] }
+  /** With each key's longest staleness on any node, by track. */
+  | { readonly do: 'end'; readonly staleness: readonly Staleness[] }
 
 /** Reads what the store has counted, with limiters that were not there before. */
 export interface Audit {

@@ -2,7 +2,7 @@ import { redisStore } from '@spillway/core/redis'
 import { audit } from './audit.ts'
 import { connect } from './connect.ts'
 import { EventLoop } from './event-loop.ts'
-import type { Answer, Job, Journal, Order, Resources } from './job.ts'
+import type { Answer, Job, Journal, Order, Resources, Staleness } from './job.ts'
 import { JournalFile } from './journal-file.ts'
 import { LoadGenerator, type Offer } from './load.ts'
 import { ShiftedClock } from './shifted-clock.ts'
@@ -67,13 +67,13 @@ class Running {
       pid: process.pid,
       tracks: this.tracks.map(({ tally }) => tally),
       accidents,
-      longestDelay: loop.longest,
+      heldUp: loop.heldUp,
       closed,
     }
     this.journal.write(journal)
   }
 
-  async end(staleness: readonly number[] = []): Promise<void> {
+  async end(staleness: readonly Staleness[] = []): Promise<void> {
     this.load.stop()
     await Promise.all(this.tracks.map((track) => track.close()))
     // Whoever closes a limiter while checks are under way still gets their answers.
@@ -116,7 +116,7 @@ async function obey(order: Order): Promise<unknown> {
       return
     case 'phase':
       for (const track of running?.tracks ?? []) track.enter(order.phase)
-      if (order.phase === 'during') loop.longest = 0
+      if (order.phase === 'during') loop.restart()
       return
     case 'jump':
       clock.shift += order.ms

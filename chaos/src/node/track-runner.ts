@@ -15,6 +15,7 @@ import {
   limiterName,
   type Phase,
   type PhaseTally,
+  type Staleness,
   type Track,
   type TrackTally,
 } from './job.ts'
@@ -33,6 +34,8 @@ export class TrackRunner {
   private readonly limiter: LimiterOf<Mode>
   private readonly offers = new Map<string, number[]>()
   private readonly costs = new Map<string, number>()
+  /** By key, when the last settlement that was answered had left. */
+  private readonly sent = new Map<string, number>()
   /** By key and window. */
   private readonly acknowledged = new Map<string, number>()
   private phase: Phase = 'before'
@@ -51,7 +54,7 @@ export class TrackRunner {
     this.tally = {
       ...{ label: track.label, keys: {}, longest: 0, longestExcess: -Infinity, open: 0, mostOpen: 0 },
       ...{ degraded: 0, recovered: 0, pending: 0, expired: 0, uncertain: 0, isDegraded: false, held: 0 },
-      ...{ storeCalls: 0, storeEntries: 0, staleness: 0, acknowledged: 0 },
+      ...{ storeCalls: 0, storeEntries: 0, staleness: {}, acknowledged: 0 },
       phases: { before: emptyPhase(), during: emptyPhase(), after: emptyPhase() },
     }
     const { mode, maxOvershoot, onOutage, limit, window } = track
@@ -65,14 +68,13 @@ export class TrackRunner {
     this.limiter.on('recovered', () => this.tally.recovered++)
   }
 
-  /** The store, and how long it leaves a settlement unknown: from one being sent to the next one's reply. */
+  /** The store, and how long it leaves a key's settlement unknown: from one being sent to the next one's reply. */
   private watched(): Store {
     const { shards } = this.store
     return {
       ...(shards === undefined ? {} : { shards }),
       open: (...call) => {
         const table = this.store.open(...call)
-        let sentBefore: number | undefined
         return {
           ...(table.place === undefined ? {} : { place: table.place }),
           get known() {
@@ -84,11 +86,8 @@ export class TrackRunner {
           exchange: async (request) => {
             const sent = performance.now()
             const reply = await table.exchange(request)
-            if (request.presence > 0) {
-              const stretch = performance.now() - (sentBefore ?? sent)
-              this.tally.staleness = Math.max(this.tally.staleness, stretch)
-              sentBefore = sent
-            }
+            for (const [operation, key] of request.operations)
+              if (operation === 'settle' || operation === 'read') this.answered(key, sent)
             for (const result of [...reply.results, ...reply.changed])
               if (result !== undefined) this.acknowledge(result)
             return reply
@@ -97,6 +96,18 @@ export class TrackRunner {
       },
       close: () => this.store.close(),
     }
+  }
+
+  /** @param sent monotonic time at which what has been answered now had left */
+  private answered(key: string, sent: number): void {
+    // Before the first one, what was offered is unknown from the first offer on.
+    this.unheard(key, this.sent.get(key) ?? this.offers.get(key)?.[0] ?? sent)
+    this.sent.set(key, sent)
+  }
+
+  private unheard(key: string, since: number): void {
+    const { staleness } = this.tally
+    staleness[key] = Math.max(staleness[key] ?? 0, performance.now() - since)
   }
 
   private acknowledge(result: object): void {
@@ -220,7 +231,8 @@ export class TrackRunner {
     tally.longest = 0
     tally.longestExcess = -Infinity
     tally.mostOpen = 0
-    tally.staleness = 0
+    tally.staleness = {}
+    this.sent.clear()
     this.refresh()
   }
 
@@ -233,9 +245,11 @@ export class TrackRunner {
     this.refresh()
   }
 
-  /** For each key the most cost offered within a stretch of ms: a term of soft mode's bound. */
-  measureOffers(stretch: number): void {
+  /** For each key the most cost offered within its staleness: a term of soft mode's bound. */
+  measureOffers(staleness: Staleness): void {
     for (const [key, times] of this.offers) {
+      // A key that no node has heard of: all that was offered.
+      const stretch = staleness[key] ?? Infinity
       let most = 0
       for (let first = 0, last = 0; last < times.length; last++) {
         while ((times[last] as number) - (times[first] as number) > stretch) first++

@@ -86,7 +86,7 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
       await all(nodes, (node) => node.load(true))
       await delay(LEAD)
       await all(nodes, (node) => node.enter('during'))
-      loop.longest = 0
+      loop.restart()
       const limiters = tracks.map(({ label }) => limiterName(run, label))
       await fault.run({ server, network, nodes, addNode, wait: delay, limiters })
       const mended = performance.now()
@@ -122,7 +122,7 @@ export async function soak({ minutes, every, seed, tracks, program, onRound }: S
       })
       const counts = since(counted, total)
       counted = total
-      const measured = { recoveredAfter, load, timeout: TIMEOUT, delay: loop.longest }
+      const measured = { recoveredAfter, load, timeout: TIMEOUT, heldUp: loop.heldUp }
       const evidence = {
         scene: { ...fault, run: async () => {} },
         tracks,
