@@ -6,6 +6,7 @@ import { MOST_ENTRIES } from '../algorithm.ts'
  */
 export const slidingLogLua = /* lua */ `
 local late = 1
+local LOGS = prefix .. ':l:'
 
 local function costof(member)
   return tonumber(string.match(member, ':(%d+)$'))
@@ -15,7 +16,7 @@ end
 local function roll(key, a, b, c, d, now)
   local cutoff = now - window
   if a == 0 or c > cutoff then return a, b, c, d end
-  local log = prefix .. ':l:' .. key
+  local log = LOGS .. key
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', log, '-inf', cutoff)) do a = a - costof(member) end
   redis.call('ZREMRANGEBYSCORE', log, '-inf', cutoff)
   local oldest = redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')
@@ -31,7 +32,7 @@ end
 local function enter(log, a, b, c, d, time, cost)
   -- what is left there has expired
   if a == 0 then redis.call('UNLINK', log) end
-  redis.call('ZADD', log, time, string.format('%.0f:%.0f', d + 1, cost))
+  redis.call('ZADD', log, time, (d + 1) .. ':' .. cost)
   if a == 0 then return cost, time, time, d + 1 end
   return a + cost, math.max(b, time), math.min(c, time), d + 1
 end
@@ -39,10 +40,10 @@ end
 -- the cost is what is new of the entries: their last part
 local function add(key, a, b, c, d, now, behind, cost, entries)
   if behind > 1 then return a, b, c, d end
-  local log = prefix .. ':l:' .. key
-  local latest = math.max(now, b)
+  local log = LOGS .. key
+  local latest = max(now, b)
   -- the expiry is set by the first entry of each slice, so that it holds for what the slice may yet bring
-  local renews = a == 0 or math.floor(latest / window) ~= math.floor(b / window)
+  local renews = a == 0 or floor(latest / window) ~= floor(b / window)
   if entries == nil then a, b, c, d = enter(log, a, b, c, d, latest, cost) end
   local i = entries and #entries - 1 or 0
   while i >= 1 and cost > 0 do
@@ -58,7 +59,7 @@ end
 
 -- newest first; of what was taken at a time, from there on and oldest first: so none of what is left ends too soon
 local function remove(key, a, b, c, d, _, cost, at)
-  local log = prefix .. ':l:' .. key
+  local log = LOGS .. key
   local left = math.min(cost, a)
   while left > 0 do
     local entry
@@ -73,7 +74,7 @@ local function remove(key, a, b, c, d, _, cost, at)
     -- first in, then out: an emptied set would lose its expiry
     if had > part then
       d = d + 1
-      redis.call('ZADD', log, entry[2], string.format('%.0f:%.0f', d, had - part))
+      redis.call('ZADD', log, entry[2], d .. ':' .. (had - part))
     end
     redis.call('ZREM', log, entry[1])
     a = a - part
@@ -95,7 +96,7 @@ oldest = function(key, a, need)
   local from = 0
   need = math.min(need, a)
   while need > 0 do
-    local page = redis.call('ZRANGE', prefix .. ':l:' .. key, from, from + 99, 'WITHSCORES')
+    local page = redis.call('ZRANGE', LOGS .. key, from, from + 99, 'WITHSCORES')
     if #page == 0 then break end
     for i = 1, #page, 2 do
       local cost = costof(page[i])

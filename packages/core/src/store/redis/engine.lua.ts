@@ -195,9 +195,11 @@ local function heading(status, nodes, changes)
   return told
 end
 
+local NOENTRIES = pack('>d', 0)
 -- a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
 local function entriesof(key, a, need)
   if oldest == nil then return '' end
+  if need == 0 then return NOENTRIES end
   local entries = oldest(key, a, need)
   if need == math.huge then entries = mergeentries(entries) end
   local parts = {pack('>d', #entries)}
