@@ -101,6 +101,8 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
     for (const node of first) quietBefore.set(node, await node.resources())
     await Promise.all(first.map((node) => node.load(true)))
     await delay(200)
+    // Processes and servers that have just begun may have had no answer in time: that is none of the fault's.
+    await untilRecovered(first)
     await Promise.all(first.map((node) => node.enter('during')))
     loop.restart()
     const limiters = tracks.map(({ label }) => limiterName(run, label))

@@ -207,7 +207,7 @@ export class TrackRunner {
     tally.uncertain = stats.uncertain - this.uncertainBefore
     tally.isDegraded = stats.degraded
     // A hard limiter hears that a server is back where it is asked, and each key may be on another one.
-    if (stats.degraded && this.phase === 'after') {
+    if (stats.degraded && this.phase !== 'during') {
       const keys = Object.keys(tally.keys)
       this.limiter.peek(keys[this.turn++ % keys.length] as string).catch(() => {})
     }
