@@ -1,5 +1,5 @@
+import { hashOf, KeyTable } from './key-table.ts'
 import type { LocalKey } from './local-key.ts'
-import { RecentKeys } from './recent-keys.ts'
 
 /** Keys that may be pushed out, whatever `maxKeys` is, before the store has heard of them. */
 const MOST_IN_A_HURRY = 1000
@@ -10,9 +10,9 @@ const RESERVE = 1 / 8
 export class HeldKeys {
   /** Keys forgotten within their window. */
   evicted = 0
-  private readonly recent: RecentKeys
+  private readonly recent: KeyTable<LocalKey>
   private readonly hasReserve: boolean
-  private readonly denying: RecentKeys
+  private readonly denying: KeyTable<LocalKey>
   /** Keys that were pushed out, and of which the store must hear. */
   private readonly engaged = new Map<string, LocalKey>()
 
@@ -23,16 +23,16 @@ export class HeldKeys {
   ) {
     const reserve = Math.floor(maxKeys * RESERVE)
     this.hasReserve = reserve > 0
-    this.recent = new RecentKeys(maxKeys - reserve, (key, name) => {
+    this.recent = new KeyTable(maxKeys - reserve, (key) => {
       this.pushedOut(key)
-      if (key.engaged) this.engaged.set(name, key)
+      if (key.engaged) this.engaged.set(key.key, key)
       else this.letGo(key)
     })
-    this.denying = new RecentKeys(Math.max(1, reserve), (key) => this.count(key))
+    this.denying = new KeyTable(Math.max(1, reserve), (key) => this.count(key))
   }
 
   private letGo(key: LocalKey): void {
-    if (this.hasReserve && key.denies(this.now())) this.denying.set(key.key, key)
+    if (this.hasReserve && key.denies(this.now())) this.denying.add(key)
     else this.count(key)
   }
 
@@ -56,20 +56,21 @@ export class HeldKeys {
   }
 
   find(name: string): LocalKey | undefined {
-    return this.recent.get(name) ?? this.recall(name)
+    const hash = hashOf(name)
+    return this.recent.get(name, hash) ?? this.recall(name, hash)
   }
 
-  private recall(name: string): LocalKey | undefined {
-    const key = this.engaged.get(name) ?? this.denying.get(name)
+  /** One that was pushed out, and is wanted again. */
+  private recall(name: string, hash: number): LocalKey | undefined {
+    const key = this.engaged.get(name) ?? this.denying.get(name, hash)
     if (key === undefined) return undefined
-    this.engaged.delete(name)
-    this.denying.delete(name)
-    this.recent.set(name, key)
+    if (!this.engaged.delete(name)) this.denying.delete(key)
+    this.recent.add(key)
     return key
   }
 
   add(key: LocalKey): void {
-    this.recent.set(key.key, key)
+    this.recent.add(key)
   }
 
   /** The store has heard of it: one that was pushed out may be forgotten. */

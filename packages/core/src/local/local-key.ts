@@ -1,6 +1,7 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Decision } from '../decision.ts'
 import type { Ask, Operation, Snapshot } from '../store/store.ts'
+import { type Held, hashOf } from './key-table.ts'
 import { Debt, Ledger, NOTHING } from './ledger.ts'
 import { ALONE, Pace } from './pace.ts'
 
@@ -25,12 +26,16 @@ const URGENT = 4
 const IN_FLIGHT = 8
 const STALE = 16
 const LOST = 32
+const USED = 64
 
 /**
  * A key as a node holds it: the store's last state with what is pending added, and what the node owes. There may be
  * millions: what few need is made when it is needed, and what a check touches lies together, at the beginning.
  */
-export class LocalKey {
+export class LocalKey implements Held {
+  readonly key: string
+  readonly hash: number
+  next: LocalKey | undefined = undefined
   state: unknown
   /** Cost that may yet be admitted before the store is heard again, and before it is asked early. */
   headroom = 0
@@ -43,11 +48,10 @@ export class LocalKey {
   offered = 0
   /** Cost admitted that the ledger has not taken in. */
   private spent = 0
-  /** What is so of it, bit by bit: six booleans would be six words. */
+  /** What is so of it, bit by bit: seven booleans would be seven words. */
   private flags = 0
 
   limit: Algorithm
-  readonly key: string
   private ledger = new Ledger()
   generation = 0
   private waiters = NOBODY
@@ -64,10 +68,19 @@ export class LocalKey {
   /** @param since monotonic time at which it is taken into RAM */
   constructor(key: string, limit: Algorithm, since: number, guessedOffset: number | undefined) {
     this.key = key
+    this.hash = hashOf(key)
     this.limit = limit
     this.guessedOffset = guessedOffset
     this.since = Math.floor(since)
     this.state = limit.create()
+  }
+
+  get used(): boolean {
+    return (this.flags & USED) !== 0
+  }
+
+  set used(is: boolean) {
+    this.flag(USED, is)
   }
 
   /** Whether the store has answered for this key. */
