@@ -20,6 +20,7 @@ export class LocalChecks implements Checks {
   private readonly outage: OutageRule
   private share: Algorithm | undefined
   private readonly slices: Slices
+  private readonly isLog: boolean
   private readonly isStrictLog: boolean
   private readonly deadlines: Deadlines
 
@@ -30,7 +31,8 @@ export class LocalChecks implements Checks {
     this.sync = new Sync(link, settings, (key, error) => this.serve(key, error))
     this.outage = new OutageRule(settings)
     this.slices = new Slices(settings.limit.window)
-    this.isStrictLog = settings.strict && settings.limit.algorithm === 'sliding-log'
+    this.isLog = settings.limit.algorithm === 'sliding-log'
+    this.isStrictLog = settings.strict && this.isLog
     this.deadlines = new Deadlines(settings.clock, (key) => this.expire(key))
   }
 
@@ -40,10 +42,32 @@ export class LocalChecks implements Checks {
    */
   admitHeld(name: string, cost: number): Decision | undefined {
     const local = this.sync.keys.find(name)
-    if (local === undefined || !local.known) return undefined
+    if (local === undefined) return undefined
+    if (cost <= local.ready) return this.takeReady(local, cost)
+    if (!local.known) return undefined
     const decision = this.admitAtOnce(local, cost, true)
-    if (decision !== undefined) local.offered += cost
+    if (decision === undefined) return undefined
+    local.offered += cost
+    // From here on, the checks to come need not look at all that.
+    const isHeardOf = local.queued || this.sync.lone
+    if (isHeardOf && local.blockedUntil === undefined && !this.isLog) local.makeReady()
     return decision
+  }
+
+  private takeReady(local: LocalKey, cost: number): Decision | undefined {
+    if (this.link.away) return undefined
+    const now = this.link.recent()
+    if (!this.isCurrent(local, now)) return undefined
+    const decision = this.settings.limit.take(local.state, now, cost, 'local', true)
+    if (!decision.allowed) return undefined
+    local.ready -= cost
+    return decision
+  }
+
+  /** Whether the key's slice is that of `now`; where booked quota ends with it, also by the latest that it can be. */
+  private isCurrent({ slice }: LocalKey, now: number): boolean {
+    if (slice < this.slices.at(now)) return false
+    return !this.settings.strict || this.link.table.latest() < this.slices.end(slice)
   }
 
   checkSync(key: string, cost: number): Decision {
@@ -171,10 +195,9 @@ export class LocalChecks implements Checks {
   /** Where nothing stands in the way: by a reading of the clock that a burst of checks shares, so nothing is refused by it. */
   private admitAtOnce(local: LocalKey, cost: number, consume: boolean): Decision | undefined {
     if (cost > local.headroom || local.blockedUntil !== undefined || this.link.away) return undefined
-    const { limit, strict } = this.settings
+    const { limit } = this.settings
     const now = this.link.recent()
-    if (local.slice < this.slices.at(now)) return undefined
-    if (strict && this.link.table.latest() >= local.sliceEnd) return undefined
+    if (!this.isCurrent(local, now)) return undefined
     const decision = limit.take(local.state, now, cost, 'local', consume)
     if (!decision.allowed) return undefined
     return consume ? this.admit(local, decision, now, cost) : decision

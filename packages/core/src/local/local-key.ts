@@ -27,6 +27,22 @@ const IN_FLIGHT = 8
 const STALE = 16
 const LOST = 32
 const USED = 64
+const READY = 128
+
+/** What few keys have. */
+class Particulars {
+  /** Not there: it is not blocked. */
+  blockedUntil: number | undefined = undefined
+  generation = 0
+  /** What was counted in the slice before. */
+  late: Ledger | undefined = undefined
+  pace: Pace | undefined = undefined
+  /** Store time less monotonic time, as long as that is only a guess. */
+  guessedOffset: number | undefined = undefined
+}
+
+const NO_PARTICULARS = new Particulars()
+Object.freeze(NO_PARTICULARS)
 
 /**
  * A key as a node holds it: the store's last state with what is pending added, and what the node owes. There may be
@@ -36,43 +52,130 @@ export class LocalKey implements Held {
   readonly key: string
   readonly hash: number
   next: LocalKey | undefined = undefined
-  state: unknown
-  /** Cost that may yet be admitted before the store is heard again, and before it is asked early. */
-  headroom = 0
-  untilSync = 0
+  /** What is so of it, bit by bit: eight booleans would be eight words. */
+  private flags = 0
+  /** Cost that checks may take with nothing else to be looked at, nor noted but here. */
+  ready = 0
   /** None yet: a clock may begin at 0. */
   slice = -1
-  /** Not there: it is not blocked. */
-  blockedUntil: number | undefined = undefined
-  /** Cost offered here since the demand was last looked at. */
-  offered = 0
-  /** Cost admitted that the ledger has not taken in. */
-  private spent = 0
-  /** What is so of it, bit by bit: seven booleans would be seven words. */
-  private flags = 0
-
+  state: unknown
   limit: Algorithm
+
+  /** As the accessors of these names have them, but for what was taken of what was `ready`. */
+  private ownHeadroom = 0
+  private ownUntilSync = 0
+  private ownOffered = 0
   private ledger = new Ledger()
-  generation = 0
   private waiters = NOBODY
-  private before: Ledger | undefined = undefined
-
-  private paces: Pace | undefined = undefined
-
+  private particulars = NO_PARTICULARS
   /** Monotonic time at which it was taken into RAM: in whole milliseconds, which need no number on the heap. */
   private readonly since: number
-
-  /** Store time less monotonic time, as long as that is only a guess. */
-  private guessedOffset: number | undefined
 
   /** @param since monotonic time at which it is taken into RAM */
   constructor(key: string, limit: Algorithm, since: number, guessedOffset: number | undefined) {
     this.key = key
     this.hash = hashOf(key)
     this.limit = limit
-    this.guessedOffset = guessedOffset
     this.since = Math.floor(since)
     this.state = limit.create()
+    if (guessedOffset !== undefined) this.own.guessedOffset = guessedOffset
+  }
+
+  /** To be changed. */
+  private get own(): Particulars {
+    if (this.particulars === NO_PARTICULARS) this.particulars = new Particulars()
+    return this.particulars
+  }
+
+  /** How much a check may take without the store being asked, of what is left before that. */
+  private get margin(): number {
+    return Math.max(0, Math.floor(Math.min(this.ownHeadroom, this.ownUntilSync - 1)))
+  }
+
+  /**
+   * The checks that come may take what is there without a look at anything else, until anything else is looked at. Only
+   * of a key of which the store will hear, or need not, and that is no log.
+   */
+  makeReady(): void {
+    this.note()
+    this.ready = this.margin
+    this.flags |= READY
+  }
+
+  /** Notes what was taken of what was ready. */
+  private note(): void {
+    if ((this.flags & READY) === 0) return
+    const taken = this.margin - this.ready
+    this.ready = 0
+    this.flags &= ~READY
+    this.ownHeadroom -= taken
+    this.ownUntilSync -= taken
+    this.ownOffered += taken
+    this.ledger.admitted += taken
+  }
+
+  /** Cost that may yet be admitted before the store is heard again. */
+  get headroom(): number {
+    this.note()
+    return this.ownHeadroom
+  }
+
+  set headroom(cost: number) {
+    this.note()
+    this.ownHeadroom = cost
+  }
+
+  /** Cost that may yet be admitted before the store is asked early. */
+  get untilSync(): number {
+    this.note()
+    return this.ownUntilSync
+  }
+
+  set untilSync(cost: number) {
+    this.note()
+    this.ownUntilSync = cost
+  }
+
+  /** Cost offered here since the demand was last looked at. */
+  get offered(): number {
+    this.note()
+    return this.ownOffered
+  }
+
+  set offered(cost: number) {
+    this.note()
+    this.ownOffered = cost
+  }
+
+  /** Not there: it is not blocked. */
+  get blockedUntil(): number | undefined {
+    return this.particulars.blockedUntil
+  }
+
+  set blockedUntil(time: number | undefined) {
+    this.note()
+    if (time !== this.blockedUntil) this.own.blockedUntil = time
+  }
+
+  /** The time of the key's last reset, as the store says; 0: none. */
+  get generation(): number {
+    return this.particulars.generation
+  }
+
+  private set generation(time: number) {
+    if (time !== this.generation) this.own.generation = time
+  }
+
+  private get before(): Ledger | undefined {
+    return this.particulars.late
+  }
+
+  private set before(ledger: Ledger | undefined) {
+    if (ledger !== this.before) this.own.late = ledger
+  }
+
+  private get guessedOffset(): number | undefined {
+    return this.particulars.guessedOffset
   }
 
   get used(): boolean {
@@ -98,6 +201,7 @@ export class LocalKey implements Held {
   }
 
   set queued(is: boolean) {
+    this.note()
     this.flag(QUEUED, is)
   }
 
@@ -143,17 +247,18 @@ export class LocalKey implements Held {
 
   /** How this node shares it with others. */
   get pace(): Pace {
-    return this.paces ?? ALONE
+    return this.particulars.pace ?? ALONE
   }
 
   /** As `pace`, to be changed: from here on the key's demand is watched. */
   get ownPace(): Pace {
-    this.paces ??= new Pace(this.since)
-    return this.paces
+    const { own } = this
+    own.pace ??= new Pace(this.since)
+    return own.pace
   }
 
   get isPaced(): boolean {
-    return this.paces !== undefined
+    return this.particulars.pace !== undefined
   }
 
   /** Store time. */
@@ -163,10 +268,7 @@ export class LocalKey implements Held {
 
   /** What was counted in this slice. */
   get current(): Ledger {
-    if (this.spent > 0) {
-      this.ledger.admitted += this.spent
-      this.spent = 0
-    }
+    this.note()
     return this.ledger
   }
 
@@ -239,9 +341,9 @@ export class LocalKey implements Held {
 
   /** Notes a cost that was admitted at `now`. */
   admitted(now: number, cost: number): void {
-    this.spent += cost
-    this.headroom -= cost
-    this.untilSync -= cost
+    this.current.admitted += cost
+    this.ownHeadroom -= cost
+    this.ownUntilSync -= cost
     if (this.limit.algorithm === 'sliding-log') this.current.note(now, cost)
     else if (!this.known && this.guessedOffset !== undefined) this.current.newest = now
   }
@@ -277,7 +379,7 @@ export class LocalKey implements Held {
     const { window, lateSlices } = this.limit
     // By the latest that it can be: none counts as older than it is. The guess was in whole milliseconds.
     const later = latest - this.guessedOffset - monotonic
-    this.guessedOffset = undefined
+    this.own.guessedOffset = undefined
     const sliceOf = ({ newest }: Ledger) =>
       Math.floor((newest < 0 ? now : Math.min(now, newest + later + 1)) / window)
     const { before, current } = this
@@ -304,7 +406,7 @@ export class LocalKey implements Held {
     this.before = kept ? this.current : undefined
     this.ledger = new Ledger()
     this.slice = slice
-    if (this.paces !== undefined) this.paces.quietUntil = -Infinity
+    if (this.isPaced) this.ownPace.quietUntil = -Infinity
     return expired
   }
 
@@ -367,8 +469,8 @@ export class LocalKey implements Held {
   reconcile(snapshot: Snapshot, now: number): number {
     // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
     if (snapshot.generation > this.generation && this.known) {
+      this.note()
       this.ledger = new Ledger()
-      this.spent = 0
       this.before = undefined
     }
     // Lower: the store forgets a reset once nothing from before it could count any more, or with all its data.
