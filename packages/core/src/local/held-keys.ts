@@ -66,6 +66,7 @@ export class HeldKeys {
     if (key === undefined) return undefined
     if (!this.engaged.delete(name)) this.denying.delete(key)
     this.recent.add(key)
+    key.used = true
     return key
   }
 

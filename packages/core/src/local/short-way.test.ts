@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { createLimiter, fixedWindow, memoryStore, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
-import { ManualClock } from '../testing.ts'
+import { ManualClock, seededRandom } from '../testing.ts'
 
 const LIMITS = {
   'fixed-window': fixedWindow({ limit: 20, window: '10s' }),
@@ -42,6 +42,53 @@ it.each(
   )
   expect(told[0]).toEqual(told[1])
 })
+
+it.each(
+  Object.entries(LIMITS).flatMap(([name, limit]) =>
+    (['soft', 'leased'] as const).flatMap((mode) =>
+      [1, 2, 3, 4].map((seed) => [name, mode, seed, limit] as const),
+    ),
+  ),
+)(
+  '%s, %s: so it is for nodes that share keys, whatever else is done to these, seed %i',
+  async (_, mode, seed, limit) => {
+    const told = await Promise.all(
+      Object.values(WAYS).map(async (options) => {
+        const random = seededRandom(seed)
+        const clock = new ManualClock(1_000_000)
+        const store = memoryStore({ clock })
+        const make = () =>
+          createLimiter({ name: 'api', limit, mode, store, clock, random: seededRandom(seed), maxKeys: 4 })
+        const nodes = [make(), make()]
+        const decisions: unknown[] = []
+        for (let turn = 0; turn < 600; turn++) {
+          const node = nodes[Math.floor(random() * 2)]!
+          const key = `key-${Math.floor(random() ** 2 * 6)}`
+          const verb = random()
+          if (verb < 0.01) await Promise.all([node.block(key, '1s'), clock.advance(1)])
+          else if (verb < 0.02) await Promise.all([node.reset(key), clock.advance(1)])
+          else if (verb < 0.04) await Promise.all([node.refund(key), clock.advance(1)])
+          else if (verb < 0.05) await Promise.all([node.penalty(key, 3), clock.advance(1)])
+          else if (verb < 0.06) await Promise.all([node.flush(), clock.advance(1)])
+          else if (verb < 0.6)
+            decisions.push(options === undefined ? node.checkSync(key) : node.checkSync(key, options))
+          else {
+            const answer = options === undefined ? node.check(key) : node.check(key, options)
+            await clock.advance(1)
+            decisions.push(await answer)
+          }
+          if (random() < 0.2) await clock.advance(Math.floor(random() * 1000))
+        }
+        for (const node of nodes) {
+          decisions.push(node.stats())
+          await node.close()
+        }
+        return decisions
+      }),
+    )
+    expect(told[0]).toEqual(told[1])
+  },
+)
 
 it.each([
   [() => true, undefined],
