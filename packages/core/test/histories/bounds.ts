@@ -29,7 +29,8 @@ function decidedFrom({ limit }: Count, { at, life }: Admitted): number {
 }
 
 /**
- * The most by which what is in use passed the limit in force, by the definition of usage; below 0: it never came near.
+ * The most by which what is in use passed the limit in force and its share on top, by the definition of usage; below 0:
+ * it never came near.
  *
  * @param limit by which usage is counted: of a bucket, the one that frees most
  */
@@ -39,8 +40,8 @@ function mostOver(count: Count, limit: Limit, admissions: readonly Admitted[]): 
   for (const admitted of [...admissions].sort((one, other) => one.at - other.at)) {
     const at = Math.floor(admitted.at)
     usage.admit(at, admitted.cost)
-    const lower = limit.limit - count.mostInForce(decidedFrom(count, admitted), admitted.at)
-    most = Math.max(most, usage.over(at) + lower)
+    const budget = count.budgetOf(count.mostInForce(decidedFrom(count, admitted), admitted.at))
+    most = Math.max(most, usage.over(at) + limit.limit - budget)
   }
   return most
 }
@@ -64,7 +65,7 @@ function generations({ verbs }: Count): { from: number; until: number }[] {
  * used again; a reset begins anew.
  */
 export function keepsBudget(count: Count): void {
-  const { extra, limit, refunded } = count
+  const { limit, refunded } = count
   const all = allAdmitted(count)
   for (const { from, until } of generations(count)) {
     const over = mostOver(
@@ -72,8 +73,10 @@ export function keepsBudget(count: Count): void {
       limit,
       all.filter(({ at }) => at > from && at < until),
     )
-    if (over > extra + refunded)
-      throw new Broken(`usage was ${over} above the limit, and no more than ${extra} + ${refunded} may be`)
+    if (over > refunded)
+      throw new Broken(
+        `usage was ${over} above what may be in use, and no more than ${refunded} was given back`,
+      )
   }
 }
 
@@ -113,11 +116,12 @@ export function keepsSoftBound(count: Count): void {
       }),
     )
   })
-  const bound = terms.reduce((sum, term) => sum + term, count.extra + count.refunded) - Math.min(...terms)
+  const bound = terms.reduce((sum, term) => sum + term, count.refunded) - Math.min(...terms)
   const all = allAdmitted(count)
   const error = Math.ceil(all.reduce((most, { at, believed }) => Math.max(most, Math.abs(at - believed)), 0))
   const over = mostOver(count, withoutError(count, error), all) - misplaced(limit, all, error)
-  if (over > bound) throw new Broken(`usage was ${over} above the limit, and the soft bound is ${bound}`)
+  if (over > bound)
+    throw new Broken(`usage was ${over} above what may be booked, and the soft bound is ${bound}`)
 }
 
 /** Of a log, only what is younger than the window by more than the clocks' error is known to be in it. */

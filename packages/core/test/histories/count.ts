@@ -152,9 +152,10 @@ export class Count {
     return limit + Math.floor(this.fleet.history.maxOvershoot * limit)
   }
 
-  /** How far above its limit a fleet with a share that may be exceeded may go. */
-  get extra(): number {
-    return this.lives.some(({ plan }) => plan.mode === 'capped') ? this.budget - this.limit.limit : 0
+  /** What a fleet may have in use by a limit: where there is a share that may be exceeded, with that. */
+  budgetOf(limit: number): number {
+    const isCapped = this.lives.some(({ plan }) => plan.mode === 'capped')
+    return isCapped ? limit + Math.floor(this.fleet.history.maxOvershoot * limit) : limit
   }
 
   /** What may be used again. */

@@ -242,13 +242,14 @@ export class Fleet {
 
   /** Lives the history through. */
   async play(): Promise<void> {
-    const { window, endsUnderLoad = false } = this.history
+    const { window, endsUnderLoad = false, rush = 0 } = this.history
     if (endsUnderLoad) {
       const rest = window - (this.history.epoch % window)
       this.simulation.at(rest - BEFORE_END, () =>
         this.load('0', { act: 'chatter', ms: 2 * BEFORE_END, node: 0 }),
       )
     }
+    if (rush > 0) for (const player of this.players) this.burst(player, '0', rush)
     for (const step of this.history.steps) {
       if (step.wait > 0) await this.simulation.run(step.wait)
       this.act(step, this.players[step.node % this.players.length] as Player)

@@ -100,6 +100,8 @@ export interface History extends Numbers {
   readonly nodes: readonly NodePlan[]
   readonly steps: readonly Step[]
   readonly several?: Several
+  /** The cost of each check of a burst with which all nodes begin, before they have heard of anything; not there: none comes. */
+  readonly rush?: number
 }
 
 export function limitOf({ algorithm, limit, window }: Numbers): Limit {
@@ -131,6 +133,8 @@ export interface Kind {
   readonly days?: boolean
   /** Whether checks decide on several limits, by plans and out of a reserve. */
   readonly several?: boolean
+  /** Whether some begin with a burst on all nodes. */
+  readonly rush?: boolean
 }
 
 const HOUR = 3_600_000
@@ -251,6 +255,7 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
     seed: fc.nat(),
     network: fc.oneof(fc.constant(CALM_NETWORK), roughNetwork, overtakenNetwork),
     nodes: fc.array(plan, { minLength: 2, maxLength: 4 }),
+    ...(kind.rush && { rush: fc.constantFrom(0, 1, 2, 4) }),
     steps: fc.array(step, { minLength: 10, maxLength: 50, size: 'max' }),
     ...(more && { several: several(days ? DAY : undefined) }),
   })

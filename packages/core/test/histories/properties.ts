@@ -47,6 +47,7 @@ export const PROPERTIES = {
     kind: {
       modes: ['capped', 'capped', 'leased', 'hard'],
       acts: [...FAULTS, ...DEATHS, 'refund', 'reset'],
+      rush: true,
     },
     more: ['penalty', 'set'],
     holds: keepsBudget,
