@@ -1,6 +1,6 @@
 import { combined } from './combined-decision.ts'
 import { all, type Decider, type DeciderStats, type Earlier, sumOf } from './decider.ts'
-import { type Decision, deniedDecision } from './decision.ts'
+import type { Decision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { HardChecks } from './hard/hard-checks.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
@@ -8,12 +8,9 @@ import { type Taker, Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
 import { type Asked, askedOf, type KeyedLimit } from './keyed-limit.ts'
 import type { ScopeKeys } from './limit-parts.ts'
-import type { LocalChecks } from './local/local-checks.ts'
+import type { Hold, LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
 import type { SingleLimit } from './single-limit.ts'
-
-/** Answers of the store that a check waits for: what one of its limits has booked, another one may refuse. */
-const MOST_ROUNDS = 4
 
 /** Several limits on one key, or on a key for each scope: all must allow a check, or nothing is taken. */
 export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
@@ -56,8 +53,11 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   check(key: K, cost: number): Decision | Promise<Decision> {
     const asked = askedOf(this.limits, key)
     if (this.settings.mode === 'hard') return this.takeEverywhere(asked, cost)
-    const decision = this.attempt(asked, cost, false)
-    return Array.isArray(decision) ? this.noted(this.wait(asked, cost, decision)) : decision
+    const decisions = this.decideAll(asked, cost, ({ local }, its) =>
+      (local as LocalChecks).attempt(its, cost),
+    )
+    this.offer(asked, cost, decisions)
+    return mustWait(decisions) ? this.noted(this.wait(asked, cost)) : combined(asked.limits, decisions, cost)
   }
 
   private noted(check: Promise<Decision>): Promise<Decision> {
@@ -82,12 +82,12 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private decideAll(
     asked: Asked,
     cost: number,
-    decide: (limit: SingleLimit, key: string) => Decision,
+    decide: (limit: SingleLimit, key: string, place: number) => Decision,
   ): Decision[] {
     const decisions: Decision[] = []
     try {
       for (const [place, limit] of asked.limits.entries())
-        decisions.push(decide(limit, asked.keys[place] as string))
+        decisions.push(decide(limit, asked.keys[place] as string, place))
     } catch (error) {
       this.undoUnlessAll(asked, cost, [...decisions, undefined])
       throw error
@@ -96,20 +96,11 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return decisions
   }
 
-  /** In RAM, in one go; or which limits must hear from the store first. */
-  private attempt(asked: Asked, cost: number, last: boolean): Decision | number[] {
-    const decisions = this.decideAll(asked, cost, ({ local }, key) =>
-      (local as LocalChecks).attempt(key, cost, last, true),
-    )
-    return unlessWaiting(asked, cost, decisions)
-  }
-
-  /** As `attempt`, taking nothing. */
-  private look(asked: Asked, last: boolean, heard: boolean): Decision | number[] {
-    const decisions = asked.limits.map(({ local }, place) =>
-      (local as LocalChecks).look(asked.keys[place] as string, 1, last, heard),
-    )
-    return unlessWaiting(asked, 1, decisions)
+  /** What one limit refuses, nobody asks of the others. */
+  private offer({ limits, keys }: Asked, cost: number, decisions: readonly Decision[]): void {
+    const refused = decisions.some(isRefused)
+    for (const [place, { local }] of limits.entries())
+      if (!refused || isRefused(decisions[place] as Decision)) local?.offer(keys[place] as string, cost)
   }
 
   private undoUnlessAll(
@@ -125,46 +116,44 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     }
   }
 
-  private async wait(asked: Asked, cost: number, waiting: number[]): Promise<Decision> {
-    const deadline = this.deadline
-    let places = waiting
-    for (let rounds = 0; rounds < MOST_ROUNDS; rounds++) {
-      const last = await this.hear(asked, cost, places, deadline, true)
-      const decision = this.attempt(asked, cost, last)
-      if (!Array.isArray(decision)) return decision
-      places = decision
-    }
-    return this.withoutMore(asked, cost)
+  /**
+   * With the store's answer of each limit that can't do without: all are asked at the same time, once, and what is there
+   * for the check is held until all have answered. So none of them loses it meanwhile, and it is decided then.
+   */
+  private async wait(asked: Asked, cost: number): Promise<Decision> {
+    const { limits, keys } = asked
+    const { deadline } = this
+    const holds = await Promise.allSettled(
+      limits.map(async ({ local }, place) =>
+        (local as LocalChecks).hold(keys[place] as string, cost, deadline),
+      ),
+    )
+    for (const [place, hold] of holds.entries())
+      if (hold.status === 'fulfilled') limits[place]?.local?.letGo(cost, hold.value)
+    const failed = holds.find((hold) => hold.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    const decisions = this.decideAll(asked, cost, ({ local }, key, place) => {
+      const { value } = holds[place] as PromiseFulfilledResult<Hold>
+      return (local as LocalChecks).conclude(key, cost, value)
+    })
+    if (decisions.some(isRefused))
+      for (const [place, { local }] of limits.entries()) local?.forgo(keys[place] as string, cost)
+    return combined(limits, decisions, cost)
   }
 
   private get deadline(): number {
     return this.settings.clock.monotonic() + this.settings.timeout
   }
 
-  /** Has the store asked about some of the keys; resolves to whether it is of no use to ask again. */
-  private async hear(
-    { limits, keys }: Asked,
-    cost: number,
-    places: readonly number[],
-    deadline: number,
-    consume: boolean,
-  ): Promise<boolean> {
+  /** Has the store asked about some of the keys; resolves to whether it did not answer. */
+  private async hear({ limits, keys }: Asked, places: readonly number[], deadline: number): Promise<boolean> {
     const heard = await Promise.all(
       places.map((place) => {
         const { local } = limits[place] as SingleLimit
-        return (local as LocalChecks).heard(keys[place] as string, cost, deadline, consume)
+        return (local as LocalChecks).heard(keys[place] as string, 1, deadline)
       }),
     )
     return this.settings.clock.monotonic() >= deadline || heard.some(({ source }) => source === 'outage')
-  }
-
-  /** What each limit says now; where the store was heard and it is still not certain, what is left is booked for others. */
-  private withoutMore(asked: Asked, cost: number): Decision {
-    const decisions = this.decideAll(asked, cost, ({ local }, key) => {
-      const decision = (local as LocalChecks).attempt(key, cost, false, true)
-      return decision.reason === 'sync' ? deniedDecision(decision, 1) : decision
-    })
-    return combined(asked.limits, decisions, cost)
   }
 
   /** Where the limits lie on several servers and one refuses, what the others took goes back behind the answer. */
@@ -205,18 +194,15 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       const decisions = await Promise.all(limits.map((limit, place) => limit.peek(keys[place] as string)))
       return combined(limits, decisions, 1)
     }
-    const deadline = this.deadline
-    const everywhere = asked.keys.map((_, place) => place)
-    let heard = false
     // A check that one limit refuses need not hear of the others: here it is told how each stands.
-    let last = await this.hear(asked, 1, unknown(asked), deadline, false)
-    for (let rounds = 1; ; rounds++) {
-      const decision = this.look(asked, last, heard)
-      if (!Array.isArray(decision)) return decision
-      // Of all of them: what a check admits of one limit while it waits for another may bring news of it.
-      last = (await this.hear(asked, 1, everywhere, deadline, false)) || rounds >= MOST_ROUNDS
-      heard = true
-    }
+    const unheard = unknown(asked)
+    const decisions = look(asked, false, false)
+    const waits = mustWait(decisions)
+    if (unheard.length === 0 && !waits) return combined(asked.limits, decisions, 1)
+    // Of all of them: what a check admits of one limit while it waits for another may bring news of it.
+    const places = waits ? asked.keys.map((_, place) => place) : unheard
+    const last = await this.hear(asked, places, this.deadline)
+    return combined(asked.limits, look(asked, last, true), 1)
   }
 
   private async each(
@@ -265,11 +251,18 @@ function unknown({ limits, keys }: Asked): number[] {
   return limits.flatMap((limit, place) => (isKnown(limit, place) ? [] : [place]))
 }
 
-/** Where some limits must hear from the store first, and no other refuses: which. */
-function unlessWaiting(asked: Asked, cost: number, decisions: readonly Decision[]): Decision | number[] {
-  const waiting = decisions.flatMap(({ reason }, place) => (reason === 'sync' ? [place] : []))
-  const isRefused = decisions.some(({ allowed, reason }) => !allowed && reason !== 'sync')
-  return isRefused || waiting.length === 0 ? combined(asked.limits, decisions, cost) : waiting
+/** As a check's attempt, taking nothing. */
+function look({ limits, keys }: Asked, last: boolean, heard: boolean): Decision[] {
+  return limits.map(({ local }, place) => (local as LocalChecks).look(keys[place] as string, 1, last, heard))
+}
+
+/** Whether some limits must hear from the store first, and no other refuses. */
+function mustWait(decisions: readonly Decision[]): boolean {
+  return decisions.some(({ reason }) => reason === 'sync') && !decisions.some(isRefused)
+}
+
+function isRefused({ allowed, reason }: Decision): boolean {
+  return !allowed && reason !== 'sync'
 }
 
 function isTaken({ decisions }: JointlyTaken): boolean {

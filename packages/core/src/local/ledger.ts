@@ -4,6 +4,11 @@ import type { Counters } from '../store/store.ts'
 const NO_ENTRIES: number[] = []
 Object.freeze(NO_ENTRIES)
 
+/** Cost that checks hold together, until each is decided by its other limits too. */
+export class Holding {
+  cost = 0
+}
+
 /** What few ledgers have. */
 class Particulars {
   refunded = 0
@@ -16,6 +21,7 @@ class Particulars {
   entries: readonly number[] = NO_ENTRIES
   /** Store time of the newest admission, of a log, and of others while that is a guess; -1: none. */
   newest = -1
+  holding: Holding | undefined = undefined
 }
 
 const NO_PARTICULARS = new Particulars()
@@ -89,13 +95,40 @@ export class Ledger {
     if (time !== this.newest) this.own.newest = time
   }
 
+  /** Cost that is held: neither admitted, nor there for other checks. */
+  get held(): number {
+    return this.particulars.holding?.cost ?? 0
+  }
+
+  /** Holds cost; returns with what else it is held. */
+  hold(cost: number): Holding {
+    const { own } = this
+    own.holding ??= new Holding()
+    own.holding.cost += cost
+    return own.holding
+  }
+
+  /** No longer holds cost that was held with this; false: it was dropped meanwhile. */
+  release(holding: Holding, cost: number): boolean {
+    if (this.particulars.holding !== holding) return false
+    holding.cost -= cost
+    return true
+  }
+
+  /** Nothing is held any more; returns how much that was. */
+  dropHeld(): number {
+    const { held } = this
+    if (held > 0) this.own.holding = undefined
+    return held
+  }
+
   get pending(): number {
     return this.admitted - this.settledAdmitted
   }
 
   /** What of the booked quota may still be spent. */
   get allowance(): number {
-    return Math.max(0, this.granted - this.returned - this.admitted)
+    return Math.max(0, this.granted - this.returned - this.admitted - this.held)
   }
 
   get owes(): boolean {

@@ -8,8 +8,23 @@ import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { Operation, Snapshot } from '../store/store.ts'
 import { Deadlines } from './deadlines.ts'
-import type { LocalKey } from './local-key.ts'
+import type { Holding } from './ledger.ts'
+import type { LocalKey, Waiter } from './local-key.ts'
 import { Sync } from './sync.ts'
+
+/** What a limit says of a check that others decide on too, and what it holds for it until they have. */
+export interface Hold {
+  readonly decision: Decision
+  /** Whether the store was heard; otherwise there is none to be asked. */
+  readonly isHeard: boolean
+  /** Since when, in store time, and how much was in use beside it. */
+  readonly held?: {
+    readonly local: LocalKey
+    readonly holding: Holding
+    readonly at: number
+    readonly beside: number
+  }
+}
 
 /**
  * This node's RAM decides: by the store's last state and what is pending (soft), or out of quota that the store has
@@ -122,10 +137,14 @@ export class LocalChecks implements Checks {
     deadline = this.settings.clock.monotonic() + this.settings.timeout,
   ): Promise<Decision> {
     return new Promise((resolve, reject) => {
-      local.wait({ cost, consume, deadline, resolve, reject })
-      this.deadlines.add(local, deadline)
-      this.sync.queueAtOnce(local)
+      this.waitFor(local, { cost, consume, deadline, resolve, reject })
     })
+  }
+
+  private waitFor(local: LocalKey, waiter: Waiter): void {
+    local.wait(waiter)
+    this.deadlines.add(local, waiter.deadline)
+    this.sync.queueAtOnce(local)
   }
 
   /** Answers the checks that wait for a key, in their order; those that must go on waiting stay. */
@@ -135,10 +154,10 @@ export class LocalChecks implements Checks {
     for (const waiter of local.takeWaiting()) {
       try {
         const decision = error === undefined ? this.answer(local, waiter.cost, waiter.consume) : undefined
-        const stays = decision?.reason === 'sync' && !this.sync.pacing.closing
-        if (decision !== undefined && !stays) waiter.resolve(decision)
+        const isLast = this.sync.pacing.closing || (waiter.isPart && waiter.asked)
+        if (decision !== undefined && (isLast || decision.reason !== 'sync')) waiter.resolve(decision)
         else if (error === undefined && now < waiter.deadline) local.wait(waiter)
-        else waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error))
+        else waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error), true)
       } catch (failure) {
         waiter.reject(failure)
       }
@@ -156,7 +175,7 @@ export class LocalChecks implements Checks {
       }
       try {
         const error = new StoreError('ERR_STORE_TIMEOUT', message)
-        waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error))
+        waiter.resolve(this.unanswered(local, waiter.cost, waiter.consume, error), true)
       } catch (failure) {
         waiter.reject(failure)
       }
@@ -216,8 +235,19 @@ export class LocalChecks implements Checks {
       if (strict || onOutage !== 'local') return this.outageDecision(local.key, cost, consume)
       return this.taken(this.stale(), local, now, cost, consume)
     }
-    if (within) return this.taken(limit, local, now, cost, consume)
-    return this.beyond(local, now, monotonic, cost, consume, mayWait)
+    const decision = within
+      ? this.taken(limit, local, now, cost, consume)
+      : this.beyond(local, now, monotonic, cost, consume, mayWait)
+    return mayWait && this.isHeldBack(local, decision, now, cost)
+      ? syncDecision(limit, decision, cost)
+      : decision
+  }
+
+  /** Whether it is refused for nothing but what other checks hold, and may let go. */
+  private isHeldBack({ current, state }: LocalKey, { reason }: Decision, now: number, cost: number): boolean {
+    if (reason !== 'limit' || current.held === 0) return false
+    const { limit } = this.settings
+    return cost <= limit.limit - limit.usage(state, now) + current.held
   }
 
   private taken(limit: Algorithm, local: LocalKey, now: number, cost: number, consume: boolean): Decision {
@@ -309,18 +339,26 @@ export class LocalChecks implements Checks {
   }
 
   /**
-   * As `check`, or `peek`, for a decision on several limits: `sync` where the store must be heard first, unless it is
-   * the last try. What was admitted may be undone before anything else happens.
+   * As `check`, for a decision on several limits: `sync` where the store must be heard first. What was admitted may be
+   * undone before anything else happens.
    */
-  attempt(key: string, cost: number, last: boolean, consume: boolean): Decision {
+  attempt(key: string, cost: number): Decision {
+    return this.decidePart(key, cost, false, true)
+  }
+
+  /** So much was asked for here, in a decision on several limits. */
+  offer(key: string, cost: number): void {
+    const local = this.sync.keys.find(key)
+    if (local !== undefined) local.offered += cost
+  }
+
+  /** @param last not `sync`: the store was asked in vain */
+  private decidePart(key: string, cost: number, last: boolean, consume: boolean): Decision {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return this.outageDecision(key, cost, consume)
     if (local.known || this.link.away) {
       const decision = this.decide(local, cost, consume, !last)
-      if (decision.reason !== 'sync') {
-        if (!last && consume) local.offered += cost
-        return decision
-      }
+      if (decision.reason !== 'sync') return decision
     }
     // Of a node that closes nothing more is asked.
     if (last || this.sync.pacing.closing) return this.unanswered(local, cost, consume, undefined)
@@ -328,27 +366,85 @@ export class LocalChecks implements Checks {
     return syncDecision(limit, limit.take(local.state, this.link.table.now(), cost, 'local', false), cost)
   }
 
+  /**
+   * Holds cost for a decision on several limits, as far as this one would admit it: at once, or with the store's
+   * answer to one question, or at `deadline` without one.
+   */
+  hold(key: string, cost: number, deadline: number): Hold | Promise<Hold> {
+    const local = this.sync.keys.find(key) ?? this.admitNew(key)
+    if (local === undefined) return { decision: this.outageDecision(key, cost, false), isHeard: false }
+    if (local.known || this.link.away) {
+      const decision = this.decide(local, cost, true, true)
+      if (decision.reason !== 'sync') return this.holding(local, cost, decision, local.known)
+    }
+    return new Promise((resolve, reject) => {
+      const settle = (decision: Decision, unheard = false) =>
+        resolve(this.holding(local, cost, decision, !unheard))
+      this.waitFor(local, { cost, consume: true, deadline, isPart: true, resolve: settle, reject })
+    })
+  }
+
+  /** What was admitted just now is held instead; by the rule for outages, or of a key not heard of, it is not. */
+  private holding(local: LocalKey, cost: number, decision: Decision, isHeard: boolean): Hold {
+    if (!decision.allowed) return { decision, isHeard }
+    if (decision.source === 'outage' || !local.known) {
+      this.undo(local.key, cost, decision)
+      return { decision, isHeard }
+    }
+    const beside = Math.max(0, decision.limit - decision.remaining - cost - 1)
+    const held = { local, holding: local.hold(cost), at: this.link.table.now(), beside }
+    return { decision, isHeard, held }
+  }
+
+  /** What was held can be had by others again, or be taken by `conclude`. */
+  letGo(cost: number, { held }: Hold): void {
+    if (held === undefined) return
+    held.local.letGo(held.holding, this.link.table.now(), cost, held.at, held.beside)
+  }
+
+  /** It was refused by another limit: what a soft node had booked for it goes back, since it counts on its share. */
+  forgo(key: string, cost: number): void {
+    const local = this.settings.strict ? undefined : this.sync.keys.find(key)
+    if (local === undefined) return
+    local.returnBooked(cost)
+    if (local.owes) this.sync.queue(local)
+  }
+
+  /** Decides, once the other limits were heard too, and what was held is let go: not `sync`. */
+  conclude(key: string, cost: number, { isHeard }: Hold): Decision {
+    const decision = this.decidePart(key, cost, !isHeard, true)
+    return decision.reason === 'sync' ? this.withoutMore(key, decision, cost) : decision
+  }
+
+  /** The store was heard and it is still not certain: what is left is booked for others. */
+  private withoutMore(key: string, decision: Decision, cost: number): Decision {
+    const local = this.sync.keys.find(key)
+    if (!local?.known) return deniedDecision(decision, 1)
+    const { limit, strict } = this.settings
+    const now = this.link.table.now()
+    // A soft node that was alone so far asked for nothing, and goes by what it has heard.
+    if (!strict && local.pace.asked === 0) return this.taken(limit, local, now, cost, true)
+    const wouldBe = limit.take(local.state, now, cost, 'local', false)
+    return wouldBe.allowed ? this.bookedElsewhere(local, wouldBe, now, cost) : wouldBe
+  }
+
   /** Whether a decision on the key need not wait for the store to be heard of it for the first time. */
   knows(key: string): boolean {
     return this.link.away || (this.sync.keys.find(key)?.known ?? this.refusesNew)
   }
 
-  /** As `attempt`, with nothing taken, nor asked for; where the store was heard of it, not `sync`. */
+  /** As `attempt`, with nothing taken, nor asked for; once the store was heard, not `sync`. */
   look(key: string, cost: number, last: boolean, heard: boolean): Decision {
-    const decision = this.attempt(key, cost, last, false)
+    const decision = this.decidePart(key, cost, last, false)
     if (decision.reason !== 'sync' || !heard) return decision
     const local = this.sync.keys.find(key)
-    return local?.known ? this.foreseen(local, cost) : decision
+    return local?.known ? this.foreseen(local, cost) : deniedDecision(decision, 1)
   }
 
-  /**
-   * Has the store asked about a key, and for as much, if that is to be consumed; resolves when it has answered, or has
-   * not by `deadline`, to what a peek would be told.
-   */
-  heard(key: string, cost: number, deadline: number, consume: boolean): Promise<Decision> {
+  /** Has the store asked about a key; resolves when it has answered, or has not by `deadline`, to what a peek would be told. */
+  heard(key: string, cost: number, deadline: number): Promise<Decision> {
     const local = this.sync.keys.find(key) ?? this.admitNew(key)
     if (local === undefined) return Promise.resolve(this.outageDecision(key, cost, false))
-    if (consume) this.askFor(local, cost)
     return this.wait(local, cost, false, deadline)
   }
 
@@ -378,6 +474,7 @@ export class LocalChecks implements Checks {
     const local = this.sync.keys.find(key)
     if (local === undefined) return ['reset', key]
     local.withdraw(Infinity)
+    local.dropHeld(this.link.table.now())
     local.giveUp()
     return ['reset', key, local.slice, local.current.granted]
   }

@@ -2,7 +2,7 @@ import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Decision } from '../decision.ts'
 import type { Ask, Operation, Snapshot } from '../store/store.ts'
 import { type Held, hashOf } from './key-table.ts'
-import { Debt, Ledger, NOTHING } from './ledger.ts'
+import { Debt, type Holding, Ledger, NOTHING } from './ledger.ts'
 import { ALONE, Pace } from './pace.ts'
 
 /** A check that waits for the store. */
@@ -11,7 +11,12 @@ export interface Waiter {
   readonly consume: boolean
   /** Monotonic. */
   readonly deadline: number
-  resolve(decision: Decision): void
+  /** For a decision on several limits: it waits for one answer, and whatever that says is the last. */
+  readonly isPart?: boolean
+  /** Its cost was asked for by a command that has left. */
+  asked?: boolean
+  /** @param unheard the store did not answer */
+  resolve(decision: Decision, unheard?: boolean): void
   reject(error: unknown): void
 }
 
@@ -293,6 +298,11 @@ export class LocalKey implements Held {
     else this.waiters.push(waiter)
   }
 
+  /** A command leaves that asks for what these wait for. */
+  asks(): void {
+    for (const waiter of this.waiters) waiter.asked = true
+  }
+
   /** Those that wait, in their order; from here on, none does. */
   takeWaiting(): readonly Waiter[] {
     const { waiters } = this
@@ -322,7 +332,7 @@ export class LocalKey implements Held {
 
   /** Whether this key may not be forgotten yet. */
   get engaged(): boolean {
-    return this.mustTell || this.inFlight || this.waiting.length > 0
+    return this.mustTell || this.inFlight || this.waiting.length > 0 || this.current.held > 0
   }
 
   /** Whether a check would be denied now. */
@@ -395,6 +405,27 @@ export class LocalKey implements Held {
     return behind > lateSlices ? (before as Ledger).pending : 0
   }
 
+  /** Holds what was admitted just now: nobody is told of it, and nobody else can have it, until it is let go. */
+  hold(cost: number): Holding {
+    this.current.admitted -= cost
+    if (this.limit.algorithm === 'sliding-log') this.current.unnote()
+    return this.current.hold(cost)
+  }
+
+  /** Lets go of cost that was held since `at`, when so much was in use beside it; nothing happens where it was dropped. */
+  letGo(holding: Holding, now: number, cost: number, at: number, beside: number): void {
+    if (!this.current.release(holding, cost)) return
+    this.limit.refund(this.state, now, 0, cost, at, beside)
+    this.headroom = Math.min(UNBOUNDED, this.headroom + cost)
+    this.untilSync = Math.min(UNBOUNDED, this.untilSync + cost)
+  }
+
+  /** What is held was so in a slice that is over, or before a reset: it can't be taken any more. */
+  dropHeld(now: number): void {
+    const held = this.current.dropHeld()
+    if (held > 0) this.limit.refund(this.state, now, now < this.sliceEnd ? 0 : this.limit.lateSlices, held)
+  }
+
   /** Makes `slice` the current one: quota booked in an earlier one can't be spent any more. */
   roll(slice: number): number {
     if (slice <= this.slice) return 0
@@ -402,6 +433,7 @@ export class LocalKey implements Held {
     const mayCount = this.limit.lateSlices === 1 || this.guessedOffset !== undefined
     const kept = mayCount && slice === this.slice + 1
     const expired = this.late.pending + (kept ? 0 : this.current.pending)
+    this.current.dropHeld()
     this.current.giveBack(this.current.allowance)
     this.before = kept ? this.current : undefined
     this.ledger = new Ledger()
@@ -414,6 +446,13 @@ export class LocalKey implements Held {
   withdraw(cost: number): void {
     this.offered = Math.max(0, this.offered - cost)
     if (this.pace.wanted > 0) this.ownPace.wanted = Math.max(0, this.pace.wanted - cost)
+  }
+
+  /** Gives so much booked quota back. */
+  returnBooked(cost: number): void {
+    const back = Math.min(cost, this.current.allowance)
+    this.current.giveBack(back)
+    this.headroom -= back
   }
 
   /** Gives all booked quota back. */
@@ -503,6 +542,8 @@ export class LocalKey implements Held {
     this.limit.load(this.state, snapshot)
     this.settlePending(this.late, 1, now)
     this.settlePending(this.current, 0, now)
+    const { held } = this.current
+    if (held > 0) this.limit.settle(this.state, now, 0, held)
     return expired
   }
 

@@ -129,6 +129,7 @@ export class Pacing {
     // Where nobody shares the key, how fast it is asked for is first looked at when somebody does.
     if (this.nodes === 1 && !this.young && !strict && !key.isPaced) return NOTHING
     const { need, offered, current, ownPace: pace } = key
+    const { held } = current
     const asks = Math.max(offered > 0 ? 1 : 0, need)
     pace.wanted = 0
     pace.asked = 0
@@ -137,7 +138,11 @@ export class Pacing {
     pace.turnPending += (key.pending - pace.turnPending) / 8
     const nothing: Ask = [pace.demandSent, 0, 0, 0]
     if (asks === 0 || this.closing) {
-      if (this.closing || monotonic - pace.heardAt > interval / 2) key.giveUp()
+      if (this.closing || monotonic - pace.heardAt > interval / 2) {
+        // Where all that was left was booked here there is something to be asked for again.
+        if (current.allowance > 0) pace.quietUntil = -Infinity
+        key.giveUp()
+      }
       return nothing
     }
     // Of a demand that has just begun little is known: several times what was wanted since it last asked, so that it asks seldom.
@@ -147,19 +152,22 @@ export class Pacing {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
     }
-    if (!early || (!strict && this.countsUnbooked(key, this.expected(key, now, monotonic), need)))
+    // Nobody asks a second time for a check of several limits: not even where the answer tells of more nodes.
+    const isOnce = this.young && key.waiting.some(({ isPart }) => isPart)
+    const counts = !strict && !isOnce
+    if (!early || (counts && this.countsUnbooked(key, this.expected(key, now, monotonic), need)))
       return nothing
     if (pace.takesTurns)
       return strict
         ? [
             pace.demandSent,
             1,
-            Math.ceil(MOST * pace.freed),
-            extra > 0 ? Math.max(Math.ceil(LEAST * pace.freed), asks) : asks,
+            Math.ceil(MOST * pace.freed) + held,
+            (extra > 0 ? Math.max(Math.ceil(LEAST * pace.freed), asks) : asks) + held,
           ]
         : nothing
     pace.asked = asks
-    return [pace.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most, asks]
+    return [pace.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most + held, asks + held]
   }
 
   /** A new slice begins, of which the store has not spoken yet. */

@@ -241,6 +241,7 @@ export class Sync {
       key.queued = false
       key.urgent = false
       key.inFlight = true
+      key.asks()
       if (now >= key.sliceEnd) this.begin(key, now, sentAt)
       return key.isRestorable(now) ? key.restoration() : key.operation(this.pacing.ask(key, now, sentAt))
     })
@@ -279,6 +280,7 @@ export class Sync {
   /** The key goes over into the slice of `now`. */
   begin(key: LocalKey, now: number, monotonic: number): void {
     this.correct(key)
+    key.dropHeld(now)
     this.expire(key.roll(Math.floor(now / this.settings.limit.window)))
     this.pacing.begin(key, now, monotonic)
   }
