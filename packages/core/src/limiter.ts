@@ -297,7 +297,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 
   /**
    * Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync interval.
-   * A key counts up to 65,536 times its limit; what is charged beyond that is not recorded. Of a key that is on the
+   * A key counts up to 2^35 (34 thousand million); what is charged beyond that is not recorded. Of a key that is on the
    * `allow` list nothing is. `limit` as for `refund`.
    */
   async penalty(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {

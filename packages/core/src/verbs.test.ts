@@ -94,19 +94,47 @@ describe.each(modes)('%s', (mode) => {
     ['sliding window', slidingWindow({ limit: 3, window: '1h' })],
     ['sliding log', slidingLog({ limit: 3, window: '1h' })],
     ['token bucket', tokenBucket({ capacity: 3, refill: 3, per: '730d' })],
-  ])('%s: of penalties without end a key counts 65,536 times its limit, exactly', async (_, limit) => {
+    ['sliding window of the largest limit', slidingWindow({ limit: 2 ** 31 - 1, window: '730d' })],
+    ['token bucket that drains soon', tokenBucket({ capacity: 3, refill: 3, per: '10m' })],
+  ])('%s: of penalties without end a key counts 2^35, exactly', async (_, limit) => {
     const { one } = nodes({ mode, limit })
-    const most = 65_535 * 3
-    await one.penalty('a', most - 2)
-    expect((await one.peek('a')).debt).toBe(most - 5)
+    const { window, limit: allowed } = limit
+    const most = 2 ** 35 - allowed
+    for (let turn = 0; turn < 16; turn++) await one.penalty('a', 2 ** 31 - 1)
+    expect((await one.peek('a')).debt).toBe(most - 16)
     for (let turn = 0; turn < 4; turn++) await one.penalty('a', 2 ** 31 - 1)
-    const { debt, retryAfterMs } = await one.peek('a')
+    const { debt, retryAfterMs, resetAfterMs } = await one.peek('a')
     expect(debt).toBe(most)
-    const { window } = limit
-    if (limit.algorithm === 'token-bucket') expect(retryAfterMs).toBe((most + 1) * (window / 3))
+    // No time is told that is longer than 2^52 ms.
+    if (limit.algorithm === 'token-bucket')
+      expect(retryAfterMs).toBe(Math.min(2 ** 52, (most + 1) * (window / 3)))
+    if (allowed > 3) {
+      // What of the count before may weigh in the window to come, to the millisecond.
+      const part = (BigInt(allowed - 1) * BigInt(window)) / 2n ** 35n
+      expect(resetAfterMs - retryAfterMs).toBe(Number(part))
+    }
     await one.refund('a', 2)
     expect((await one.peek('a')).debt).toBe(most - 2)
     await one.close()
+  })
+
+  it('records a penalty in full that is not given the far larger plan by which the key is in use', async () => {
+    const { clock, one, two } = nodes({ mode, limit: minute(3) })
+    const plan = { limit: minute(1_000_000) }
+    for (const used of [196_608, 300_000]) {
+      const key = `a${used}`
+      expect((await one.check(key, { cost: used, ...plan })).allowed).toBe(true)
+      await one.flush()
+      expect(await one.penalty(key, 5)).toBe(true)
+      await clock.advance(1100)
+      const { remaining } = await two.peek(key)
+      expect(remaining).toBe(0)
+      expect((await two.peek(key)).debt).toBeGreaterThanOrEqual(used + 2)
+      await one.flush()
+      expect((await two.peek(key, plan)).remaining).toBeLessThanOrEqual(1_000_000 - used - 5 - 1)
+    }
+    await one.close()
+    await two.close()
   })
 
   it.each(['own limit', 'plan'])('all nodes know of each verb within an interval: %s', async (by) => {

@@ -6,6 +6,8 @@ import { mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
 
 /** Milliseconds. */
 const ERA = 2 ** 30
+/** Milliseconds: what takes longer is told as this, so that no time passes 2^53. */
+const LONGEST_DRAIN = 2 ** 52
 
 /**
  * What is used of a bucket at a moment: `used` − `drained` ÷ `per`, exactly. It may be more than the capacity
@@ -79,11 +81,11 @@ export class Bucket implements Algorithm<BucketState> {
   /** Milliseconds until no more than `used` − `tokens` are used. */
   private timeToDrain(state: BucketState, tokens: number): number {
     if (tokens <= 0) return 0
-    if (state.drained === 0) return mulDivUp(tokens, this.per, this.rate)
+    if (state.drained === 0) return Math.min(LONGEST_DRAIN, mulDivUp(tokens, this.per, this.rate))
     // ⌈(tokens·per − drained) ÷ rate⌉, whose product may pass 2^53
     const whole = mulDiv(tokens, this.per, this.rate)
     const rest = mulMod(tokens, this.per, this.rate) - state.drained
-    return whole + Math.ceil(rest / this.rate)
+    return Math.min(LONGEST_DRAIN, whole + Math.ceil(rest / this.rate))
   }
 
   take(state: BucketState, now: number, cost: number, source: DecisionSource, consume: boolean): Decision {

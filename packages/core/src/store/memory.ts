@@ -13,7 +13,7 @@ import {
   type LimitInForce,
   lateError,
   MOST_CHANGES,
-  MOST_LIMITS,
+  MOST_CHARGED,
   mergeEntries,
   mismatchMessage,
   type Operation,
@@ -312,7 +312,7 @@ class MemoryTable implements Table {
   /** Must reach every node: those that still allow the key do not ask. */
   private charge(key: string, cost: number, now: number, slice: number): void {
     const row = this.find(key, slice) ?? this.create()
-    const most = MOST_LIMITS * this.limit.limit - this.limit.usage(row.state, now)
+    const most = MOST_CHARGED - this.limit.usage(row.state, now)
     if (most > 0) this.limit.settle(row.state, now, 0, Math.min(cost, most))
     this.file(key, row, slice)
     this.changed(key, now)

@@ -29,7 +29,7 @@ export type Ask = readonly [demand: number, fraction: number, most: number, leas
  * - `refund`, `block`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
  *   turned out to be of no use, what still counts; `beside`, of a bucket, so much was in use besides, at least;
  *   `marker`, that of the reply that told of the take: a store with another one has lost it, and gives nothing back
- * - `charge`: records cost, whether the limit allows it or not, up to {@link MOST_LIMITS}
+ * - `charge`: records cost, whether the limit allows it or not, up to {@link MOST_CHARGED}
  */
 export type Operation =
   | readonly ['take', key: string, ...costs: number[]]
@@ -231,10 +231,11 @@ export const LIMIT_KEPT = 2_592_000_000
 export const MOST_CHANGES = 10_000
 
 /**
- * So many times the limit a key counts at most of what is charged: what is above it by more is not recorded. So all
- * that is calculated of it, such as the time a bucket takes to drain, stays below 2^53.
+ * So much a key counts at most of what is charged: what is above it is not recorded. It is the same whatever the limit,
+ * since a charge may go by a smaller one than the plan by which the key is in use: more than any limit lets in, by some
+ * of the largest costs. Below 2^36, so that a window's weights stay exact.
  */
-export const MOST_LIMITS = 65_536
+export const MOST_CHARGED = 2 ** 35
 
 /** A key in debt is kept for at most this many slices. */
 export const FURTHEST_SLICE = 64

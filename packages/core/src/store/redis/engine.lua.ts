@@ -1,4 +1,4 @@
-import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES, MOST_LIMITS } from '../store.ts'
+import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES, MOST_CHARGED } from '../store.ts'
 
 /**
  * What every script begins with: the request, the time, the name of the counts, and whether anything is to be done.
@@ -646,7 +646,7 @@ local function carryout(op)
       keep(key, row)
     end
   elseif name == 'charge' then
-    local most = ${MOST_LIMITS} * limit - usage(key, row[1], row[2], row[3], row[4], now)
+    local most = ${MOST_CHARGED} - usage(key, row[1], row[2], row[3], row[4], now)
     if most > 0 then
       row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, min(op[3], most))
     end
