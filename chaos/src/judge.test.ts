@@ -90,9 +90,9 @@ test.each<[string, Story]>([
 
 test('a machine that holds its processes up makes outages of its own', () => {
   const told = { degraded: 1, recovered: 1 }
-  expect(judge(evidence({ tally: told, heldUp: 50 })).holds).toBe(false)
-  expect(judge(evidence({ tally: told, heldUp: 51 })).holds).toBe(true)
-  expect(judge(evidence({ tally: { degraded: 1 }, heldUp: 51 })).holds).toBe(false)
+  expect(judge(evidence({ tally: told, heldUp: 100 })).holds).toBe(false)
+  expect(judge(evidence({ tally: told, heldUp: 101 })).holds).toBe(true)
+  expect(judge(evidence({ tally: { degraded: 1 }, heldUp: 101 })).holds).toBe(false)
 })
 
 test('what hard mode may have counted must be told as uncertain', () => {

@@ -196,7 +196,7 @@ function stalled({ scene, nodes, heldUp, timeout }: Evidence): boolean {
   const delays = nodes.map(({ journal }) => journal.heldUp).sort((one, other) => other - one)
   // The node that the fault itself blocks does not count.
   const others = BLOCKING.includes(scene.name) ? delays.slice(1) : delays
-  return Math.max(heldUp, ...others) > timeout / 4
+  return Math.max(heldUp, ...others) > timeout / 2
 }
 
 function outageClaims(
