@@ -60,10 +60,11 @@ export class Demand {
     return this.watched >= memory
   }
 
-  /** This node's part of all demand; until that is known no more than an equal part. */
+  /** This node's part of all demand; until that is known no more than an equal part, and that where it has seen none. */
   share(nodes: number, memory: number): number {
     const all = this.own + this.others
     const part = all > 0 ? this.own / all : 1
-    return this.isKnown(memory) ? part : Math.min(part, 1 / nodes)
+    if (this.isKnown(memory)) return part
+    return this.own > 0 ? Math.min(part, 1 / nodes) : 1 / nodes
   }
 }

@@ -73,6 +73,30 @@ test('a soft node denies nothing between counting on its share and having quota 
   expect(falseDenials).toBeLessThan(0.001)
 })
 
+test.each(['fixed window', 'sliding window'])(
+  'soft nodes that begin together refuse nothing of a limit that nobody comes near: %s',
+  async (name) => {
+    const make = name === 'fixed window' ? fixedWindow : slidingWindow
+    const clock = new ManualClock(1_800_000_000_000)
+    const store = memoryStore({ clock })
+    const limit = make({ limit: 1_000_000, window: '1h' })
+    const nodes = Array.from({ length: 4 }, (_, place) =>
+      createLimiter({ name: 'api', mode: 'soft', limit, store, clock, random: seededRandom(1, place) }),
+    )
+    const random = seededRandom(2)
+    let refused = 0
+    for (let time = 0; time < 1000; time++) {
+      for (let check = 0; check < 16; check++) {
+        const node = nodes[Math.floor(random() * nodes.length)] as (typeof nodes)[0]
+        if (!node.checkSync(`key ${Math.floor(random() * 1000)}`).allowed) refused++
+      }
+      await clock.advance(1)
+    }
+    expect(refused).toBe(0)
+    for (const node of nodes) await node.close()
+  },
+)
+
 test('what is asked of the store is whole', async () => {
   const clock = new ManualClock(1_000_000)
   const inner = memoryStore({ clock })
