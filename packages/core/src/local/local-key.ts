@@ -33,6 +33,9 @@ const STALE = 16
 const LOST = 32
 const USED = 64
 const READY = 128
+/** Four bits. */
+const QUEUE_NUMBER = 256
+const QUEUE_NUMBERS = 15 * QUEUE_NUMBER
 
 /** What few keys have. */
 class Particulars {
@@ -208,6 +211,15 @@ export class LocalKey implements Held {
   set queued(is: boolean) {
     this.note()
     this.flag(QUEUED, is)
+  }
+
+  /** The number of the queue in which it is; 0: in none. */
+  get queueNumber(): number {
+    return (this.flags & QUEUE_NUMBERS) / QUEUE_NUMBER
+  }
+
+  set queueNumber(number: number) {
+    this.flags = (this.flags & ~QUEUE_NUMBERS) | (number * QUEUE_NUMBER)
   }
 
   /** Queued to be sent now. */

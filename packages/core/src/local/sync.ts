@@ -5,11 +5,14 @@ import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import type { Reply, Snapshot } from '../store/store.ts'
 import { HeldKeys } from './held-keys.ts'
+import { KeyQueue } from './key-queue.ts'
 import { LocalKey } from './local-key.ts'
 import { Pacing } from './pacing.ts'
 
 /** Keys that travel in one command. */
 const MOST_KEYS = 500
+/** Keys that are looked at for one: those that can wait are passed over. */
+const MOST_LOOKS = 4 * MOST_KEYS
 /** Commands under way at once. */
 const IN_FLIGHT = 2
 /** How often a limiter that closes tries to settle with a store that is not known to be away. */
@@ -26,8 +29,10 @@ export class Sync {
   readonly keys: HeldKeys
   readonly pacing: Pacing
   /** What is to be sent at the next tick, and at the one after it: a tick is half an interval. */
-  private due = new Set<LocalKey>()
-  private dirty = new Set<LocalKey>()
+  private due = KeyQueue.first()
+  private dirty = this.due.following()
+  /** How many keys are in either, or in one that is being sent. */
+  private waiting = 0
   /** What is to be sent now, in commands of at most `MOST_KEYS`: each is drawn up when its turn comes, so that none holds the event loop. */
   private readonly urgent: LocalKey[][] = []
   private readonly flushes = pLimit(IN_FLIGHT)
@@ -79,7 +84,7 @@ export class Sync {
 
   /** Whether as many keys owe something as may be held, so that no other can be taken in. */
   get full(): boolean {
-    return this.due.size + this.dirty.size >= this.settings.maxKeys
+    return this.waiting >= this.settings.maxKeys
   }
 
   /** Takes a key into RAM, and asks the store about it at once. */
@@ -110,6 +115,7 @@ export class Sync {
   private requeue(key: LocalKey): void {
     if (key.queued) return
     key.queued = true
+    this.waiting++
     this.dirty.add(key)
   }
 
@@ -120,8 +126,10 @@ export class Sync {
       this.queue(key)
       return
     }
-    this.due.delete(key)
-    this.dirty.delete(key)
+    if (key.queueNumber > 0) {
+      key.queueNumber = 0
+      this.waiting--
+    }
     key.queued = true
     key.urgent = true
     const last = this.urgent.at(-1)
@@ -161,32 +169,38 @@ export class Sync {
 
   /** Settles all that is dirty now. */
   private flushDirty(): Promise<void> {
-    for (const key of this.dirty) this.due.add(key)
-    this.dirty = new Set()
+    for (let key = this.dirty.next(); key !== undefined; key = this.dirty.next()) this.due.add(key)
     return this.flushDue(true, true)
   }
 
   /** Settles what has been dirty for half an interval; the first command also asks what changed. */
   private async flushDue(changes: boolean, all: boolean): Promise<void> {
-    const keys: LocalKey[] = []
-    const stay = new Set<LocalKey>()
-    const monotonic = this.settings.clock.monotonic()
-    for (const key of this.due) {
-      if (key.inFlight || (!all && this.pacing.canWait(key, monotonic))) stay.add(key)
-      else keys.push(key)
-    }
+    const keys = this.due
     this.due = this.dirty
-    this.dirty = stay
-    const parts = chunks(keys)
-    if (parts.length === 0 && changes) parts.push([])
-    const sent = parts.map((part, place) =>
-      this.flushes(() =>
-        this.send(part, this.settings.clock.monotonic() + this.settings.timeout, changes && place === 0),
-      ),
+    this.dirty = this.due.following()
+    const commands = Math.max(changes ? 1 : 0, Math.ceil(keys.length / MOST_KEYS))
+    const sent = Array.from({ length: commands }, (_, place) =>
+      // Drawn up when its turn comes: of hundreds of thousands of keys, to go through all would hold the event loop.
+      this.flushes(() => this.sendNext(keys, all, changes && place === 0)),
     )
     const results = await Promise.allSettled(sent)
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+  }
+
+  private async sendNext(queue: KeyQueue, all: boolean, changes: boolean): Promise<void> {
+    const monotonic = this.settings.clock.monotonic()
+    const keys: LocalKey[] = []
+    for (let looks = 0; looks < MOST_LOOKS && keys.length < MOST_KEYS; looks++) {
+      const key = queue.next()
+      if (key === undefined) break
+      if (key.inFlight || (!all && this.pacing.canWait(key, monotonic))) this.dirty.add(key)
+      else {
+        this.waiting--
+        keys.push(key)
+      }
+    }
+    if (keys.length > 0 || changes) await this.send(keys, monotonic + this.settings.timeout, changes)
   }
 
   /** Settles all that is owed at the call. @throws StoreError where the store does not acknowledge it */
@@ -372,11 +386,4 @@ export class Sync {
     this.closed = true
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
   }
-}
-
-function chunks(keys: LocalKey[]): LocalKey[][] {
-  const parts: LocalKey[][] = []
-  for (let first = 0; first < keys.length; first += MOST_KEYS)
-    parts.push(keys.slice(first, first + MOST_KEYS))
-  return parts
 }
