@@ -6,6 +6,7 @@ import { slidingLog } from './algorithms/sliding-log/sliding-log.ts'
 import { slidingWindow } from './algorithms/sliding-window/sliding-window.ts'
 import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
 import type { Decision } from './decision.ts'
+import { StoreError } from './errors.ts'
 import { createLimiter, type SoftLimiter } from './limiter.ts'
 import type { LimiterOptions, ScopedOptions } from './options.ts'
 import { memoryStore } from './store/memory.ts'
@@ -95,6 +96,16 @@ function ofList(limit: readonly object[], options: object): Asked {
   }
 }
 
+/** What the limits refuse may pass out of a reserve, which is small too. */
+function withReserve(limit: readonly object[], options: object): Asked {
+  const list = ofList(limit, { ...options, spike: { extra: 6, per: '2s' } })
+  return { ...list, keysOf: (place) => [...list.keysOf(place), `api~spike/${USERS[place % 2]}`] }
+}
+
+function oneWithReserve([limit]: readonly object[], options: object): Asked {
+  return withReserve([limit as object], options)
+}
+
 /** Two scopes, of which each pair of users shares an address, and the other way round. */
 function ofScopes([user, ip]: readonly object[], options: object): Asked {
   const scopes = { user, ip }
@@ -135,6 +146,8 @@ describe.each(Object.entries(MODES))('%s', (_, mode) => {
   it.each([
     ['lists', ofList],
     ['scopes', ofScopes],
+    ['a limit with a reserve', oneWithReserve],
+    ['lists with a reserve', withReserve],
   ] as const)(
     '%s: a check waits for one round trip at most, behind the one under way with its keys',
     async (_, make) => {
@@ -171,6 +184,54 @@ describe.each(Object.entries(MODES))('%s', (_, mode) => {
       await fc.assert(property, { numRuns: fc.readConfigureGlobal().numRuns as number })
     },
   )
+
+  it('a reserve that was asked for nothing is there for other nodes', async () => {
+    const clock = new ManualClock(1_000_000)
+    const memory = memoryStore({ clock })
+    const store = faultyStore(memory, { clock, latency: ROUND_TRIP / 2 })
+    const made = { name: 'api', limit: fixedWindow({ limit: 10, window: '1h' }), clock }
+    const spike = { extra: 1, per: '1h' }
+    const node = () =>
+      createLimiter({ ...made, spike, store, random: () => 0.5, ...mode } as LimiterOptions<'soft'>)
+    const [one, two] = [node(), node()]
+    const first = one.check('a')
+    await clock.advance(ROUND_TRIP)
+    expect(await first).toMatchObject({ allowed: true })
+    const hard = createLimiter({ ...made, store: memory })
+    await hard.penalty('a', 9)
+    await clock.advance(INTERVAL)
+    const last = two.check('a')
+    await clock.advance(ROUND_TRIP)
+    expect(await last).toMatchObject({ allowed: true, spike: true })
+    await Promise.all([one.close(), two.close(), hard.close(), clock.advance(1000)])
+  })
+
+  it('a reserve that does not answer is no matter where the limits allow a check', async () => {
+    const clock = new ManualClock(1_000_000)
+    const far = faultyStore(memoryStore({ clock }), { clock, latency: ROUND_TRIP / 2 })
+    const store: Store = {
+      open: (name, limit) => {
+        const table = far.open(name, limit)
+        const lost = async () => {
+          throw new StoreError('ERR_STORE_REPLY', 'the table is not there')
+        }
+        const exchange: Table['exchange'] = name === 'api' ? (request) => table.exchange(request) : lost
+        return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
+      },
+      close: () => far.close(),
+    }
+    const limit = fixedWindow({ limit: 1, window: '1h' })
+    const spike = { extra: 1, per: '1h' }
+    const options = { name: 'api', limit, spike, store, clock, onOutage: 'throw', timeout: 100, ...mode }
+    const node = createLimiter(options as LimiterOptions<'soft'>)
+    const checks = Promise.allSettled([node.check('a'), node.check('a')])
+    await clock.advance(200)
+    expect(await checks).toMatchObject([
+      { status: 'fulfilled', value: { allowed: true } },
+      { status: 'rejected', reason: { code: 'ERR_STORE_REPLY' } },
+    ])
+    await Promise.all([node.close(), clock.advance(1000)])
+  })
 
   const LONG = '365d'
   const KINDS = {

@@ -196,6 +196,7 @@ export class Plans<K extends string | ScopeKeys> {
   async close(): Promise<void> {
     for (const decider of [this.own, ...this.chosen.values()])
       if (decider instanceof SeveralLimits) await decider.idle()
+    if (this.spike !== undefined) await this.spike.idle()
     await Promise.all(this.all.map((single) => single.close()))
   }
 

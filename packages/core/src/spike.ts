@@ -3,6 +3,7 @@ import type { Decider } from './decider.ts'
 import { Decision, detailed } from './decision.ts'
 import { Takers } from './hard/takers.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
+import type { LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
 import { payerOf } from './payer.ts'
 import type { SingleLimit } from './single-limit.ts'
@@ -10,6 +11,7 @@ import type { SingleLimit } from './single-limit.ts'
 /** What a limit refuses may pass out of the reserve. */
 export class Spike {
   private readonly takers: Takers
+  private readonly underWay = new Set<Promise<Decision>>()
 
   /** @param limitsOf what a decider decides by */
   constructor(
@@ -32,16 +34,63 @@ export class Spike {
   check(limits: Decider<string>, key: string, cost: number): Decision | Promise<Decision> {
     const taken = this.takeJointly(limits, key, cost)
     if (taken !== undefined) return taken
-    const decision = limits.check(key, cost)
-    if (!(decision instanceof Decision)) return this.andReserve(decision, key, cost)
-    if (!isFull(decision)) return decision
-    const answer = this.reserve.check(key, cost)
-    return answer instanceof Decision ? spiked(decision, answer) : answer.then((its) => spiked(decision, its))
+    const { local } = this.reserve.of(key)
+    return local === undefined
+      ? this.thenReserve(limits, key, cost)
+      : this.checkHere(limits, local, key, cost)
   }
 
-  private async andReserve(answer: Promise<Decision>, key: string, cost: number): Promise<Decision> {
-    const decision = await answer
+  /** A hard limiter's limits and reserve that can't be asked together. */
+  private async thenReserve(limits: Decider<string>, key: string, cost: number): Promise<Decision> {
+    const decision = await limits.check(key, cost)
     return isFull(decision) ? spiked(decision, await this.reserve.check(key, cost)) : decision
+  }
+
+  private checkHere(
+    limits: Decider<string>,
+    reserve: LocalChecks,
+    key: string,
+    cost: number,
+  ): Decision | Promise<Decision> {
+    const [first, second] = this.limitsOf(limits)
+    const alone = second === undefined ? first?.of(key).local : undefined
+    const decision = alone?.checkOnce(key, cost) ?? limits.check(key, cost)
+    if (!(decision instanceof Decision)) return this.noted(this.andReserve(decision, reserve, key, cost))
+    if (!isFull(decision)) return decision
+    const answer = reserve.checkOnce(key, cost)
+    if (answer instanceof Decision) return spiked(decision, answer)
+    return this.noted(answer.then((its) => spiked(decision, its)))
+  }
+
+  /** While the limits are asked, so is the reserve: what it has for the check is held until they have answered. */
+  private async andReserve(
+    answer: Promise<Decision>,
+    reserve: LocalChecks,
+    key: string,
+    cost: number,
+  ): Promise<Decision> {
+    const once = reserve.once(key, cost)
+    let decision: Decision | undefined
+    try {
+      decision = await answer
+    } finally {
+      if (decision === undefined || !isFull(decision)) once.forgo()
+    }
+    if (!isFull(decision)) return decision
+    reserve.offer(key, cost)
+    return spiked(decision, await once.conclude())
+  }
+
+  private noted(check: Promise<Decision>): Promise<Decision> {
+    this.underWay.add(check)
+    const ended = () => this.underWay.delete(check)
+    check.then(ended, ended)
+    return check
+  }
+
+  /** Resolves when the checks that wait for the store have their answers: what they take is still to be settled. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.underWay)
   }
 
   checkSync(limits: Decider<string>, key: string, cost: number): Decision {

@@ -26,6 +26,14 @@ export interface Hold {
   }
 }
 
+/** What a limit was asked for, of which it is not certain yet whether it will be wanted. */
+export interface Once {
+  /** Takes it, if the limit allows that. */
+  conclude(): Promise<Decision>
+  /** It is not wanted. */
+  forgo(): void
+}
+
 /**
  * This node's RAM decides: by the store's last state and what is pending (soft), or out of quota that the store has
  * booked for it (`strict`: leased, and soft with `maxOvershoot`). What was admitted is settled behind it.
@@ -414,6 +422,39 @@ export class LocalChecks implements Checks {
   conclude(key: string, cost: number, { isHeard }: Hold): Decision {
     const decision = this.decidePart(key, cost, !isHeard, true)
     return decision.reason === 'sync' ? this.withoutMore(key, decision, cost) : decision
+  }
+
+  /** As `check`, with one answer of the store at most. */
+  checkOnce(key: string, cost: number): Decision | Promise<Decision> {
+    const decision = this.attempt(key, cost)
+    this.offer(key, cost)
+    return decision.reason === 'sync' ? this.once(key, cost).conclude() : decision
+  }
+
+  /** Asks at once for what is to be decided later, and holds it until then. One of both is to be called. */
+  once(key: string, cost: number): Once {
+    const { clock, timeout } = this.settings
+    const asked = (async () => this.hold(key, cost, clock.monotonic() + timeout))()
+    // It may fail before it is wanted, and then concerns nobody yet.
+    asked.catch(() => {})
+    const letGo = async () => {
+      const hold = await asked
+      this.letGo(cost, hold)
+      return hold
+    }
+    return {
+      conclude: async () => {
+        const decision = this.conclude(key, cost, await letGo())
+        if (!decision.allowed) this.forgo(key, cost)
+        return decision
+      },
+      // Of a limit that did not answer nothing is held.
+      forgo: () =>
+        void letGo().then(
+          () => this.forgo(key, cost),
+          () => {},
+        ),
+    }
   }
 
   /** The store was heard and it is still not certain: what is left is booked for others. */
