@@ -184,9 +184,10 @@ export class Plans<K extends string | ScopeKeys> {
     if (this.settings.mode === 'hard' || this.chosen.size === 0) return decider.refund(key, cost)
     const counting = this.all.filter(({ part }) => part !== this.settings.reserve)
     const took = askedOf(counting, key)
-    await all(took.limits.map((limit, place) => limit.settle(took.keys[place] as string, cost)))
+    await all(took.limits.map((limit, place) => limit.settle(took.keys[place] as string)))
     const { limits, keys } = askedOf(this.limitsOf.get(decider) as readonly KeyedLimit[], key)
     await all(limits.map((limit, place) => limit.refundThere(keys[place] as string, cost)))
+    for (const [place, { local }] of took.limits.entries()) local?.withdraw(took.keys[place] as string, cost)
   }
 
   flush(): Promise<void> {

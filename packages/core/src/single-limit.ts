@@ -84,9 +84,9 @@ export class SingleLimit implements Decider<string> {
     )
   }
 
-  /** What it owes of the key, of which cost is to come back. */
-  async settle(key: string, back: number): Promise<void> {
-    await this.local?.settle(key, back)
+  /** What it owes of the key. */
+  async settle(key: string): Promise<void> {
+    await this.local?.settle(key)
   }
 
   /** As `refund`, of what whoever has taken: by the store's count alone. */

@@ -325,23 +325,27 @@ export class LocalChecks implements Checks {
     return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
   }
 
-  /** Settles what this node owes of the key, of which cost is to come back, and has it read again with the next interval. */
-  async settle(key: string, back: number): Promise<void> {
+  /** So much of the key was given back. */
+  withdraw(key: string, cost: number): void {
+    this.sync.keys.find(key)?.withdraw(cost)
+  }
+
+  /** Settles what this node owes of the key, and has it read again with the next interval. */
+  async settle(key: string): Promise<void> {
     const local = this.sync.keys.find(key)
     if (local === undefined) return
-    local.withdraw(back)
     await this.sync.settle([local])
     this.sync.readLater(local)
   }
 
   async refund(key: string, cost: number, at?: number): Promise<void> {
-    this.sync.keys.find(key)?.withdraw(cost)
     await this.peek(key)
     const local = this.sync.keys.find(key)
     if (local === undefined) throw nothingGivenBack()
     const back = local.refund(this.link.table.now(), cost, at)
     // What this node admitted itself it can give back without having heard of the others.
     if (!local.known && back === 0) throw nothingGivenBack()
+    local.withdraw(cost)
     this.sync.queue(local)
     await this.sync.settle([local])
   }
