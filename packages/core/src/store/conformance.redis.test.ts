@@ -15,10 +15,12 @@ import { redisStore } from './redis/redis-store.ts'
 import {
   CHANGES_KEPT,
   type Counters,
+  type JointTable,
   type LimitInForce,
   type Operation,
   type Reply,
   Snapshot,
+  type Table,
 } from './store.ts'
 
 const PREFIX = 'conformance'
@@ -166,6 +168,8 @@ function history<T>(step: fc.Arbitrary<T>) {
       node: fc.nat(NODES.length - 1),
       since: fc.constantFrom(-1, 0, 0.5, 1),
       extra: fc.constantFrom(0, 0, 2),
+      /** Goes by a plan instead of the limit. */
+      plan: fc.boolean(),
       /** Goes by the limit in force; sets another one by so much; tells of one that was set at a time. */
       follows: fc.constantFrom('no', 'yes', 'yes', 'sets', 'tells'),
       other: fc.integer({ min: 1, max: 4 }),
@@ -173,6 +177,12 @@ function history<T>(step: fc.Arbitrary<T>) {
     }),
     { minLength: 1, maxLength: 15 },
   )
+}
+
+/** The same kind of limit with another number; of a bucket the same: what drains before a plan is seen may go by either rate. */
+function planOf(limit: Algorithm, times: number): Algorithm {
+  const [most, ...rest] = limit.parameters as [number, ...number[]]
+  return limit.with([rest.length === 1 ? most * times : most, ...rest])
 }
 
 /** What a node has counted of a key in one slice. */
@@ -352,14 +362,19 @@ async function checkExpiry(group: string, table = group): Promise<void> {
 for (const [what, limit] of Object.entries(limits)) {
   describe(what, () => {
     it('is answered alike by memory and by Redis', async () => {
-      const property = fc.asyncProperty(limit, history(anything), async (limit, exchanges) => {
+      const times = fc.integer({ min: 2, max: 5 })
+      const property = fc.asyncProperty(limit, times, history(anything), async (own, times, exchanges) => {
         const name = `all-${names++}`
-        const one = memory.open(name, limit)
-        const two = redis.open(name, limit)
+        const plan = planOf(own, times)
+        const [ours, theirs] = [own, plan].map((limit) => [
+          memory.open(name, limit),
+          redis.open(name, limit),
+        ]) as [Table[], Table[]]
         const ledgers = new Map<string, Ledger>()
         const markers = ['', '']
         now = 0
         for (const exchange of exchanges) {
+          const limit = exchange.plan ? plan : own
           now = Math.max(now, exchange.advance(now, limit.window))
           const node = NODES[exchange.node] as string
           const ledger = (key: string) => {
@@ -380,7 +395,7 @@ for (const [what, limit] of Object.entries(limits)) {
             ...inForce(exchange.follows, limit, exchange.other),
           }
           const [expected, actual] = (await Promise.all(
-            [one, two].map((table, place) =>
+            (exchange.plan ? theirs : ours).map((table, place) =>
               table.exchange({ ...request, operations: heardFrom(markers[place] as string, operations) }),
             ),
           )) as [Reply, Reply]
@@ -435,42 +450,58 @@ const jointly = fc.record({
   takes: fc.array(fc.record({ keys: fc.tuple(key, key, key), costs }), { minLength: 1, maxLength: 3 }),
   follows: fc.constantFrom('no', 'yes', 'sets'),
   other: fc.integer({ min: 1, max: 4 }),
-  /** What happens to one of the tables by itself, before. */
-  before: fc.record({ table: fc.nat(2), steps: fc.array(anything, { maxLength: 3 }) }),
+  node: fc.nat(NODES.length - 1),
+  /** Go by plans instead of the limits. */
+  plan: fc.boolean(),
+  /** What happens to one of the tables by itself, before, on a node. */
+  before: fc.record({
+    table: fc.nat(2),
+    node: fc.nat(NODES.length - 1),
+    steps: fc.array(anything, { maxLength: 3 }),
+  }),
 })
 
 describe('several tables that take together', () => {
   it('are answered alike by memory and by Redis: all take, or none', async () => {
     const histories = fc.array(jointly, { minLength: 1, maxLength: 8 })
     const tables = fc.array(anyLimit, { minLength: 2, maxLength: 3 })
-    const property = fc.asyncProperty(tables, histories, async (limits, exchanges) => {
+    const times = fc.integer({ min: 2, max: 5 })
+    const property = fc.asyncProperty(tables, times, histories, async (limits, times, exchanges) => {
       const group = `joint-${names++}`
-      const all = limits.map((limit, place) => ({
-        limit,
-        group,
-        shard: 0,
-        table: place === 0 ? group : `${group}~${place}`,
-      }))
+      const plans = limits.map((limit) => planOf(limit, times))
+      const tablesOf = (limits: readonly Algorithm[]) =>
+        limits.map((limit, place) => ({
+          limit,
+          group,
+          shard: 0,
+          table: place === 0 ? group : `${group}~${place}`,
+        }))
+      const all = tablesOf(limits)
       const singles = all.map(({ table, limit }) => [
         memory.open(table, limit),
         redis.open(table, limit, group),
       ])
-      const joints = [memory.join?.(all), redis.join?.(all)]
+      const [ours, theirs] = [all, tablesOf(plans)].map((tables) => [
+        memory.join?.(tables),
+        redis.join?.(tables),
+      ]) as [JointTable[], JointTable[]]
       const ledgers = new Map<string, Ledger>()
       now = 0
-      for (const { advance, reserve, takes, follows, other, before } of exchanges) {
+      for (const { advance, reserve, takes, follows, other, node, plan, before } of exchanges) {
         now = Math.max(now, advance(now, limits[0]?.window as number))
-        const common = { node: NODES[0] as string, sequence: 0, deadline: 0, since: 0, presence: 0, extra: 0 }
+        const common = { sequence: 0, deadline: 0, since: 0, presence: 0, extra: 0 }
         const at = before.table % all.length
         const ledger = (its: string) => {
-          const id = `${at}/${its}`
+          const id = `${at}/${before.node}/${its}`
           if (!ledgers.has(id)) ledgers.set(id, new Ledger())
           return ledgers.get(id) as Ledger
         }
         const limit = limits[at] as Algorithm
         const operations = before.steps.map((step) => operationOf(step, limit, ledger))
         const [one, two] = await Promise.all(
-          (singles[at] ?? []).map((table) => table.exchange({ ...common, operations })),
+          (singles[at] ?? []).map((table) =>
+            table.exchange({ ...common, node: NODES[before.node] as string, operations }),
+          ),
         )
         expect(plain(limit, two as Reply)).toEqual(plain(limit, one as Reply))
         for (const result of [...(one?.changed ?? []), ...(one?.results ?? [])])
@@ -478,13 +509,14 @@ describe('several tables that take together', () => {
 
         const requests = limits.map((limit, place) => ({
           ...common,
+          node: NODES[node] as string,
           operations: takes.map(
             ({ keys, costs }): Operation => ['take', KEYS[keys[place] as number] as string, ...costs],
           ),
           ...inForce(follows, limit, other),
         }))
         const [expected, actual] = await Promise.all(
-          joints.map((joint) => joint?.exchange(requests, reserve)),
+          (plan ? theirs : ours).map((joint) => joint.exchange(requests, reserve)),
         )
         for (const [place, limit] of limits.entries())
           expect(plain(limit, actual?.[place] as Reply), JSON.stringify({ now, reserve, requests })).toEqual(
