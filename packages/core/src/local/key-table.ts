@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto'
+
 /** What is held in a table: it is a link in the chain of its bucket itself, which spares an object and a look into memory. */
 export interface Held {
   readonly key: string
@@ -15,8 +17,8 @@ const SEGMENT = 4096
 const MOST_LOOKS = 256
 
 /** Secrets of the process: who chooses keys must not be able to choose such as share a bucket. */
-const START = (Math.random() * 2 ** 32) | 0
-const FACTOR = (Math.random() * 2 ** 32) | 1
+const START = randomInt(2 ** 32) | 0
+const FACTOR = randomInt(2 ** 32) | 1
 
 /** A small integer, not below 0. */
 export function hashOf(key: string): number {
