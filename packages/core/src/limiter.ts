@@ -324,8 +324,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   /**
-   * Changes the numbers while traffic runs, on all nodes within one sync interval. What was counted stays. Quota
-   * that is leased already is not taken back: a node may spend it until it hears of a lower limit, and then within that. Nodes that start later take it over from the store.
+   * Changes the numbers while traffic runs, on all nodes within one sync interval. What was counted stays, and quota
+   * that is leased already stays valid until it ends. Nodes that start later take it over from the store.
    *
    * @throws ConfigError `ERR_MISMATCH` where algorithm or window differ
    */

@@ -122,10 +122,11 @@ export class SingleLimit implements Decider<string> {
 
   private goBy(parameters: readonly number[]): void {
     const { settings, part } = this
-    settings.limit = settings.limit.with(parameters)
+    const before = settings.limit
+    settings.limit = before.with(parameters)
     this.name = nameOf(settings.name, part.scope, part.isOnly, settings.limit)
     settings.extra = extraOf(settings, settings.limit)
-    this.local?.limitChanged()
+    this.local?.limitChanged(before.limit)
   }
 
   probeSoon(): void {

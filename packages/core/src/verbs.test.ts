@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Limit } from './algorithms/algorithm.ts'
+import { isBucket, type Limit } from './algorithms/algorithm.ts'
 import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
 import { leakyBucket } from './algorithms/leaky-bucket/leaky-bucket.ts'
 import { slidingLog } from './algorithms/sliding-log/sliding-log.ts'
@@ -7,7 +7,7 @@ import { slidingWindow } from './algorithms/sliding-window/sliding-window.ts'
 import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
 import { StoreError } from './errors.ts'
 import type { ScopeKeys } from './limit-parts.ts'
-import { createLimiter } from './limiter.ts'
+import { createLimiter, type LeasedLimiter } from './limiter.ts'
 import type { LimiterOptions, Mode } from './options.ts'
 import { memoryStore } from './store/memory.ts'
 import type { Store } from './store/store.ts'
@@ -435,6 +435,104 @@ describe.each(modes)('%s', (mode) => {
     await clock.advance(60_000)
     expect(served).toEqual(['second gave up', 'first', 'third'])
     await one.close()
+  })
+})
+
+describe('quota that was leased before the limit was lowered', () => {
+  const bucket = (capacity: number) => tokenBucket({ capacity, refill: capacity, per: '1m' })
+  const leaky = (capacity: number) => leakyBucket({ capacity, leak: capacity, per: '1m' })
+
+  /** One node has quota booked of `a`, and has heard that the limit is 3 now. */
+  async function lowered(limitOf: (limit: number) => Limit) {
+    const world = nodes({ mode: 'leased', limit: limitOf(100) })
+    const one = world.one as LeasedLimiter
+    const { clock, two } = world
+    expect((await one.check('a', { cost: 10 })).allowed).toBe(true)
+    expect(await two.setLimit(limitOf(3))).toBe(true)
+    await one.peek('b')
+    return { clock, one, two }
+  }
+
+  /** Takes until it is refused: how much that was. */
+  function spendAll(limiter: LeasedLimiter): number {
+    for (let spent = 0; ; spent++) if (!limiter.checkSync('a').allowed) return spent
+  }
+
+  it.each([
+    ['fixed window', minute],
+    ['sliding window', (limit: number) => slidingWindow({ limit, window: '1m' })],
+    ['sliding log', (limit: number) => slidingLog({ limit, window: '1m' })],
+    ['token bucket', bucket],
+    ['leaky bucket', leaky],
+  ])('%s: is spent, and nothing is booked above the new limit', async (_, limitOf) => {
+    const { clock, one, two } = await lowered(limitOf)
+    const foreseen = await one.peek('a')
+    const decision = await one.check('a')
+    expect(decision).toMatchObject({ allowed: true, limit: 3, remaining: 0, source: 'local' })
+    expect(foreseen).toMatchObject({ allowed: true, limit: 3, remaining: 0 })
+    expect(decision.delayMs).toBe(limitOf === leaky ? 200_000 : 0)
+    // At the present rate a bucket drains a cost in 20 s.
+    if (isBucket(limitOf(3))) expect(decision.resetAfterMs).toBe(220_000)
+    expect((await two.check('a')).allowed).toBe(false)
+    const booked = 40
+    expect(1 + spendAll(one)).toBe(booked)
+    expect(await one.peek('a')).toMatchObject({ allowed: false, reason: 'limit', debt: 10 + booked - 3 })
+    await clock.advance(1100)
+    for (const node of [one, two]) expect((await node.check('a')).allowed).toBe(false)
+    await Promise.all([one.close(), two.close()])
+  })
+
+  it('ends with its slice, after which the new limit is gone by', async () => {
+    const { clock, one, two } = await lowered(minute)
+    expect(one.checkSync('a').allowed).toBe(true)
+    await clock.advance(60_000)
+    const decisions = await Promise.all(Array.from({ length: 5 }, () => one.check('a')))
+    expect(decisions.map(({ allowed }) => allowed)).toEqual([true, true, true, false, false])
+    // What was booked under the new limit is refused as ever.
+    await one.penalty('a', 1)
+    expect((await one.peek('a')).debt).toBe(1)
+    await Promise.all([one.close(), two.close()])
+  })
+
+  it('is no more valid after a penalty, a block or a reset than under the limit before', async () => {
+    for (const verb of ['penalty', 'block', 'reset'] as const) {
+      const { one, two } = await lowered(minute)
+      expect(one.checkSync('a').allowed).toBe(true)
+      if (verb === 'penalty') expect(await one.penalty('a', 89)).toBe(true)
+      if (verb === 'block') expect(await one.block('a', '1s')).toBe(true)
+      if (verb === 'reset') expect(await one.reset('a')).toBe(true)
+      const reason = { penalty: 'limit', block: 'blocked', reset: 'sync' }[verb]
+      expect(one.checkSync('a')).toMatchObject({ allowed: false, reason })
+      if (verb === 'reset') {
+        expect((await one.check('a', { cost: 3 })).allowed).toBe(true)
+        expect((await one.check('a')).allowed).toBe(false)
+      }
+      await Promise.all([one.close(), two.close()])
+    }
+  })
+
+  it('what is booked afterwards goes by the limit in force alone', async () => {
+    const { one, two } = await lowered(minute)
+    spendAll(one)
+    expect(await two.setLimit(minute(60))).toBe(true)
+    await one.peek('b')
+    expect((await one.check('a')).allowed).toBe(true)
+    expect(one.checkSync('a').allowed).toBe(true)
+    expect(await one.penalty('a', 10)).toBe(true)
+    expect(one.checkSync('a')).toMatchObject({ allowed: false, reason: 'limit' })
+    await Promise.all([one.close(), two.close()])
+  })
+
+  it('what was never booked under a limit does not go by it', async () => {
+    const { one: limiter, two } = nodes({ mode: 'leased', limit: minute(100) })
+    const one = limiter as LeasedLimiter
+    expect(await two.setLimit(minute(10))).toBe(true)
+    // It was made with a limit of 100, of which nothing was ever booked.
+    expect((await one.check('a')).allowed).toBe(true)
+    expect(one.checkSync('a').allowed).toBe(true)
+    expect(await one.penalty('a', 8)).toBe(true)
+    expect(one.checkSync('a')).toMatchObject({ allowed: false, reason: 'limit' })
+    await Promise.all([one.close(), two.close()])
   })
 })
 

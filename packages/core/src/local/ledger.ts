@@ -1,3 +1,4 @@
+import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Counters } from '../store/store.ts'
 
 /** Of a ledger that has none. */
@@ -7,6 +8,14 @@ Object.freeze(NO_ENTRIES)
 /** Cost that checks hold together, until each is decided by its other limits too. */
 export class Holding {
   cost = 0
+}
+
+/** Quota that was booked before the limit was set to another: it stays valid until its slice ends. */
+export interface Lease {
+  /** The limit in force, but as high as the one by which it was booked. */
+  readonly limit: Algorithm
+  /** What had been booked by then. */
+  readonly granted: number
 }
 
 /** What few ledgers have. */
@@ -22,6 +31,7 @@ class Particulars {
   /** Store time of the newest admission, of a log, and of others while that is a guess; -1: none. */
   newest = -1
   holding: Holding | undefined = undefined
+  lease: Lease | undefined = undefined
 }
 
 const NO_PARTICULARS = new Particulars()
@@ -77,6 +87,14 @@ export class Ledger {
 
   set settledReturned(quota: number) {
     if (quota !== this.settledReturned) this.own.settledReturned = quota
+  }
+
+  get lease(): Lease | undefined {
+    return this.particulars.lease
+  }
+
+  set lease(lease: Lease | undefined) {
+    if (lease !== this.lease) this.own.lease = lease
   }
 
   get entries(): readonly number[] {

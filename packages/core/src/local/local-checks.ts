@@ -1,14 +1,14 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { Slices } from '../algorithms/slices.ts'
 import type { Checks } from '../checks.ts'
-import { blockedDecision, type Decision, deniedDecision, syncDecision } from '../decision.ts'
+import { blockedDecision, Decision, deniedDecision, syncDecision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { Operation, Snapshot } from '../store/store.ts'
 import { Deadlines } from './deadlines.ts'
-import type { Holding } from './ledger.ts'
+import type { Holding, Ledger } from './ledger.ts'
 import type { LocalKey, Waiter } from './local-key.ts'
 import { Sync } from './sync.ts'
 
@@ -244,7 +244,7 @@ export class LocalChecks implements Checks {
       return this.taken(this.stale(), local, now, cost, consume)
     }
     const decision = within
-      ? this.taken(limit, local, now, cost, consume)
+      ? this.takenWithin(local, now, cost, consume)
       : this.beyond(local, now, monotonic, cost, consume, mayWait)
     return mayWait && this.isHeldBack(local, decision, now, cost)
       ? syncDecision(limit, decision, cost)
@@ -256,6 +256,17 @@ export class LocalChecks implements Checks {
     if (reason !== 'limit' || current.held === 0) return false
     const { limit } = this.settings
     return cost <= limit.limit - limit.usage(state, now) + current.held
+  }
+
+  /** Within what the node may count on: what was booked under a higher limit may be spent above the present one. */
+  private takenWithin(local: LocalKey, now: number, cost: number, consume: boolean): Decision {
+    const { limit } = this.settings
+    const decision = this.taken(limit, local, now, cost, consume)
+    if (decision.allowed) return decision
+    const { lease, granted, allowance } = local.current
+    if (lease === undefined || cost > allowance - (granted - lease.granted)) return decision
+    const { allowed, resetAfterMs, delayMs } = this.taken(lease.limit, local, now, cost, consume)
+    return allowed ? new Decision(true, limit.limit, 0, 0, resetAfterMs, delayMs, 'local') : decision
   }
 
   private taken(limit: Algorithm, local: LocalKey, now: number, cost: number, consume: boolean): Decision {
@@ -505,12 +516,14 @@ export class LocalChecks implements Checks {
     local.unadmit(cost)
   }
 
-  /** The limit was set while it runs: what is held goes by it from here on. */
-  limitChanged(): void {
-    const { clock, limit } = this.settings
+  /** The limit was set while it runs, from `before`: what is held goes by it from here on. */
+  limitChanged(before: number): void {
+    const { clock, limit, mode } = this.settings
     this.share = undefined
+    const earlier = limit.with([before, ...limit.parameters.slice(1)])
     for (const local of this.sync.keys) {
       local.limit = limit
+      if (mode === 'leased') keepLease(local.current, earlier)
       this.sync.pacing.plan(local, this.link.table.now(), clock.monotonic())
     }
   }
@@ -549,6 +562,14 @@ export class LocalChecks implements Checks {
       estimatedOvershoot: this.settings.strict ? this.settings.extra : pending * (sync.pacing.nodes - 1),
     }
   }
+}
+
+/** What is booked stays valid, by the highest of the limits under which it may have been. */
+function keepLease(ledger: Ledger, earlier: Algorithm): void {
+  if (ledger.allowance === 0) return
+  const highest = Math.max(earlier.limit, ledger.lease?.limit.limit ?? 0)
+  const limit = highest === earlier.limit ? earlier : earlier.with([highest, ...earlier.parameters.slice(1)])
+  ledger.lease = { limit, granted: ledger.granted }
 }
 
 function nothingGivenBack(): StoreError {
