@@ -1,8 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { expect, test } from 'vitest'
+import type { Algorithm } from '../../algorithms/algorithm.ts'
+import { fixedWindow, type StoreError } from '../../index.ts'
 import { ManualClock } from '../../testing.ts'
-import type { Connection } from './client.ts'
+import type { Request } from '../store.ts'
+import type { Connection, RedisClient } from './client.ts'
 import { OwnConnection } from './own-connection.ts'
+import { redisStore } from './redis-store.ts'
 
 /** A client that stands at the step it is told. */
 class Client extends EventEmitter {
@@ -114,4 +118,46 @@ test('a client that goes on from step to step is left to it', async () => {
     }
   }
   expect(clients).toHaveLength(1)
+})
+
+test('a command that was too late for its connection is not waited for: a quiet connection is kept', async () => {
+  const clock = new ManualClock(1_000_000)
+  const clients: Client[] = []
+  let isSilent = false
+  const duplicate = () => {
+    const client = new Client()
+    clients.push(client)
+    // It tells the time, where a script is loaded, and nothing else that a script would.
+    const answers = () => (isSilent ? new Promise((_, reject) => client.once('end', reject)) : ['1000', '0'])
+    return Object.assign(client, { callBuffer: async () => answers() })
+  }
+  const target = Object.assign(new Client(), { duplicate }) as unknown as RedisClient
+  const table = redisStore(target, { clock }).open(
+    'api',
+    fixedWindow({ limit: 1, window: '1s' }) as Algorithm,
+  )
+  const exchange = () => {
+    const request: Request = {
+      ...{ node: '0'.repeat(16), sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0 },
+      until: clock.monotonic() + 100,
+      operations: [['peek', 'key']],
+    }
+    return table.exchange(request).catch((error: StoreError) => error)
+  }
+  const loaded = exchange()
+  clients[0]?.step('ready')
+  await loaded
+  isSilent = true
+  const unanswered = exchange()
+  await clock.advance(3001)
+  const late = exchange()
+  expect(clients).toHaveLength(2)
+  await clock.advance(200)
+  clients[1]?.step('ready')
+  expect(await late).toMatchObject({ code: 'ERR_STORE_TIMEOUT' })
+  await unanswered
+  isSilent = false
+  await clock.advance(60_000)
+  await exchange()
+  expect(clients).toHaveLength(2)
 })

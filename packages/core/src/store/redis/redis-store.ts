@@ -162,10 +162,11 @@ class RedisTable implements Table {
     const { store, offset } = this
     if (this.unanswered++ === 0) this.silentSince = store.clock.monotonic()
     const preparing = store.prepared(script, this.place, keys, offset)
-    const answer =
-      preparing === undefined
-        ? store.run(script, keys, args(isLater), offset)
-        : preparing.then(() => store.run(script, keys, args(true), offset))
+    const isLate = isLater || preparing !== undefined
+    // A command that leaves late may be too late: that is an answer too, and no longer waited for.
+    const answer = isLate
+      ? Promise.resolve(preparing).then(() => store.run(script, keys, args(true), offset))
+      : store.run(script, keys, args(false), offset)
     return answer.then(
       (bytes) => {
         this.ended()
