@@ -11,8 +11,9 @@ export interface Held {
   used: boolean
 }
 
-/** A power of two: no list that grows is longer, nor so long that its growth would be noticed. */
-const SEGMENT = 4096
+/** No list that grows is longer than two to the power of this, nor so long that its growth would be noticed. */
+const SEGMENT_BITS = 12
+const SEGMENT = 2 ** SEGMENT_BITS
 /** So many are looked at for one that may go. */
 const MOST_LOOKS = 256
 
@@ -55,11 +56,11 @@ export class KeyTable<K extends Held> {
   }
 
   private first(bucket: number): K | undefined {
-    return (this.segments[bucket >>> 12] as (K | undefined)[])[bucket & (SEGMENT - 1)]
+    return (this.segments[bucket >>> SEGMENT_BITS] as (K | undefined)[])[bucket & (SEGMENT - 1)]
   }
 
   private setFirst(bucket: number, key: K | undefined): void {
-    ;(this.segments[bucket >>> 12] as (K | undefined)[])[bucket & (SEGMENT - 1)] = key
+    ;(this.segments[bucket >>> SEGMENT_BITS] as (K | undefined)[])[bucket & (SEGMENT - 1)] = key
   }
 
   get(name: string, hash: number): K | undefined {
