@@ -11,13 +11,14 @@ import type { ScopeKeys } from './limit-parts.ts'
 import type { Hold, LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
 import type { SingleLimit } from './single-limit.ts'
+import { UnderWay } from './under-way.ts'
 
 /** Several limits on one key, or on a key for each scope: all must allow a check, or nothing is taken. */
 export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private readonly scopes: ReadonlySet<string | undefined>
   private readonly scoped: boolean
   private readonly takers: Takers
-  private readonly underWay = new Set<Promise<Decision>>()
+  private readonly underWay = new UnderWay()
 
   constructor(
     private readonly limits: readonly KeyedLimit[],
@@ -57,19 +58,14 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       (local as LocalChecks).attempt(its, cost),
     )
     this.offer(asked, cost, decisions)
-    return mustWait(decisions) ? this.noted(this.wait(asked, cost)) : combined(asked.limits, decisions, cost)
-  }
-
-  private noted(check: Promise<Decision>): Promise<Decision> {
-    this.underWay.add(check)
-    const ended = () => this.underWay.delete(check)
-    check.then(ended, ended)
-    return check
+    return mustWait(decisions)
+      ? this.underWay.add(this.wait(asked, cost))
+      : combined(asked.limits, decisions, cost)
   }
 
   /** Resolves when the checks that wait for the store have their answers: what they admit is still to be settled. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.underWay)
+  idle(): Promise<void> {
+    return this.underWay.idle()
   }
 
   checkSync(key: K, cost: number): Decision {

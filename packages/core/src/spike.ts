@@ -7,11 +7,12 @@ import type { LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
 import { payerOf } from './payer.ts'
 import type { SingleLimit } from './single-limit.ts'
+import { UnderWay } from './under-way.ts'
 
 /** What a limit refuses may pass out of the reserve. */
 export class Spike {
   private readonly takers: Takers
-  private readonly underWay = new Set<Promise<Decision>>()
+  private readonly underWay = new UnderWay()
 
   /** @param limitsOf what a decider decides by */
   constructor(
@@ -55,11 +56,12 @@ export class Spike {
     const [first, second] = this.limitsOf(limits)
     const alone = second === undefined ? first?.of(key).local : undefined
     const decision = alone?.checkOnce(key, cost) ?? limits.check(key, cost)
-    if (!(decision instanceof Decision)) return this.noted(this.andReserve(decision, reserve, key, cost))
+    if (!(decision instanceof Decision))
+      return this.underWay.add(this.andReserve(decision, reserve, key, cost))
     if (!isFull(decision)) return decision
     const answer = reserve.checkOnce(key, cost)
     if (answer instanceof Decision) return spiked(decision, answer)
-    return this.noted(answer.then((its) => spiked(decision, its)))
+    return this.underWay.add(answer.then((its) => spiked(decision, its)))
   }
 
   /** While the limits are asked, so is the reserve: what it has for the check is held until they have answered. */
@@ -81,16 +83,9 @@ export class Spike {
     return spiked(decision, await once.conclude())
   }
 
-  private noted(check: Promise<Decision>): Promise<Decision> {
-    this.underWay.add(check)
-    const ended = () => this.underWay.delete(check)
-    check.then(ended, ended)
-    return check
-  }
-
   /** Resolves when the checks that wait for the store have their answers: what they take is still to be settled. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.underWay)
+  idle(): Promise<void> {
+    return this.underWay.idle()
   }
 
   checkSync(limits: Decider<string>, key: string, cost: number): Decision {

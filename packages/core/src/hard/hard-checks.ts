@@ -6,6 +6,7 @@ import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { Operation } from '../store/store.ts'
+import { UnderWay } from '../under-way.ts'
 import { type Taken, TakeQueue } from './take-queue.ts'
 
 /** The store decides every check, atomically. */
@@ -16,7 +17,7 @@ export class HardChecks implements Checks {
   /** What goes back with the next command. */
   private readonly back: Operation[] = []
   private readonly sending = pLimit(1)
-  private readonly underWay = new Set<Promise<void>>()
+  private readonly underWay = new UnderWay()
 
   constructor(
     private readonly link: Link,
@@ -52,9 +53,7 @@ export class HardChecks implements Checks {
     const beside = decision.limit - decision.remaining - cost - 1
     this.back.push(['refund', key, cost, heard.now, Math.max(0, beside), heard.marker])
     if (this.back.length > 1) return
-    const sent = this.sending(() => this.sendBack())
-    this.underWay.add(sent)
-    void sent.finally(() => this.underWay.delete(sent))
+    void this.underWay.add(this.sending(() => this.sendBack()))
   }
 
   private async sendBack(): Promise<void> {
@@ -93,8 +92,8 @@ export class HardChecks implements Checks {
 
   learn(): void {}
 
-  async flush(): Promise<void> {
-    await Promise.all(this.underWay)
+  flush(): Promise<void> {
+    return this.underWay.idle()
   }
 
   async close(): Promise<void> {

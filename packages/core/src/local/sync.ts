@@ -4,6 +4,7 @@ import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import type { Reply, Snapshot } from '../store/store.ts'
+import { UnderWay } from '../under-way.ts'
 import { HeldKeys } from './held-keys.ts'
 import { KeyQueue } from './key-queue.ts'
 import { LocalKey } from './local-key.ts'
@@ -37,7 +38,7 @@ export class Sync {
   private readonly urgent: LocalKey[][] = []
   private readonly flushes = pLimit(IN_FLIGHT)
   private readonly urgentFlushes = pLimit(IN_FLIGHT)
-  private readonly underWay = new Set<Promise<void>>()
+  private readonly underWay = new UnderWay()
   private timer: Timer | undefined
   private ticks = 0
   private marker: string | undefined
@@ -238,13 +239,11 @@ export class Sync {
     for (const key of keys) if (key.mustTell) this.queue(key)
     await this.flushDirty()
     await this.urgentFlushes(() => undefined)
-    await Promise.allSettled(this.underWay)
+    await this.underWay.idle()
   }
 
   private send(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
-    const sent = this.exchange(keys, deadline, changes).finally(() => this.underWay.delete(sent))
-    this.underWay.add(sent)
-    return sent
+    return this.underWay.add(this.exchange(keys, deadline, changes))
   }
 
   private async exchange(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
