@@ -65,6 +65,8 @@ function programWith(client: 'ioredis' | 'ioredis5') {
 
 interface Task {
   readonly name: string
+  /** It measures a speed: nothing else may run beside it. */
+  readonly alone?: boolean
   /** Returns whether all claims held. */
   run(): Promise<boolean>
 }
@@ -89,6 +91,7 @@ const tasks: Task[] = [
   fault(sentinelFault.name, () => runSentinelFault(tracks, programWith('ioredis'))),
   ...loadFaults.map((each) => ({
     name: `load: ${each.name}`,
+    alone: each.alone,
     async run() {
       const verdict = await each.run(programWith('ioredis'))
       load.push(verdict)
@@ -119,17 +122,15 @@ async function main(): Promise<void> {
   const started = performance.now()
   const atOnce = pLimit(Number(values['at-once']))
   const failed: string[] = []
-  await Promise.all(
-    chosen.map(({ name, run }) =>
-      atOnce(async () => {
-        const holds = await run().catch((error: Error) => {
-          console.log(`\n✗ ${name}: ${error.stack}`)
-          return false
-        })
-        if (!holds) failed.push(name)
-      }),
-    ),
-  )
+  const carryOut = async ({ name, run }: Task) => {
+    const holds = await run().catch((error: Error) => {
+      console.log(`\n✗ ${name}: ${error.stack}`)
+      return false
+    })
+    if (!holds) failed.push(name)
+  }
+  for (const task of chosen.filter(({ alone }) => alone)) await carryOut(task)
+  await Promise.all(chosen.filter(({ alone }) => !alone).map((task) => atOnce(carryOut, task)))
   const order = tasks.map(({ name }) => name)
   if (values.save || values.only === '') writeResult({ verdicts, smoke, load, failed }, order)
   const minutes = ((performance.now() - started) / 60_000).toFixed(1)
