@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createLimiter, fixedWindow, memoryStore, StoreError } from '../index.ts'
-import { ManualClock } from '../testing.ts'
+import { faultyStore, ManualClock } from '../testing.ts'
 
 test('a key over its limit and a blocked one are forgotten last: other keys in plenty do not free them', async () => {
   const clock = new ManualClock(1_000_000)
@@ -28,6 +28,33 @@ test('a key over its limit and a blocked one are forgotten last: other keys in p
   expect(limiter.checkSync('over')).toMatchObject({ allowed: false, reason: 'limit' })
   expect(limiter.checkSync('blocked')).toMatchObject({ allowed: false, reason: 'blocked' })
   await limiter.close()
+})
+
+test('leased: a key that was pushed out while its question was still to be sent has one ledger: nothing is booked twice', async () => {
+  const clock = new ManualClock(1_000_000)
+  const store = faultyStore(memoryStore({ clock }), { clock, latency: 1 })
+  const limit = fixedWindow({ limit: 20, window: '1h' })
+  const made = { name: 'api', limit, mode: 'leased', store, clock, random: () => 0.5 } as const
+  const [one, two] = [createLimiter({ ...made, maxKeys: 1 }), createLimiter(made)]
+  void two.check('another')
+  await clock.advance(10)
+  let admitted = 0
+  const ask = async (node: typeof one) => {
+    const check = node.check('key')
+    await clock.advance(5)
+    if ((await check).allowed) admitted++
+  }
+  for (const key of ['key', 'another']) one.checkSync(key)
+  await clock.advance(10)
+  await ask(one)
+  for (let check = 0; check < 20; check++) {
+    await clock.advance(100)
+    if (check % 4 === 0 && one.checkSync('key').allowed) admitted++
+  }
+  for (let check = 0; check < 40; check++) await ask(two)
+  for (let check = 0; check < 40; check++) if (one.checkSync('key').allowed) admitted++
+  expect(admitted).toBeLessThanOrEqual(20)
+  await Promise.all([one.close(), two.close(), clock.advance(1000)])
 })
 
 test('a peek takes nothing while the store is away, and no outage rule admits a cost above the limit', async () => {

@@ -13,7 +13,7 @@ export class HeldKeys {
   private readonly recent: KeyTable<LocalKey>
   private readonly hasReserve: boolean
   private readonly denying: KeyTable<LocalKey>
-  /** Keys that were pushed out, and of which the store must hear. */
+  /** Keys that were pushed out, and can't be forgotten yet. */
   private readonly engaged = new Map<string, LocalKey>()
 
   constructor(
@@ -25,10 +25,16 @@ export class HeldKeys {
     this.hasReserve = reserve > 0
     this.recent = new KeyTable(maxKeys - reserve, (key) => {
       this.pushedOut(key)
-      if (key.engaged) this.engaged.set(key.key, key)
-      else this.letGo(key)
+      if (!this.keep(key)) this.letGo(key)
     })
-    this.denying = new KeyTable(Math.max(1, reserve), (key) => this.count(key))
+    this.denying = new KeyTable(Math.max(1, reserve), (key) => {
+      if (!this.keep(key)) this.count(key)
+    })
+  }
+
+  private keep(key: LocalKey): boolean {
+    if (key.engaged) this.engaged.set(key.key, key)
+    return key.engaged
   }
 
   private letGo(key: LocalKey): void {
@@ -74,9 +80,9 @@ export class HeldKeys {
     this.recent.add(key)
   }
 
-  /** The store has heard of it: one that was pushed out may be forgotten. */
+  /** The store has heard of it: one that was pushed out may be forgotten, if nothing else is to be done with it. */
   release(key: LocalKey): void {
-    if (this.engaged.get(key.key) !== key) return
+    if (key.engaged || this.engaged.get(key.key) !== key) return
     this.engaged.delete(key.key)
     this.letGo(key)
   }

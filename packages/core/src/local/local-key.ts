@@ -342,9 +342,17 @@ export class LocalKey implements Held {
     return this.owes || this.stale || this.lost
   }
 
-  /** Whether this key may not be forgotten yet. */
-  get engaged(): boolean {
+  /** Whether something of it is not settled yet. */
+  get unsettled(): boolean {
     return this.mustTell || this.inFlight || this.waiting.length > 0 || this.current.held > 0
+  }
+
+  /**
+   * Whether this key may not be forgotten yet. Also one that is only to be sent: taken in anew meanwhile, it would be
+   * here twice, and each would spend the quota that the other gives back.
+   */
+  get engaged(): boolean {
+    return this.queued || this.unsettled
   }
 
   /** Whether a check would be denied now. */

@@ -220,7 +220,7 @@ export class Sync {
 
   /** Settles what these keys owe at the call; what they come to owe meanwhile may stay. */
   async settle(keys: readonly LocalKey[]): Promise<void> {
-    const owing = keys.filter((key) => key.engaged)
+    const owing = keys.filter((key) => key.unsettled)
     if (owing.length === 0) return
     // After this pass the counters of keys that were unknown are those of the store's ledger.
     await this.pass(owing)
