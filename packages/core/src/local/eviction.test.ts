@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createLimiter, fixedWindow, memoryStore, StoreError } from '../index.ts'
+import { createLimiter, fixedWindow, memoryStore, type Store, StoreError, slidingLog } from '../index.ts'
 import { faultyStore, ManualClock } from '../testing.ts'
 
 test('a key over its limit and a blocked one are forgotten last: other keys in plenty do not free them', async () => {
@@ -56,6 +56,36 @@ test('leased: a key that was pushed out while its question was still to be sent 
   expect(admitted).toBeLessThanOrEqual(20)
   await Promise.all([one.close(), two.close(), clock.advance(1000)])
 })
+
+test.each([
+  ['soft', 'of several limits', 'api'],
+  ['leased', 'of several limits', 'api'],
+  ['soft', 'with a reserve', 'api~spike'],
+  ['leased', 'with a reserve', 'api~spike'],
+] as const)(
+  '%s: a check %s is not refused where its key was pushed out while another limit was asked',
+  async (mode, _, quick) => {
+    const clock = new ManualClock(1_000_000)
+    const memory = memoryStore({ clock })
+    // One limit has answered for all keys long before the other one.
+    const open: Store['open'] = (name, ...more) =>
+      faultyStore(memory, { clock, latency: name === quick ? 1 : 20 }).open(name, ...more)
+    const store: Store = { open, close: () => memory.close() }
+    const window = fixedWindow({ limit: 2, window: '1h' })
+    const its =
+      quick === 'api'
+        ? { limit: [window, slidingLog({ limit: 5, window: '1h' })] }
+        : { limit: window, spike: { extra: 5, per: '1h' } }
+    const limiter = createLimiter({ name: 'api', mode, ...its, store, clock, random: () => 0.5, maxKeys: 4 })
+    const checks = Array.from({ length: 20 }, (_, key) => limiter.check(`key-${key}`))
+    await clock.advance(100)
+    expect((await Promise.all(checks)).map(({ reason }) => reason)).toEqual(checks.map(() => undefined))
+    // They are forgotten in the end.
+    await clock.advance(3000)
+    expect(limiter.stats().keys).toBeLessThanOrEqual(2 * 4)
+    await Promise.all([limiter.close(), clock.advance(1000)])
+  },
+)
 
 test('a peek takes nothing while the store is away, and no outage rule admits a cost above the limit', async () => {
   const clock = new ManualClock(1_000_000)

@@ -422,7 +422,10 @@ export class LocalChecks implements Checks {
   /** What was held can be had by others again, or be taken by `conclude`. */
   letGo(cost: number, { held }: Hold): void {
     if (held === undefined) return
-    held.local.letGo(held.holding, this.link.table.now(), cost, held.at, held.beside)
+    const { local, holding, at, beside } = held
+    local.letGo(holding, this.link.table.now(), cost, at, beside)
+    // Where it was pushed out meanwhile, it was kept only for what was held.
+    this.sync.keys.find(local.key)
   }
 
   /** It was refused by another limit: what a soft node had booked for it goes back, since it counts on its share. */
@@ -452,21 +455,21 @@ export class LocalChecks implements Checks {
     const asked = (async () => this.hold(key, cost, clock.monotonic() + timeout))()
     // It may fail before it is wanted, and then concerns nobody yet.
     asked.catch(() => {})
-    const letGo = async () => {
-      const hold = await asked
-      this.letGo(cost, hold)
-      return hold
-    }
     return {
       conclude: async () => {
-        const decision = this.conclude(key, cost, await letGo())
+        const hold = await asked
+        this.letGo(cost, hold)
+        const decision = this.conclude(key, cost, hold)
         if (!decision.allowed) this.forgo(key, cost)
         return decision
       },
       // Of a limit that did not answer nothing is held.
       forgo: () =>
-        void letGo().then(
-          () => this.forgo(key, cost),
+        void asked.then(
+          (hold) => {
+            this.letGo(cost, hold)
+            this.forgo(key, cost)
+          },
           () => {},
         ),
     }
