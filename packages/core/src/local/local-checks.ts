@@ -414,9 +414,11 @@ export class LocalChecks implements Checks {
       this.undo(local.key, cost, decision)
       return { decision, isHeard }
     }
+    const { limit } = this.settings
     const beside = Math.max(0, decision.limit - decision.remaining - cost - 1)
-    const held = { local, holding: local.hold(cost), at: this.link.table.now(), beside }
-    return { decision, isHeard, held }
+    // A log must find it again, also where it was taken by an earlier reading of the clock: it is the newest.
+    const at = this.isLog ? limit.endsAt(local.state) - limit.window : this.link.table.now()
+    return { decision, isHeard, held: { local, holding: local.hold(cost), at, beside } }
   }
 
   /** What was held can be had by others again, or be taken by `conclude`. */
