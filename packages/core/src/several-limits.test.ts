@@ -12,6 +12,7 @@ import { createLimiter } from './limiter.ts'
 import type { Mode } from './options.ts'
 import { memoryStore } from './store/memory.ts'
 import type { Store, Table } from './store/store.ts'
+import { faultyStore } from './testing/faulty-store.ts'
 import { ManualClock } from './testing/manual-clock.ts'
 
 const modes: readonly Mode[] = ['hard', 'soft', 'leased']
@@ -209,6 +210,29 @@ it('hard: a reservation gives nothing back to a store that lost its data since',
     expect((await other.peek('a')).parts).toMatchObject([{ remaining: 4 }, { remaining: 4 }])
     await Promise.all([limiter.close(), other.close()])
   }
+})
+
+it('hard: a limiter has closed when what its last refusals gave back is there for others', async () => {
+  const clock = new ManualClock()
+  const memory = memoryStore({ clock })
+  // On servers of their own, of which one is slow.
+  const open: Store['open'] = (name, ...more) =>
+    faultyStore(memory, { clock, latency: name === 'api~ip' ? 5 : 20 }).open(name, ...more)
+  const store: Store = { open, close: () => memory.close() }
+  const made = { name: 'api', scopes: { user: minute(1), ip: minute(5) }, clock }
+  const reader = createLimiter({ ...made, store: memory })
+  await reader.check({ user: 'a', ip: 'x' })
+  const limiter = createLimiter({ ...made, store })
+  const check = limiter.check({ user: 'a', ip: 'x' })
+  await clock.advance(20)
+  let left: number | undefined
+  void limiter.close().then(async () => {
+    left = (await reader.peek({ ip: 'x' })).remaining
+  })
+  await clock.advance(100)
+  expect(await check).toMatchObject({ allowed: false, name: 'user' })
+  expect(left).toBe(3)
+  await reader.close()
 })
 
 it.each(['soft', 'leased'] as const)(

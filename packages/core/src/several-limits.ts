@@ -53,7 +53,12 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
 
   check(key: K, cost: number): Decision | Promise<Decision> {
     const asked = askedOf(this.limits, key)
-    if (this.settings.mode === 'hard') return this.takeEverywhere(asked, cost)
+    if (this.settings.mode === 'hard') {
+      const takers = this.takers.of(asked.limits)
+      const taken = takeEverywhere(takers, asked, cost)
+      // Of one alone nothing has to go back.
+      return takers.length > 1 ? this.underWay.add(taken) : taken
+    }
     const decisions = this.decideAll(asked, cost, ({ local }, its) =>
       (local as LocalChecks).attempt(its, cost),
     )
@@ -63,7 +68,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       : combined(asked.limits, decisions, cost)
   }
 
-  /** Resolves when the checks that wait for the store have their answers: what they admit is still to be settled. */
+  /** Resolves when the checks that wait for the store have their answers: what they admit, or give back, is still to be settled. */
   idle(): Promise<void> {
     return this.underWay.idle()
   }
@@ -152,36 +157,6 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return this.settings.clock.monotonic() >= deadline || heard.some(({ source }) => source === 'outage')
   }
 
-  /** Where the limits lie on several servers and one refuses, what the others took goes back behind the answer. */
-  private async takeEverywhere({ limits, keys }: Asked, cost: number): Promise<Decision> {
-    const takers = this.takers.of(limits)
-    const answers = await Promise.allSettled(
-      takers.map(({ places, take }) =>
-        take(
-          places.map((place) => keys[place] as string),
-          cost,
-        ),
-      ),
-    )
-    const failed = answers.find((answer) => answer.status === 'rejected')
-    const taken = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : undefined))
-    if (!taken.every((its) => its !== undefined && isTaken(its))) {
-      for (const [turn, its] of taken.entries()) {
-        if (its === undefined || !isTaken(its)) continue
-        for (const [at, place] of (takers[turn] as Taker).places.entries()) {
-          const { hard } = limits[place] as SingleLimit
-          const decision = its.decisions[at] as Decision
-          ;(hard as HardChecks).giveBack(keys[place] as string, cost, { decision, heard: its.heard?.[at] })
-        }
-      }
-    }
-    if (failed !== undefined) throw failed.reason
-    const decisions: Decision[] = []
-    for (const [turn, { places }] of takers.entries())
-      for (const [at, place] of places.entries()) decisions[place] = taken[turn]?.decisions[at] as Decision
-    return combined(limits, decisions, cost)
-  }
-
   /** The way of a check, with nothing taken. */
   async peek(key: K): Promise<Decision> {
     const asked = askedOf(this.limits, key)
@@ -238,6 +213,39 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   stats(): DeciderStats {
     return sumOf(this.limits.map((limit) => limit.stats()))
   }
+}
+
+/** Where the limits lie on several servers and one refuses, what the others took goes back behind the answer. */
+async function takeEverywhere(
+  takers: readonly Taker[],
+  { limits, keys }: Asked,
+  cost: number,
+): Promise<Decision> {
+  const answers = await Promise.allSettled(
+    takers.map(({ places, take }) =>
+      take(
+        places.map((place) => keys[place] as string),
+        cost,
+      ),
+    ),
+  )
+  const failed = answers.find((answer) => answer.status === 'rejected')
+  const taken = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : undefined))
+  if (!taken.every((its) => its !== undefined && isTaken(its))) {
+    for (const [turn, its] of taken.entries()) {
+      if (its === undefined || !isTaken(its)) continue
+      for (const [at, place] of (takers[turn] as Taker).places.entries()) {
+        const { hard } = limits[place] as SingleLimit
+        const decision = its.decisions[at] as Decision
+        ;(hard as HardChecks).giveBack(keys[place] as string, cost, { decision, heard: its.heard?.[at] })
+      }
+    }
+  }
+  if (failed !== undefined) throw failed.reason
+  const decisions: Decision[] = []
+  for (const [turn, { places }] of takers.entries())
+    for (const [at, place] of places.entries()) decisions[place] = taken[turn]?.decisions[at] as Decision
+  return combined(limits, decisions, cost)
 }
 
 /** The limits that have never heard of their keys. */

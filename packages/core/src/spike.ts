@@ -72,18 +72,16 @@ export class Spike {
     cost: number,
   ): Promise<Decision> {
     const once = reserve.once(key, cost)
-    let decision: Decision | undefined
-    try {
-      decision = await answer
-    } finally {
-      if (decision === undefined || !isFull(decision)) once.forgo()
-    }
+    const forgo = () => once.forgo()
+    // Behind the answer, which does not wait for it; whoever closes does.
+    void this.underWay.add(answer.then((its) => (isFull(its) ? undefined : forgo()), forgo))
+    const decision = await answer
     if (!isFull(decision)) return decision
     reserve.offer(key, cost)
     return spiked(decision, await once.conclude())
   }
 
-  /** Resolves when the checks that wait for the store have their answers: what they take is still to be settled. */
+  /** Resolves when the checks that wait for the store have their answers, and hold nothing: what they take is still to be settled. */
   idle(): Promise<void> {
     return this.underWay.idle()
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createLimiter, fixedWindow, memoryStore } from '../index.ts'
+import { createLimiter, fixedWindow, memoryStore, type Store } from '../index.ts'
 import { faultyStore, ManualClock } from '../testing.ts'
 
 test('a check that waits for quota while its limiter closes is answered, and the store is not asked again and again', async () => {
@@ -20,4 +20,32 @@ test('a check that waits for quota while its limiter closes is answered, and the
   await clock.advance(50)
   expect(answer).toMatchObject({ allowed: false, reason: 'sync' })
   expect(limiter.stats().storeCalls).toBeLessThanOrEqual(2)
+})
+
+test('a limiter that closes gives back what is held of a reserve that answers late, and that was not needed', async () => {
+  const clock = new ManualClock(1_000_000)
+  const memory = memoryStore({ clock })
+  const open: Store['open'] = (name, ...more) =>
+    faultyStore(memory, { clock, latency: name === 'api' ? 5 : 20 }).open(name, ...more)
+  const made = {
+    name: 'api',
+    limit: fixedWindow({ limit: 10, window: '1h' }),
+    spike: { extra: 1, per: '1h' },
+    clock,
+    random: () => 0.5,
+  } as const
+  const limiter = createLimiter({ ...made, mode: 'leased', store: { open, close: () => memory.close() } })
+  const check = limiter.check('key')
+  await clock.advance(1)
+  let isClosed = false
+  void limiter.close().then(() => {
+    isClosed = true
+  })
+  await clock.advance(100)
+  expect(isClosed).toBe(true)
+  expect(await check).toMatchObject({ allowed: true })
+  const other = createLimiter({ ...made, store: memory })
+  await other.penalty('key', 9)
+  expect(await other.check('key')).toMatchObject({ allowed: true, spike: true })
+  await other.close()
 })

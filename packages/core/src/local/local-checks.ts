@@ -30,8 +30,8 @@ export interface Hold {
 export interface Once {
   /** Takes it, if the limit allows that. */
   conclude(): Promise<Decision>
-  /** It is not wanted. */
-  forgo(): void
+  /** It is not wanted. Resolves when nothing is held of it any more. */
+  forgo(): Promise<void>
 }
 
 /**
@@ -467,7 +467,7 @@ export class LocalChecks implements Checks {
       },
       // Of a limit that did not answer nothing is held.
       forgo: () =>
-        void asked.then(
+        asked.then(
           (hold) => {
             this.letGo(cost, hold)
             this.forgo(key, cost)
