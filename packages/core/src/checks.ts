@@ -27,6 +27,13 @@ export interface Stats {
   readonly estimatedOvershoot: number
 }
 
+/** What is to be asked of the store, and given up for it before. */
+export interface Resetting {
+  readonly operation: Operation
+  /** The store did not do it: what was given up is had again, as far as the store can't know of that. */
+  undo(): void
+}
+
 /** How a mode decides checks. */
 export interface Checks {
   /** At once where nobody has to be asked. */
@@ -37,8 +44,8 @@ export interface Checks {
    * @param marker of the store that was taken of, where a node that settles does not give it again what it loses
    */
   refund(key: string, cost: number, at?: number, marker?: string): Promise<void>
-  /** Gives up what is booked for the key, as far as this node knows; returns what is to be asked of the store. */
-  reset(key: string): Operation
+  /** Gives up what is booked for the key, as far as this node knows. */
+  reset(key: string): Resetting
   /** A verb's answer of the store. */
   learn(snapshot: Snapshot): void
   flush(): Promise<void>

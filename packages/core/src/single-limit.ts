@@ -1,6 +1,7 @@
 import { type Algorithm, isBucket } from './algorithms/algorithm.ts'
 import type { Decider, DeciderStats, Earlier } from './decider.ts'
 import type { Decision } from './decision.ts'
+import { StoreError } from './errors.ts'
 import { HardChecks } from './hard/hard-checks.ts'
 import { checkKey } from './key.ts'
 import { type LimitPart, nameOf } from './limit-parts.ts'
@@ -102,8 +103,16 @@ export class SingleLimit implements Decider<string> {
     return this.verb(['block', key, ms])
   }
 
-  reset(key: string): Promise<void> {
-    return this.verb(this.checks.reset(key))
+  async reset(key: string): Promise<void> {
+    const { operation, undo } = this.checks.reset(key)
+    try {
+      await this.verb(operation)
+    } catch (error) {
+      // Of a key that may have been reset, what was booked before is not to be spent.
+      if (!(error instanceof StoreError && error.uncertain)) undo()
+      throw error
+    }
+    this.local?.withdraw(key, Infinity)
   }
 
   private async verb(operation: Operation): Promise<void> {

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import type { Checks } from '../checks.ts'
+import type { Checks, Resetting } from '../checks.ts'
 import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
@@ -86,8 +86,8 @@ export class HardChecks implements Checks {
     await this.link.exchange([operation], deadline, { once: true })
   }
 
-  reset(key: string): Operation {
-    return ['reset', key]
+  reset(key: string): Resetting {
+    return { operation: ['reset', key], undo: () => {} }
   }
 
   learn(): void {}

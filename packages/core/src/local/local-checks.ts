@@ -1,12 +1,12 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { Slices } from '../algorithms/slices.ts'
-import type { Checks } from '../checks.ts'
+import type { Checks, Resetting } from '../checks.ts'
 import { blockedDecision, Decision, deniedDecision, syncDecision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
-import type { Operation, Snapshot } from '../store/store.ts'
+import type { Snapshot } from '../store/store.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Holding, Ledger } from './ledger.ts'
 import type { LocalKey, Waiter } from './local-key.ts'
@@ -336,7 +336,7 @@ export class LocalChecks implements Checks {
     return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
   }
 
-  /** So much of the key was given back. */
+  /** So much of the key was given back; of one that was reset, all. */
   withdraw(key: string, cost: number): void {
     this.sync.keys.find(key)?.withdraw(cost)
   }
@@ -533,13 +533,20 @@ export class LocalChecks implements Checks {
     }
   }
 
-  reset(key: string): Operation {
+  reset(key: string): Resetting {
     const local = this.sync.keys.find(key)
-    if (local === undefined) return ['reset', key]
-    local.withdraw(Infinity)
+    if (local === undefined) return { operation: ['reset', key], undo: () => {} }
+    const { current, slice } = local
     local.dropHeld(this.link.table.now())
+    const booked = current.allowance
     local.giveUp()
-    return ['reset', key, local.slice, local.current.granted]
+    return {
+      operation: ['reset', key, slice, current.granted],
+      undo: () => {
+        local.takeUp(current, booked)
+        this.sync.pacing.plan(local, this.link.table.now(), this.settings.clock.monotonic())
+      },
+    }
   }
 
   learn(snapshot: Snapshot): void {

@@ -481,6 +481,12 @@ export class LocalKey implements Held {
     this.headroom = 0
   }
 
+  /** Has quota again that was given up, unless the store may have heard of that. */
+  takeUp(ledger: Ledger, quota: number): void {
+    if (ledger !== this.current || this.inFlight || this.stale) return
+    if (ledger.returned - ledger.settledReturned >= quota) ledger.returned -= quota
+  }
+
   /** What to ask the store about this key. */
   operation(ask: Ask): Operation {
     if (!this.known) return ['read', this.key, ask]

@@ -1,0 +1,81 @@
+import { expect, it } from 'vitest'
+import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
+import { StoreError } from '../errors.ts'
+import { createLimiter, type LeasedLimiter } from '../limiter.ts'
+import { memoryStore } from '../store/memory.ts'
+import type { Store, Table } from '../store/store.ts'
+import { ManualClock } from '../testing/manual-clock.ts'
+
+const LIMIT = 100
+const limit = fixedWindow({ limit: LIMIT, window: '1h' })
+
+/** A leased node with quota booked of a key, and a store that fails it from now on, until it is told otherwise. */
+async function world(error: StoreError | undefined) {
+  const clock = new ManualClock(1_000_000)
+  const memory = memoryStore({ clock })
+  let failure: StoreError | undefined
+  const store: Store = {
+    open: (name, its) => {
+      const table = memory.open(name, its)
+      const exchange: Table['exchange'] = async (request) => {
+        if (failure?.uncertain !== false) {
+          const reply = await table.exchange(request)
+          if (failure === undefined) return reply
+        }
+        throw failure
+      }
+      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
+    },
+    close: () => memory.close(),
+  }
+  const made = { name: 'api', limit, mode: 'leased', clock, random: () => 0.5 } as const
+  const node = createLimiter({ ...made, store }) as LeasedLimiter
+  const other = createLimiter({ ...made, store: memory })
+  await Promise.all([node.check('a', { cost: 10 }), clock.advance(1)])
+  failure = error
+  const back = () => {
+    failure = undefined
+  }
+  return { clock, node, other, back }
+}
+
+function spendAll(node: LeasedLimiter): number {
+  for (let spent = 0; ; spent++) if (!node.checkSync('a').allowed) return spent
+}
+
+async function booked(): Promise<number> {
+  const { node } = await world(undefined)
+  return spendAll(node)
+}
+
+it.each([
+  ['that does not leave, since the store is known to be away', 'ERR_STORE_AWAY', true],
+  ['that finds no connection', 'ERR_STORE_AWAY', false],
+  ['that the store refuses', 'ERR_STORE_REPLY', false],
+] as const)('a reset %s changes nothing: quota booked before can be spent', async (_, code, isKnown) => {
+  const { clock, node, other, back } = await world(new StoreError(code, 'it is not there'))
+  if (isKnown) await Promise.all([node.peek('b'), clock.advance(20)])
+  expect(node.stats().degraded).toBe(isKnown)
+  expect(await node.reset('a')).toBe(false)
+  const spent = spendAll(node)
+  expect(spent).toBe(await booked())
+  expect(spent).toBeGreaterThan(10)
+  back()
+  await clock.advance(10_000)
+  // All that the node did not spend is there for the other one, and no more.
+  expect((await other.check('a', { cost: LIMIT - 10 - spent })).allowed).toBe(true)
+  expect((await other.check('a')).allowed).toBe(false)
+  await Promise.all([node.close(), other.close(), clock.advance(1000)])
+})
+
+it('quota booked before a reset that may have been carried out is not spent', async () => {
+  const { clock, node, other, back } = await world(
+    new StoreError('ERR_STORE_TIMEOUT', 'no answer', { uncertain: true }),
+  )
+  expect(await node.reset('a')).toBe(false)
+  expect(spendAll(node)).toBe(0)
+  back()
+  await clock.advance(10_000)
+  expect((await other.check('a', { cost: LIMIT })).allowed).toBe(true)
+  await Promise.all([node.close(), other.close(), clock.advance(1000)])
+})
