@@ -24,10 +24,19 @@ export function combined(
     const untaken = allowed || !decision.allowed ? 0 : cost
     const name = toldApart(called, part.place, parts)
     const { algorithm, window } = limit
+    const { reason } = decision
     const remaining = Math.min(decision.limit, decision.remaining + untaken)
     const its = resetWithout(limit, decision, untaken)
-    const owed = decision.debt === undefined ? {} : { debt: decision.debt }
-    parts.push({ name, algorithm, window, limit: decision.limit, remaining, resetAfterMs: its, ...owed })
+    parts.push({
+      name,
+      algorithm,
+      window,
+      limit: decision.limit,
+      remaining,
+      resetAfterMs: its,
+      ...(reason !== undefined && reason !== 'sync' && { reason }),
+      ...(decision.debt && { debt: decision.debt }),
+    })
     resetAfterMs = Math.max(resetAfterMs, its)
     if (allowed) delayMs = Math.max(delayMs, decision.delayMs)
     if (DISTANCE[decision.source] > DISTANCE[source]) source = decision.source

@@ -20,6 +20,8 @@ export interface DecisionPart {
   readonly window: number
   readonly remaining: number
   readonly resetAfterMs: number
+  /** Why it refuses, as far as that is known. */
+  readonly reason?: DenialReason
   /** What is in use above it. */
   readonly debt?: number
 }

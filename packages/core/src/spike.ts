@@ -5,7 +5,7 @@ import { Takers } from './hard/takers.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import type { LocalChecks } from './local/local-checks.ts'
 import type { Settings } from './options.ts'
-import { payerOf } from './payer.ts'
+import { isUsedUp, payerOf } from './payer.ts'
 import type { SingleLimit } from './single-limit.ts'
 import { UnderWay } from './under-way.ts'
 
@@ -107,8 +107,8 @@ function orReserve(all: readonly SingleLimit[], decisions: readonly Decision[], 
   return payer === 'reserve' || (isFull(decision) && !reserve.allowed) ? spiked(decision, reserve) : decision
 }
 
-function isFull({ allowed, reason }: Decision): boolean {
-  return !allowed && reason === 'limit'
+function isFull(decision: Decision): boolean {
+  return !decision.allowed && isUsedUp(decision.parts ?? [decision])
 }
 
 /** What becomes of a refusal: with enough in the reserve it is none; without, whichever has some first is waited for. */

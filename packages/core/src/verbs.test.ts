@@ -10,7 +10,7 @@ import type { ScopeKeys } from './limit-parts.ts'
 import { createLimiter, type LeasedLimiter } from './limiter.ts'
 import type { LimiterOptions, Mode } from './options.ts'
 import { memoryStore } from './store/memory.ts'
-import type { Store } from './store/store.ts'
+import type { Store, Table } from './store/store.ts'
 import { ManualClock } from './testing/manual-clock.ts'
 import { seededRandom } from './testing/seeded-random.ts'
 
@@ -287,6 +287,39 @@ describe.each(modes)('%s', (mode) => {
     await clock.advance(60_000)
     expect((await one.check('a')).spike).toBeUndefined()
     await one.close()
+  })
+
+  it('pays nothing out of the reserve where another limit refuses for another reason', async () => {
+    const clock = new ManualClock()
+    const memory = memoryStore({ clock })
+    let isAway = false
+    const open: Store['open'] = (name, ...more) => {
+      const table = memory.open(name, ...more)
+      const exchange: Table['exchange'] = async (request) => {
+        if (isAway && name === 'api~2') throw new StoreError('ERR_STORE_AWAY', 'its server is away')
+        return table.exchange(request)
+      }
+      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
+    }
+    const limiter = createLimiter({
+      name: 'api',
+      mode,
+      limit: [fixedWindow({ limit: 1, window: '1h' }), minute(9)],
+      spike: { extra: 5, per: '1h' },
+      onOutage: 'deny',
+      store: { open, close: () => memory.close() },
+      clock,
+    } as LimiterOptions)
+    await limiter.check('a')
+    expect(await limiter.check('a')).toMatchObject({ allowed: true, spike: true })
+    isAway = true
+    await clock.advance(3000)
+    for (const decision of [await limiter.check('a'), await limiter.peek('a')]) {
+      expect(decision).toMatchObject({ allowed: false })
+      expect(decision.spike).toBeUndefined()
+      expect(decision.parts?.map(({ reason }) => reason)).toEqual(['limit', 'outage'])
+    }
+    await Promise.all([limiter.close(), clock.advance(1000)])
   })
 
   it('dryRun books as if it were enforced', async () => {
