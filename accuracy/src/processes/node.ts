@@ -39,7 +39,6 @@ class WatchedStore implements Store {
       },
       now: () => table.now(),
       latest: () => table.latest(),
-      recent: () => table.recent?.() ?? table.now(),
       exchange: async (request) => {
         const before = this.sent.at(-1) ?? clock.monotonic()
         this.sent.push(clock.monotonic())

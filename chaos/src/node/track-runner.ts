@@ -82,7 +82,6 @@ export class TrackRunner {
           },
           now: () => table.now(),
           latest: () => table.latest(),
-          recent: () => table.recent?.() ?? table.now(),
           exchange: async (request) => {
             const sent = performance.now()
             const reply = await table.exchange(request)

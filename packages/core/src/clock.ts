@@ -11,10 +11,10 @@ export interface Clock {
   /** Milliseconds since some moment, with a fraction; never steps back. */
   monotonic(): number
   /**
-   * As `monotonic`, but what was read for one call may be given to the next ones of the same burst: a reading costs as
-   * much as a decision. Not there: each call is a reading.
+   * Calls back once this turn of the event loop is over. There where a reading costs as much as a decision, and the checks
+   * of a burst may share one until then; not there: each check is a reading.
    */
-  recent?(): number
+  afterTurn?(callback: () => void): void
   /** Calls back once, after `ms` milliseconds. Does not hold the process open. */
   setTimer(callback: () => void, ms: number): Timer
   /** Forgets a timer; nothing happens if it has fired. */
@@ -57,47 +57,11 @@ class LongTimer {
   }
 }
 
-/** Calls that share a reading, of a burst whose calls come at most so many milliseconds apart. */
-const BURST = 16
-const APART = 0.05
-
-/** Readings of the monotonic clock that a burst of calls shares, within one turn of the event loop. */
-class SharedReading {
-  private reading = -Infinity
-  private left = 0
-  private ending = false
-
-  recent(): number {
-    if (this.left > 0) this.left--
-    else this.read()
-    return this.reading
-  }
-
-  private read(): void {
-    const now = performance.now()
-    if (now - this.reading < APART) {
-      this.left = BURST - 1
-      if (!this.ending) {
-        this.ending = true
-        setImmediate(() => this.end())
-      }
-    }
-    this.reading = now
-  }
-
-  private end(): void {
-    this.ending = false
-    this.left = 0
-  }
-}
-
-const shared = new SharedReading()
-
 /** The machine's own clock; timers are unref'd. */
 export const systemClock: Clock = {
   wall: () => Date.now(),
   monotonic: () => performance.now(),
-  recent: () => shared.recent(),
+  afterTurn: (callback) => void setImmediate(callback),
   setTimer: (callback, ms) => new LongTimer(callback, Math.ceil(ms)),
   clearTimer: (timer) => (timer as LongTimer).clear(),
 }

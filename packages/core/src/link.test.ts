@@ -18,7 +18,6 @@ function setUp() {
     known: true,
     now: () => inner.now(),
     latest: () => inner.latest(),
-    recent: () => inner.now(),
     exchange: (request) =>
       new Promise((resolve, reject) => {
         clock.setTimer(() => inner.exchange(request).then(resolve, reject), store.delay)

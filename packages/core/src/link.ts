@@ -62,11 +62,6 @@ export class Link {
     return this.isAway
   }
 
-  /** The store's time, as of a reading that the checks of a burst share. */
-  recent(): number {
-    return this.table.recent?.() ?? this.table.now()
-  }
-
   /** The store is away, and it is not yet time to ask it again. */
   get barred(): boolean {
     return this.isAway && this.clock.monotonic() < this.probeAt

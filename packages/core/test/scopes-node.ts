@@ -21,7 +21,6 @@ function deadly(store: Store): Store {
         },
         now: () => table.now(),
         latest: () => table.latest(),
-        recent: () => (table.recent ?? table.now).call(table),
         exchange(request) {
           if (request.operations.some(([what]) => what === 'refund')) process.kill(process.pid, 'SIGKILL')
           return table.exchange(request)

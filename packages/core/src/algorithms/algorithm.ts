@@ -1,6 +1,7 @@
 import type { Decision, DecisionSource } from '../decision.ts'
 import { ConfigError, show } from '../errors.ts'
 import { LARGEST_COUNT } from './arithmetic.ts'
+import type { Cells } from './cells.ts'
 
 /** The five algorithms, by their folder's name. */
 export type AlgorithmName =
@@ -48,6 +49,8 @@ export interface Algorithm<S = unknown> extends Limit {
   readonly parameters: readonly number[]
   /** The state of a key never seen. */
   create(): S
+  /** A state to be moved over lists of numbers; undefined where a state is more than a few numbers. */
+  cells(): (S & Cells) | undefined
   /** Admits the cost if the limit allows it; a refused one takes nothing. With `consume` false, nothing is taken either way. */
   take(state: S, now: number, cost: number, source: DecisionSource, consume: boolean): Decision
   /**

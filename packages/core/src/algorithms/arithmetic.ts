@@ -22,9 +22,15 @@ function divideLong(a: number, b: number, c: number): void {
 }
 
 /** ⌊a ÷ c⌋, for a ≤ 2^53: `%` of doubles costs more than all of this. */
-function divide(a: number, c: number): number {
+export function divide(a: number, c: number): number {
   const near = Math.floor(a / c)
   return near * c > a ? near - 1 : near
+}
+
+/** ⌈a ÷ c⌉, for a ≤ 2^53 */
+export function divideUp(a: number, c: number): number {
+  const whole = divide(a, c)
+  return whole * c < a ? whole + 1 : whole
 }
 
 /** ⌊a·b ÷ c⌋ */
@@ -46,10 +52,7 @@ export function mulMod(a: number, b: number, c: number): number {
 /** ⌈a·b ÷ c⌉ */
 export function mulDivUp(a: number, b: number, c: number): number {
   const product = a * b
-  if (product <= Number.MAX_SAFE_INTEGER) {
-    const whole = divide(product, c)
-    return whole * c < product ? whole + 1 : whole
-  }
+  if (product <= Number.MAX_SAFE_INTEGER) return divideUp(product, c)
   divideLong(a, b, c)
   return remainder > 0 ? quotient + 1 : quotient
 }

@@ -2,7 +2,8 @@ import { Decision, type DecisionSource, refusal } from '../decision.ts'
 import { durationMs, LONGEST_DURATION } from '../duration.ts'
 import { ConfigError, show } from '../errors.ts'
 import { type Algorithm, type AlgorithmName, checkCount, type Numbers } from './algorithm.ts'
-import { mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
+import { divide, divideUp, mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
+import { Cells } from './cells.ts'
 
 /** Milliseconds. */
 const ERA = 2 ** 30
@@ -15,21 +16,56 @@ const LONGEST_DRAIN = 2 ** 52
  */
 export class BucketState {
   /** The moment, in two small integers: a time as one number is on the heap by itself, and is made anew at each check. */
-  era = 0
-  rest = 0
+  private era = 0
+  private rest = 0
   /** Whole tokens used. */
   used = 0
   /** What has drained of the last token, in units of 1/per; below `per`. */
   drained = 0
+
+  get moment(): number {
+    return this.era * ERA + this.rest
+  }
+
+  set moment(time: number) {
+    this.era = (time / ERA) | 0
+    this.rest = (time - this.era * ERA) | 0
+  }
 }
 
-function momentOf(state: BucketState): number {
-  return state.era * ERA + state.rest
-}
+/** The same of either kind. */
+type State = Pick<BucketState, 'moment' | 'used' | 'drained'>
 
-function setMoment(state: BucketState, time: number): void {
-  state.era = (time / ERA) | 0
-  state.rest = (time - state.era * ERA) | 0
+class BucketCells extends Cells implements State {
+  get moment(): number {
+    return this.numbers[this.at] as number
+  }
+
+  set moment(number: number) {
+    this.numbers[this.at] = number
+  }
+
+  get used(): number {
+    return this.numbers[this.at + 1] as number
+  }
+
+  set used(number: number) {
+    this.numbers[this.at + 1] = number
+  }
+
+  get drained(): number {
+    return this.numbers[this.at + 2] as number
+  }
+
+  set drained(number: number) {
+    this.numbers[this.at + 2] = number
+  }
+
+  clear(): void {
+    this.moment = 0
+    this.used = 0
+    this.drained = 0
+  }
 }
 
 /**
@@ -41,7 +77,7 @@ function small(whole: number): number {
 }
 
 /** Token and leaky bucket keep the same account; the leaky one also says how long to wait. */
-export class Bucket implements Algorithm<BucketState> {
+export class Bucket implements Algorithm<State> {
   readonly lateSlices = 1
   readonly parameters: readonly number[]
   readonly window: number
@@ -62,16 +98,30 @@ export class Bucket implements Algorithm<BucketState> {
     return new BucketState()
   }
 
-  private drain(state: BucketState, now: number): void {
-    const elapsed = now - momentOf(state)
+  cells(): BucketCells {
+    return new BucketCells()
+  }
+
+  private drain(state: State, now: number): void {
+    const elapsed = now - state.moment
     if (elapsed <= 0) return
-    setMoment(state, now)
+    state.moment = now
     if (state.used === 0) return
-    const whole = mulDiv(elapsed, this.rate, this.per)
-    const part = mulMod(elapsed, this.rate, this.per) + state.drained
-    const carry = part >= this.per ? 1 : 0
-    state.used -= whole + carry
-    state.drained = small(part - carry * this.per)
+    const flown = elapsed * this.rate + state.drained
+    if (flown < this.per) {
+      state.drained = small(flown)
+      return
+    }
+    if (flown <= Number.MAX_SAFE_INTEGER) {
+      const whole = divide(flown, this.per)
+      state.used -= whole
+      state.drained = small(flown - whole * this.per)
+    } else {
+      const part = mulMod(elapsed, this.rate, this.per) + state.drained
+      const carry = part >= this.per ? 1 : 0
+      state.used -= mulDiv(elapsed, this.rate, this.per) + carry
+      state.drained = small(part - carry * this.per)
+    }
     if (state.used <= 0) {
       state.used = 0
       state.drained = 0
@@ -79,18 +129,20 @@ export class Bucket implements Algorithm<BucketState> {
   }
 
   /** Milliseconds until no more than `used` − `tokens` are used. */
-  private timeToDrain(state: BucketState, tokens: number): number {
+  private timeToDrain(state: State, tokens: number): number {
     if (tokens <= 0) return 0
-    if (state.drained === 0) return Math.min(LONGEST_DRAIN, mulDivUp(tokens, this.per, this.rate))
-    // ⌈(tokens·per − drained) ÷ rate⌉, whose product may pass 2^53
+    const product = tokens * this.per
+    if (product <= Number.MAX_SAFE_INTEGER)
+      return Math.min(LONGEST_DRAIN, divideUp(product - state.drained, this.rate))
+    // ⌈(tokens·per − drained) ÷ rate⌉
     const whole = mulDiv(tokens, this.per, this.rate)
     const rest = mulMod(tokens, this.per, this.rate) - state.drained
     return Math.min(LONGEST_DRAIN, whole + Math.ceil(rest / this.rate))
   }
 
-  take(state: BucketState, now: number, cost: number, source: DecisionSource, consume: boolean): Decision {
+  take(state: State, now: number, cost: number, source: DecisionSource, consume: boolean): Decision {
     this.drain(state, now)
-    const behind = momentOf(state) - now
+    const behind = state.moment - now
     const left = this.limit - state.used
     if (cost <= left) {
       const delay = this.paced ? behind + this.timeToDrain(state, state.used) : 0
@@ -104,13 +156,13 @@ export class Bucket implements Algorithm<BucketState> {
     return refusal(left, this.limit, retry, reset, source, 'limit')
   }
 
-  settle(state: BucketState, now: number, _behind: number, cost: number): void {
+  settle(state: State, now: number, _behind: number, cost: number): void {
     this.drain(state, now)
     state.used += cost
   }
 
   /** What was taken at `at` has drained since, but for as long as what was in use beside it did. */
-  refund(state: BucketState, now: number, _behind: number, cost: number, at = now, beside = 0): number {
+  refund(state: State, now: number, _behind: number, cost: number, at = now, beside = 0): number {
     this.drain(state, now)
     const elapsed = Math.max(0, now - at)
     const whole = mulDiv(elapsed, this.rate, this.per) - beside
@@ -129,27 +181,27 @@ export class Bucket implements Algorithm<BucketState> {
     return Math.min(back, used)
   }
 
-  usage(state: BucketState, now: number): number {
+  usage(state: State, now: number): number {
     this.drain(state, now)
     return state.used
   }
 
-  flow(state: BucketState): number {
+  flow(state: State): number {
     return state.used > 0 ? this.rate / this.per : 0
   }
 
-  endsAt(state: BucketState): number {
-    return momentOf(state) + this.timeToDrain(state, state.used)
+  endsAt(state: State): number {
+    return state.moment + this.timeToDrain(state, state.used)
   }
 
-  save(state: BucketState, numbers: Numbers): void {
-    numbers.a = momentOf(state)
+  save(state: State, numbers: Numbers): void {
+    numbers.a = state.moment
     numbers.b = state.used
     numbers.c = state.drained
   }
 
-  load(state: BucketState, numbers: Numbers): void {
-    setMoment(state, numbers.a)
+  load(state: State, numbers: Numbers): void {
+    state.moment = numbers.a
     state.used = small(numbers.b)
     state.drained = small(numbers.c)
   }

@@ -1,5 +1,7 @@
+import type { Algorithm } from '../algorithms/algorithm.ts'
 import { hashOf, KeyTable } from './key-table.ts'
-import type { LocalKey } from './local-key.ts'
+import { LocalKey } from './local-key.ts'
+import { placeOf, Rows, type Segment } from './rows.ts'
 
 /** Keys that may be pushed out, whatever `maxKeys` is, before the store has heard of them. */
 const MOST_IN_A_HURRY = 1000
@@ -10,6 +12,7 @@ const RESERVE = 1 / 8
 export class HeldKeys {
   /** Keys forgotten within their window. */
   evicted = 0
+  private readonly rows: Rows<LocalKey>
   private readonly recent: KeyTable<LocalKey>
   private readonly hasReserve: boolean
   private readonly denying: KeyTable<LocalKey>
@@ -18,17 +21,19 @@ export class HeldKeys {
 
   constructor(
     private readonly maxKeys: number,
+    limit: Algorithm,
     private readonly now: () => number,
     private readonly pushedOut: (key: LocalKey) => void,
   ) {
     const reserve = Math.floor(maxKeys * RESERVE)
     this.hasReserve = reserve > 0
-    this.recent = new KeyTable(maxKeys - reserve, (key) => {
+    this.rows = new Rows(limit.cells())
+    this.recent = new KeyTable(this.rows, maxKeys - reserve, (key) => {
       this.pushedOut(key)
       if (!this.keep(key)) this.letGo(key)
     })
-    this.denying = new KeyTable(Math.max(1, reserve), (key) => {
-      if (!this.keep(key)) this.count(key)
+    this.denying = new KeyTable(this.rows, Math.max(1, reserve), (key) => {
+      if (!this.keep(key)) this.forget(key)
     })
   }
 
@@ -39,11 +44,12 @@ export class HeldKeys {
 
   private letGo(key: LocalKey): void {
     if (this.hasReserve && key.denies(this.now())) this.denying.add(key)
-    else this.count(key)
+    else this.forget(key)
   }
 
-  private count(key: LocalKey): void {
+  private forget(key: LocalKey): void {
     if (key.limit.endsAt(key.state) > this.now()) this.evicted++
+    this.rows.delete(key)
   }
 
   /** Whether as many keys again as may be held, and some, were pushed out and can't be forgotten yet. */
@@ -52,32 +58,57 @@ export class HeldKeys {
   }
 
   get size(): number {
-    return this.recent.size + this.engaged.size + this.denying.size
+    return this.rows.size
   }
 
-  *[Symbol.iterator](): Iterator<LocalKey> {
-    yield* this.recent.values()
-    yield* this.engaged.values()
-    yield* this.denying.values()
+  [Symbol.iterator](): Iterator<LocalKey> {
+    return this.rows[Symbol.iterator]()
+  }
+
+  /** Where the key of that name has its row; below 0: it is not held, or was pushed out. */
+  findRow(name: string): number {
+    return this.recent.find(name, hashOf(name))
+  }
+
+  segment(row: number): Segment<LocalKey> {
+    return this.rows.segment(row)
   }
 
   find(name: string): LocalKey | undefined {
     const hash = hashOf(name)
-    return this.recent.get(name, hash) ?? this.recall(name, hash)
+    const row = this.recent.find(name, hash)
+    return row < 0 ? this.recall(name, hash) : this.keyAt(row)
+  }
+
+  private keyAt(row: number): LocalKey {
+    return this.rows.segment(row).keys[placeOf(row)] as LocalKey
   }
 
   /** One that was pushed out, and is wanted again. */
   private recall(name: string, hash: number): LocalKey | undefined {
-    const key = this.engaged.get(name) ?? this.denying.get(name, hash)
+    const key = this.engaged.get(name) ?? this.denied(name, hash)
     if (key === undefined) return undefined
     if (!this.engaged.delete(name)) this.denying.delete(key)
     this.recent.add(key)
-    key.used = true
+    key.row.setUsed(key.at, true)
     return key
   }
 
-  add(key: LocalKey): void {
+  private denied(name: string, hash: number): LocalKey | undefined {
+    const row = this.denying.find(name, hash)
+    return row < 0 ? undefined : this.keyAt(row)
+  }
+
+  /**
+   * Holds another key.
+   *
+   * @param since monotonic time
+   * @param guessedOffset store time less monotonic time, where that is only a guess
+   */
+  add(name: string, limit: Algorithm, since: number, guessedOffset: number | undefined): LocalKey {
+    const key = new LocalKey(this.rows, name, hashOf(name), limit, since, guessedOffset)
     this.recent.add(key)
+    return key
   }
 
   /** The store has heard of it: one that was pushed out may be forgotten, if nothing else is to be done with it. */

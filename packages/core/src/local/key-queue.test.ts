@@ -1,10 +1,18 @@
 import { expect, test } from 'vitest'
+import type { Algorithm } from '../algorithms/algorithm.ts'
 import { fixedWindow } from '../index.ts'
+import { HeldKeys } from './held-keys.ts'
 import { KeyQueue } from './key-queue.ts'
-import { LocalKey } from './local-key.ts'
+import type { LocalKey } from './local-key.ts'
 
-const limit = fixedWindow({ limit: 1, window: '1s' }) as ConstructorParameters<typeof LocalKey>[1]
-const key = (name: string) => new LocalKey(name, limit, 0, undefined)
+const limit = fixedWindow({ limit: 1, window: '1s' }) as Algorithm
+const held = new HeldKeys(
+  100,
+  limit,
+  () => 0,
+  () => expect.unreachable(),
+)
+const key = (name: string) => held.add(name, limit, 0, undefined)
 
 function drained(queue: KeyQueue): string[] {
   const names: string[] = []

@@ -1,64 +1,100 @@
 import { expect, it } from 'vitest'
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { seededRandom } from '../testing.ts'
-import { type Held, hashOf, KeyTable } from './key-table.ts'
+import { hashOf, KeyTable } from './key-table.ts'
+import { type Held, placeOf, Rows, type Segment } from './rows.ts'
 
 class Key implements Held {
-  next: Key | undefined = undefined
-  used = false
+  declare row: Segment<this>
+  declare at: number
   constructor(
-    readonly key: string,
-    readonly hash = hashOf(key),
+    readonly name: string,
+    readonly hash = hashOf(name),
   ) {}
+}
+
+/** A table, and the rows of its keys alone. */
+class Table {
+  readonly rows = new Rows<Key>((fixedWindow({ limit: 1, window: '1s' }) as Algorithm).cells())
+  private readonly keys: KeyTable<Key>
+
+  constructor(max: number, evicted: (key: Key) => void) {
+    this.keys = new KeyTable(this.rows, max, (key) => {
+      this.rows.delete(key)
+      evicted(key)
+    })
+  }
+
+  get size(): number {
+    return this.keys.size
+  }
+
+  get(name: string, hash = hashOf(name)): Key | undefined {
+    const row = this.keys.find(name, hash)
+    return row < 0 ? undefined : this.rows.segment(row).keys[placeOf(row)]
+  }
+
+  add(key: Key): void {
+    this.rows.add(key, key.name, key.hash)
+    this.keys.add(key)
+  }
+
+  delete(key: Key): boolean {
+    if (!this.keys.delete(key)) return false
+    this.rows.delete(key)
+    return true
+  }
 }
 
 it('holds what was added and not deleted, as a Map does', () => {
   const random = seededRandom(1)
-  const table = new KeyTable<Key>(Infinity, () => expect.unreachable())
+  const table = new Table(Infinity, () => expect.unreachable())
   const model = new Map<string, Key>()
   let wrong = 0
   for (let turn = 0; turn < 60_000; turn++) {
     const name = `key-${Math.floor(random() * 20_000)}`
     const held = model.get(name)
-    if (table.get(name, hashOf(name)) !== held) wrong++
+    if (table.get(name) !== held) wrong++
     if (held === undefined) {
       const key = new Key(name)
       table.add(key)
       model.set(name, key)
     } else if (random() < 0.3) {
-      if (!table.delete(held) || table.delete(held)) wrong++
+      if (!table.delete(held) || table.get(name) !== undefined) wrong++
       model.delete(name)
     }
     if (table.size !== model.size) wrong++
   }
   expect(wrong).toBe(0)
   expect(model.size).toBeGreaterThan(8192)
-  expect(new Set(table.values())).toEqual(new Set(model.values()))
+  expect(new Set(table.rows)).toEqual(new Set(model.values()))
 })
 
 it('tells keys of one hash apart', () => {
-  const table = new KeyTable<Key>(10, () => expect.unreachable())
+  const table = new Table(10, () => expect.unreachable())
   const keys = ['one', 'two', 'three', 'four'].map((name) => new Key(name, 7))
   for (const key of keys) table.add(key)
-  for (const key of keys) expect(table.get(key.key, 7)).toBe(key)
+  for (const key of keys) expect(table.get(key.name, 7)).toBe(key)
   expect(table.delete(keys[2] as Key)).toBe(true)
-  expect(keys.map((key) => table.get(key.key, 7))).toEqual([keys[0], keys[1], undefined, keys[3]])
+  expect(keys.map((key) => table.get(key.name, 7))).toEqual([keys[0], keys[1], undefined, keys[3]])
 })
 
 it.each([1, 2, 64, 10_000])('holds %i at the most, and those in use stay', (max) => {
   const evicted: Key[] = []
-  const table = new KeyTable<Key>(max, (key) => evicted.push(key))
+  const table = new Table(max, (key) => evicted.push(key))
   const hot = Array.from({ length: Math.floor(max / 4) }, (_, place) => new Key(`hot-${place}`))
   for (const key of hot) table.add(key)
   for (let place = 0; place < 5 * max; place++) {
     const key = new Key(`cold-${place}`)
     table.add(key)
-    if (place % 2 === 0 && table.get(key.key, key.hash) !== key) expect.unreachable()
+    if (place % 2 === 0 && table.get(key.name) !== key) expect.unreachable()
     if (table.size > max) expect.unreachable()
-    if (place % 8 === 0) for (const { key, hash } of hot) table.get(key, hash)
+    if (place % 8 === 0) for (const { name } of hot) table.get(name)
   }
   expect(evicted.length).toBe(hot.length + 5 * max - max)
   expect(new Set(evicted).size).toBe(evicted.length)
-  expect(evicted.filter(({ key }) => key.startsWith('hot')).length).toBeLessThanOrEqual(hot.length / 50)
+  expect(evicted.filter(({ name }) => name.startsWith('hot')).length).toBeLessThanOrEqual(hot.length / 50)
 })
 
 it.each([
@@ -71,4 +107,42 @@ it.each([
   // 16 each; of numbers drawn by chance, the fullest of 4,096 buckets has about 34.
   expect(Math.max(...counts)).toBeLessThan(48)
   expect(Math.min(...counts)).toBeGreaterThan(0)
+})
+
+it('keeps what lies in a row, however many come and go, also with who was forgotten', () => {
+  const random = seededRandom(2)
+  const table = new Table(Infinity, () => expect.unreachable())
+  const numbers = new Map<Key, number>()
+  const forgotten = new Map<Key, number>()
+  const write = ({ row, at }: Key, number: number) => {
+    row.setReady(at, number)
+    row.setSlice(at, 1000 * number)
+    Object.assign(row.state(at) as object, { slice: number, count: 2 ** 40 + number })
+  }
+  const read = ({ row, at }: Key) => {
+    const { slice, count } = row.state(at) as unknown as { slice: number; count: number }
+    return [row.ready(at), row.slice(at), slice, count]
+  }
+  const holds = (key: Key, number: number) =>
+    expect(read(key)).toEqual([number, 1000 * number, number, 2 ** 40 + number])
+  for (let turn = 0; turn < 20_000; turn++) {
+    const name = `key-${Math.floor(random() * 8000)}`
+    const held = table.get(name)
+    if (held === undefined) {
+      const key = new Key(name)
+      table.add(key)
+      expect(read(key)).toEqual([0, -1, -1, 0])
+      write(key, turn)
+      numbers.set(key, turn)
+    } else if (random() < 0.4) {
+      table.delete(held)
+      forgotten.set(held, numbers.get(held) as number)
+      numbers.delete(held)
+    } else {
+      write(held, turn)
+      numbers.set(held, turn)
+    }
+  }
+  for (const [key, number] of [...numbers, ...forgotten]) holds(key, number)
+  expect(Math.min(numbers.size, forgotten.size)).toBeGreaterThan(1000)
 })

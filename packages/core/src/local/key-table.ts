@@ -1,21 +1,9 @@
 import { randomInt } from 'node:crypto'
+import { type Held, NONE, placeOf, type Rows, SEGMENT, type Segment } from './rows.ts'
 
-/** What is held in a table: it is a link in the chain of its bucket itself, which spares an object and a look into memory. */
-export interface Held {
-  readonly key: string
-  /** Of the key, as the table says. */
-  readonly hash: number
-  /** The next in its bucket; the table's own. */
-  next: Held | undefined
-  /** Asked for since the table last looked whether it could do without. */
-  used: boolean
-}
-
-/** No list that grows is longer than two to the power of this, nor so long that its growth would be noticed. */
-const SEGMENT_BITS = 12
-const SEGMENT = 2 ** SEGMENT_BITS
 /** So many are looked at for one that may go. */
 const MOST_LOOKS = 256
+const FEWEST_BUCKETS = 16
 
 /** Secrets of the process: who chooses keys must not be able to choose such as share a bucket. */
 const START = randomInt(2 ** 32) | 0
@@ -31,13 +19,18 @@ export function hashOf(key: string): number {
   return hash >>> 2
 }
 
+function buckets(many: number): Int32Array {
+  return new Int32Array(many).fill(NONE)
+}
+
 /**
- * Keys by their names, `max` at the most: for another one, one goes that was not asked for lately. By linear hashing:
- * the table grows by a bucket a key, so that no check waits for all of it to be built anew, as in a `Map`.
+ * Rows by their keys' names, `max` at the most: for another one, one goes that was not asked for lately. By linear
+ * hashing: the table grows by a bucket a key, so that no check waits for all of it to be built anew, as in a `Map`.
  */
 export class KeyTable<K extends Held> {
   size = 0
-  private readonly segments: (K | undefined)[][] = [[undefined]]
+  /** Of each bucket, the first row in its chain. */
+  private readonly heads = [buckets(FEWEST_BUCKETS)]
   /** How many buckets there are; a power of two, and the next one, between which they are. */
   private buckets = 1
   private round = 1
@@ -46,6 +39,7 @@ export class KeyTable<K extends Held> {
 
   /** @param evicted is told of one that had to go */
   constructor(
+    private readonly rows: Rows<K>,
     private readonly max: number,
     private readonly evicted: (key: K) => void,
   ) {}
@@ -55,55 +49,65 @@ export class KeyTable<K extends Held> {
     return bucket < this.buckets ? bucket : hash & (this.round - 1)
   }
 
-  private first(bucket: number): K | undefined {
-    return (this.segments[bucket >>> SEGMENT_BITS] as (K | undefined)[])[bucket & (SEGMENT - 1)]
+  private first(bucket: number): number {
+    return (this.heads[bucket >>> 12] as Int32Array)[bucket & 4095] as number
   }
 
-  private setFirst(bucket: number, key: K | undefined): void {
-    ;(this.segments[bucket >>> SEGMENT_BITS] as (K | undefined)[])[bucket & (SEGMENT - 1)] = key
+  private setFirst(bucket: number, row: number): void {
+    ;(this.heads[bucket >>> 12] as Int32Array)[bucket & 4095] = row
   }
 
-  get(name: string, hash: number): K | undefined {
-    let key = this.first(this.bucketOf(hash))
-    while (key !== undefined) {
-      if (key.hash === hash && key.key === name) {
-        if (!key.used) key.used = true
-        return key
+  /** The number of the row of that name; `NONE` where there is none. */
+  find(name: string, hash: number): number {
+    let row = this.first(this.bucketOf(hash))
+    while (row >= 0) {
+      const segment = this.rows.segment(row)
+      const at = placeOf(row)
+      if (segment.hash(at) === hash && segment.names[at] === name) {
+        segment.setUsed(at, true)
+        return row
       }
-      key = key.next as K | undefined
+      row = segment.next(at)
     }
-    return undefined
+    return NONE
   }
 
   /** Takes in a key that is in no table. Asked for no more, it goes before those that are. */
-  add(key: K): void {
+  add({ row, at }: K): void {
     if (this.size >= this.max) this.evict()
     else if (this.size >= this.buckets) this.split()
-    const bucket = this.bucketOf(key.hash)
-    key.next = this.first(bucket)
-    key.used = false
-    this.setFirst(bucket, key)
+    row.setUsed(at, false)
+    this.push(this.bucketOf(row.hash(at)), row, at)
     this.size++
   }
 
+  private push(bucket: number, segment: Segment<K>, at: number): void {
+    segment.setNext(at, this.first(bucket))
+    this.setFirst(bucket, segment.first + at)
+  }
+
   /** Returns whether it was there. */
-  delete(key: K): boolean {
-    const bucket = this.bucketOf(key.hash)
-    let before: K | undefined
-    for (let at = this.first(bucket); at !== undefined; at = at.next as K | undefined) {
-      if (at === key) {
-        this.unlink(bucket, before, key)
+  delete({ row, at }: K): boolean {
+    const bucket = this.bucketOf(row.hash(at))
+    const wanted = row.first + at
+    let before = NONE
+    for (let row = this.first(bucket); row >= 0; row = this.next(row)) {
+      if (row === wanted) {
+        this.unlink(bucket, before, row)
         return true
       }
-      before = at
+      before = row
     }
     return false
   }
 
-  private unlink(bucket: number, before: K | undefined, key: K): void {
-    if (before === undefined) this.setFirst(bucket, key.next as K | undefined)
-    else before.next = key.next
-    key.next = undefined
+  private next(row: number): number {
+    return this.rows.segment(row).next(placeOf(row))
+  }
+
+  private unlink(bucket: number, before: number, row: number): void {
+    if (before < 0) this.setFirst(bucket, this.next(row))
+    else this.rows.segment(before).setNext(placeOf(before), this.next(row))
     this.size--
   }
 
@@ -111,18 +115,28 @@ export class KeyTable<K extends Held> {
   private split(): void {
     const from = this.buckets - this.round
     const to = this.buckets++
-    if (to % SEGMENT === 0) this.segments.push([])
-    ;(this.segments.at(-1) as (K | undefined)[]).push(undefined)
-    let key = this.first(from)
-    this.setFirst(from, undefined)
-    while (key !== undefined) {
-      const next = key.next as K | undefined
-      const bucket = (key.hash & this.round) === 0 ? from : to
-      key.next = this.first(bucket)
-      this.setFirst(bucket, key)
-      key = next
+    this.makeRoom(to)
+    let row = this.first(from)
+    this.setFirst(from, NONE)
+    while (row >= 0) {
+      const segment = this.rows.segment(row)
+      const at = placeOf(row)
+      const next = segment.next(at)
+      this.push((segment.hash(at) & this.round) === 0 ? from : to, segment, at)
+      row = next
     }
     if (this.buckets === 2 * this.round) this.round = this.buckets
+  }
+
+  private makeRoom(bucket: number): void {
+    const [first] = this.heads as [Int32Array]
+    if (bucket >= SEGMENT) {
+      if (bucket % SEGMENT === 0) this.heads.push(buckets(SEGMENT))
+    } else if (bucket === first.length) {
+      const longer = buckets(2 * first.length)
+      longer.set(first)
+      this.heads[0] = longer
+    }
   }
 
   /** The first that was not used since it was last looked at; of so many that all were, the last: they are in no order. */
@@ -131,28 +145,17 @@ export class KeyTable<K extends Held> {
       const bucket = this.hand
       // Also past one that goes: those before it have just been looked at.
       this.hand = (bucket + 1) % this.buckets
-      let before: K | undefined
-      for (let key = this.first(bucket); key !== undefined; key = key.next as K | undefined) {
-        if (!key.used || ++looks === MOST_LOOKS) {
-          this.unlink(bucket, before, key)
-          this.evicted(key)
+      let before = NONE
+      for (let row = this.first(bucket); row >= 0; row = this.next(row)) {
+        const segment = this.rows.segment(row)
+        const at = placeOf(row)
+        if (!segment.used(at) || ++looks === MOST_LOOKS) {
+          this.unlink(bucket, before, row)
+          this.evicted(segment.keys[at] as K)
           return
         }
-        key.used = false
-        before = key
-      }
-    }
-  }
-
-  *values(): Generator<K> {
-    for (const segment of this.segments) {
-      for (const first of segment) {
-        let key = first
-        while (key !== undefined) {
-          const next: K | undefined = key.next as K | undefined
-          yield key
-          key = next
-        }
+        segment.setUsed(at, false)
+        before = row
       }
     }
   }

@@ -1,5 +1,4 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
-import { Slices } from '../algorithms/slices.ts'
 import type { Checks, Resetting } from '../checks.ts'
 import { blockedDecision, Decision, deniedDecision, syncDecision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
@@ -10,6 +9,8 @@ import type { Snapshot } from '../store/store.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Holding, Ledger } from './ledger.ts'
 import type { LocalKey, Waiter } from './local-key.ts'
+import { Moment } from './moment.ts'
+import { placeOf, type Segment } from './rows.ts'
 import { Sync } from './sync.ts'
 
 /** What a limit says of a check that others decide on too, and what it holds for it until they have. */
@@ -42,7 +43,7 @@ export class LocalChecks implements Checks {
   private readonly sync: Sync
   private readonly outage: OutageRule
   private share: Algorithm | undefined
-  private readonly slices: Slices
+  private readonly moment: Moment
   private readonly isLog: boolean
   private readonly isStrictLog: boolean
   private readonly deadlines: Deadlines
@@ -53,7 +54,7 @@ export class LocalChecks implements Checks {
   ) {
     this.sync = new Sync(link, settings, (key, error) => this.serve(key, error))
     this.outage = new OutageRule(settings)
-    this.slices = new Slices(settings.limit.window)
+    this.moment = new Moment(link.table, settings.clock, settings.limit.window)
     this.isLog = settings.limit.algorithm === 'sliding-log'
     this.isStrictLog = settings.strict && this.isLog
     this.deadlines = new Deadlines(settings.clock, (key) => this.expire(key))
@@ -64,9 +65,13 @@ export class LocalChecks implements Checks {
    * nothing has happened, and `check` or `checkSync` looks closely.
    */
   admitHeld(name: string, cost: number): Decision | undefined {
-    const local = this.sync.keys.find(name)
-    if (local === undefined) return undefined
-    if (cost <= local.ready) return this.takeReady(local, cost)
+    const { keys } = this.sync
+    const row = keys.findRow(name)
+    if (row < 0) return undefined
+    const segment = keys.segment(row)
+    const at = placeOf(row)
+    if (cost <= segment.ready(at)) return this.takeReady(segment, at, cost)
+    const local = segment.keys[at] as LocalKey
     if (!local.known) return undefined
     const decision = this.admitAtOnce(local, cost, true)
     if (decision === undefined) return undefined
@@ -77,20 +82,21 @@ export class LocalChecks implements Checks {
     return decision
   }
 
-  private takeReady(local: LocalKey, cost: number): Decision | undefined {
-    if (this.link.away) return undefined
-    const now = this.link.recent()
-    if (!this.isCurrent(local, now)) return undefined
-    const decision = this.settings.limit.take(local.state, now, cost, 'local', true)
+  private takeReady(segment: Segment<LocalKey>, at: number, cost: number): Decision | undefined {
+    if (this.link.away || !this.isCurrent(segment.slice(at))) return undefined
+    const decision = this.settings.limit.take(segment.state(at), this.moment.now, cost, 'local', true)
     if (!decision.allowed) return undefined
-    local.ready -= cost
+    segment.setReady(at, segment.ready(at) - cost)
     return decision
   }
 
-  /** Whether the key's slice is that of `now`; where booked quota ends with it, also by the latest that it can be. */
-  private isCurrent({ slice }: LocalKey, now: number): boolean {
-    if (slice < this.slices.at(now)) return false
-    return !this.settings.strict || this.link.table.latest() < this.slices.end(slice)
+  /** Whether that is the slice of this moment; where booked quota ends with it, also by the latest that it can be. */
+  private isCurrent(slice: number): boolean {
+    const { moment } = this
+    moment.look()
+    if (slice < moment.slice) return false
+    const { strict, limit } = this.settings
+    return !strict || this.link.table.latest() < (slice + 1) * limit.window
   }
 
   checkSync(key: string, cost: number): Decision {
@@ -223,8 +229,8 @@ export class LocalChecks implements Checks {
   private admitAtOnce(local: LocalKey, cost: number, consume: boolean): Decision | undefined {
     if (cost > local.headroom || local.blockedUntil !== undefined || this.link.away) return undefined
     const { limit } = this.settings
-    const now = this.link.recent()
-    if (!this.isCurrent(local, now)) return undefined
+    if (!this.isCurrent(local.slice)) return undefined
+    const { now } = this.moment
     const decision = limit.take(local.state, now, cost, 'local', consume)
     if (!decision.allowed) return undefined
     return consume ? this.admit(local, decision, now, cost) : decision

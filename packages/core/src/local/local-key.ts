@@ -1,9 +1,9 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Decision } from '../decision.ts'
 import type { Ask, Operation, Snapshot } from '../store/store.ts'
-import { type Held, hashOf } from './key-table.ts'
 import { Debt, type Holding, Ledger, NOTHING } from './ledger.ts'
 import { ALONE, Pace } from './pace.ts'
+import type { Held, Rows, Segment } from './rows.ts'
 
 /** A check that waits for the store. */
 export interface Waiter {
@@ -31,10 +31,9 @@ const URGENT = 4
 const IN_FLIGHT = 8
 const STALE = 16
 const LOST = 32
-const USED = 64
-const READY = 128
+const READY = 64
 /** Four bits. */
-const QUEUE_NUMBER = 256
+const QUEUE_NUMBER = 128
 const QUEUE_NUMBERS = 15 * QUEUE_NUMBER
 
 /** What few keys have. */
@@ -47,6 +46,8 @@ class Particulars {
   pace: Pace | undefined = undefined
   /** Store time less monotonic time, as long as that is only a guess. */
   guessedOffset: number | undefined = undefined
+  /** A state that is more than a few numbers. */
+  state: unknown = undefined
 }
 
 const NO_PARTICULARS = new Particulars()
@@ -54,19 +55,13 @@ Object.freeze(NO_PARTICULARS)
 
 /**
  * A key as a node holds it: the store's last state with what is pending added, and what the node owes. There may be
- * millions: what few need is made when it is needed, and what a check touches lies together, at the beginning.
+ * millions: what few need is made when it is needed, and what nearly all checks need is in the key's row.
  */
 export class LocalKey implements Held {
-  readonly key: string
-  readonly hash: number
-  next: LocalKey | undefined = undefined
+  declare row: Segment<this>
+  declare at: number
   /** What is so of it, bit by bit: eight booleans would be eight words. */
   private flags = 0
-  /** Cost that checks may take with nothing else to be looked at, nor noted but here. */
-  ready = 0
-  /** None yet: a clock may begin at 0. */
-  slice = -1
-  state: unknown
   limit: Algorithm
 
   /** As the accessors of these names have them, but for what was taken of what was `ready`. */
@@ -80,13 +75,53 @@ export class LocalKey implements Held {
   private readonly since: number
 
   /** @param since monotonic time at which it is taken into RAM */
-  constructor(key: string, limit: Algorithm, since: number, guessedOffset: number | undefined) {
-    this.key = key
-    this.hash = hashOf(key)
+  constructor(
+    rows: Rows<LocalKey>,
+    name: string,
+    hash: number,
+    limit: Algorithm,
+    since: number,
+    guessedOffset: number | undefined,
+  ) {
     this.limit = limit
     this.since = Math.floor(since)
-    this.state = limit.create()
+    rows.add(this, name, hash)
     if (guessedOffset !== undefined) this.own.guessedOffset = guessedOffset
+    this.renew()
+  }
+
+  get key(): string {
+    return this.row.names[this.at] as string
+  }
+
+  /** Cost that checks may take with nothing else to be looked at, nor noted but in the row. */
+  private get ready(): number {
+    return this.row.ready(this.at)
+  }
+
+  private set ready(cost: number) {
+    this.row.setReady(this.at, cost)
+  }
+
+  /** None yet: below 0. */
+  get slice(): number {
+    return this.row.slice(this.at)
+  }
+
+  private set slice(number: number) {
+    this.row.setSlice(this.at, number)
+  }
+
+  /** To be used at once: another key's may lie there next. */
+  get state(): unknown {
+    return this.row.state(this.at) ?? this.particulars.state
+  }
+
+  /** As if the key had never been seen. */
+  private renew(): void {
+    const cells = this.row.state(this.at)
+    if (cells === undefined) this.own.state = this.limit.create()
+    else cells.clear()
   }
 
   /** To be changed. */
@@ -184,14 +219,6 @@ export class LocalKey implements Held {
 
   private get guessedOffset(): number | undefined {
     return this.particulars.guessedOffset
-  }
-
-  get used(): boolean {
-    return (this.flags & USED) !== 0
-  }
-
-  set used(is: boolean) {
-    this.flag(USED, is)
   }
 
   /** Whether the store has answered for this key. */
@@ -419,7 +446,7 @@ export class LocalKey implements Held {
     current.shift(Math.ceil(later))
     if (before !== undefined && behind === 0) current.add(before)
     if (behind !== 1 || lateSlices === 0) this.before = undefined
-    this.state = this.limit.create()
+    this.renew()
     this.settlePending(this.late, 1, now)
     this.settlePending(this.current, 0, now)
     return behind > lateSlices ? (before as Ledger).pending : 0

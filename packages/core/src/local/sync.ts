@@ -7,7 +7,7 @@ import type { Reply, Snapshot } from '../store/store.ts'
 import { UnderWay } from '../under-way.ts'
 import { HeldKeys } from './held-keys.ts'
 import { KeyQueue } from './key-queue.ts'
-import { LocalKey } from './local-key.ts'
+import type { LocalKey } from './local-key.ts'
 import { Pacing } from './pacing.ts'
 
 /** Keys that travel in one command. */
@@ -62,6 +62,7 @@ export class Sync {
     this.lone = isWindow && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
     this.keys = new HeldKeys(
       settings.maxKeys,
+      settings.limit,
       () => link.table.now(),
       (key) => {
         key.giveUp()
@@ -92,14 +93,9 @@ export class Sync {
   add(name: string): LocalKey {
     const { table } = this.link
     const monotonic = this.settings.clock.monotonic()
-    const key = new LocalKey(
-      name,
-      this.settings.limit,
-      monotonic,
-      table.known ? undefined : table.now() - monotonic,
-    )
+    const guessedOffset = table.known ? undefined : table.now() - monotonic
+    const key = this.keys.add(name, this.settings.limit, monotonic, guessedOffset)
     this.pacing.plan(key, table.now(), monotonic)
-    this.keys.add(key)
     this.queueAtOnce(key)
     this.arm()
     return key

@@ -81,9 +81,6 @@ class MemoryTable implements Table {
   private readonly blocks
   private readonly changes
 
-  /** The same time is given as the same number: it takes no room on the heap anew. */
-  private given: number | undefined = undefined
-
   /** By whose numbers the operations of a request go. */
   private limit: Algorithm
 
@@ -91,7 +88,6 @@ class MemoryTable implements Table {
     private readonly own: Algorithm,
     private readonly counts: Counts,
     private readonly time: () => number,
-    private readonly recentTime: () => number,
   ) {
     this.limit = own
     this.files = counts.files
@@ -102,12 +98,6 @@ class MemoryTable implements Table {
   now(): number {
     this.counts.last = Math.max(this.counts.last, this.time())
     return this.counts.last
-  }
-
-  recent(): number {
-    const now = Math.max(this.counts.last, this.recentTime())
-    if (now !== this.given) this.given = now
-    return this.given
   }
 
   latest(): number {
@@ -439,12 +429,10 @@ class MemoryJointTable implements JointTable {
 class MemoryStore implements Store {
   private readonly counts = new Map<string, Counts>()
   private readonly time: () => number
-  private readonly recentTime: () => number
 
   constructor(clock: Clock) {
     const offset = clock.wall() - clock.monotonic()
     this.time = () => Math.floor(clock.monotonic() + offset)
-    this.recentTime = () => Math.floor((clock.recent?.() ?? clock.monotonic()) + offset)
   }
 
   open(name: string, limit: Algorithm): MemoryTable {
@@ -460,7 +448,7 @@ class MemoryStore implements Store {
     counts.tables++
     counts.shared?.()
     counts.shared = undefined
-    return new MemoryTable(limit, counts, this.time, this.recentTime)
+    return new MemoryTable(limit, counts, this.time)
   }
 
   join(tables: readonly TableName[]): JointTable {

@@ -143,8 +143,6 @@ export interface Table {
   readonly known: boolean
   /** The store's time now, in whole milliseconds, as well as this process knows it. */
   now(): number
-  /** As `now`, by the clock's `recent`. Not there: `now` is asked. */
-  recent?(): number
   /** The latest that the store's time can be now, whatever the clocks here have done since its last answer. */
   latest(): number
   /**

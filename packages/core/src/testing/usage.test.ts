@@ -36,7 +36,8 @@ test.each(limits)(
           const over = Math.ceil(usage.over(now)) + 0
           expect(over).toBe(algorithm.usage(state, now) - limit.limit)
           expect(Math.ceil(usage.at(now))).toBe(algorithm.usage(state, now))
-          const { allowed } = algorithm.take(structuredClone(state), now, cost, 'local', true)
+          const copy = Object.assign(algorithm.create() as object, structuredClone(state))
+          const { allowed } = algorithm.take(copy, now, cost, 'local', true)
           expect(usage.over(now) + cost <= 0).toBe(allowed)
           if (!admit) continue
           usage.admit(now, cost)

@@ -159,7 +159,6 @@ export class Fleet {
             return table.known
           },
           now: () => table.now(),
-          recent: () => (table.recent ?? table.now).call(table),
           latest: () => table.latest(),
           exchange: async (request) => {
             const send = async () => [await table.exchange(request)]

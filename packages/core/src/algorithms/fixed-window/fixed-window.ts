@@ -1,6 +1,7 @@
 import { Decision, type DecisionSource, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
+import { Cells } from '../cells.ts'
 import { Slices } from '../slices.ts'
 
 /** Written down as: a = end, b = count. */
@@ -8,6 +9,29 @@ export class FixedWindowState {
   /** The window's number. */
   slice = -1
   count = 0
+}
+
+class FixedWindowCells extends Cells implements FixedWindowState {
+  get slice(): number {
+    return this.numbers[this.at] as number
+  }
+
+  set slice(number: number) {
+    this.numbers[this.at] = number
+  }
+
+  get count(): number {
+    return this.numbers[this.at + 1] as number
+  }
+
+  set count(number: number) {
+    this.numbers[this.at + 1] = number
+  }
+
+  clear(): void {
+    this.slice = -1
+    this.count = 0
+  }
 }
 
 class FixedWindow implements Algorithm<FixedWindowState> {
@@ -26,6 +50,10 @@ class FixedWindow implements Algorithm<FixedWindowState> {
 
   create(): FixedWindowState {
     return new FixedWindowState()
+  }
+
+  cells(): FixedWindowCells {
+    return new FixedWindowCells()
   }
 
   private roll(state: FixedWindowState, now: number): void {

@@ -33,6 +33,8 @@ class SlidingLog implements Algorithm<SlidingLogState> {
     return new SlidingLogState()
   }
 
+  cells(): undefined {}
+
   /** Forgets what was admitted at `now` − window or before. */
   private expire(state: SlidingLogState, now: number): void {
     const { times, costs } = state

@@ -2,6 +2,7 @@ import { Decision, type DecisionSource, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 import { mulDiv, mulDivUp } from '../arithmetic.ts'
+import { Cells } from '../cells.ts'
 import { Slices } from '../slices.ts'
 
 /** Written down as: a = end, b = current, c = previous. */
@@ -10,6 +11,38 @@ export class SlidingWindowState {
   slice = -1
   current = 0
   previous = 0
+}
+
+class SlidingWindowCells extends Cells implements SlidingWindowState {
+  get slice(): number {
+    return this.numbers[this.at] as number
+  }
+
+  set slice(number: number) {
+    this.numbers[this.at] = number
+  }
+
+  get current(): number {
+    return this.numbers[this.at + 1] as number
+  }
+
+  set current(number: number) {
+    this.numbers[this.at + 1] = number
+  }
+
+  get previous(): number {
+    return this.numbers[this.at + 2] as number
+  }
+
+  set previous(number: number) {
+    this.numbers[this.at + 2] = number
+  }
+
+  clear(): void {
+    this.slice = -1
+    this.current = 0
+    this.previous = 0
+  }
 }
 
 class SlidingWindow implements Algorithm<SlidingWindowState> {
@@ -28,6 +61,10 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
 
   create(): SlidingWindowState {
     return new SlidingWindowState()
+  }
+
+  cells(): SlidingWindowCells {
+    return new SlidingWindowCells()
   }
 
   private roll(state: SlidingWindowState, now: number): void {

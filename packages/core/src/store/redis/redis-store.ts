@@ -50,8 +50,6 @@ class RedisTable implements Table {
   private readonly offset: StoreOffset
   private readonly script: Script
   private head: { readonly node: string; readonly text: string } | undefined
-  /** The same time is given as the same number: it takes no room on the heap anew. */
-  private given: number | undefined = undefined
   private unanswered = 0
   /** Monotonic time since which commands have waited while none was answered. */
   private silentSince = Infinity
@@ -80,13 +78,6 @@ class RedisTable implements Table {
   now(): number {
     const { store } = this
     return store.testNow?.() ?? Math.floor(this.offset.at(store.clock.monotonic()))
-  }
-
-  recent(): number {
-    const { clock, testNow } = this.store
-    const now = testNow?.() ?? Math.floor(this.offset.at(clock.recent?.() ?? clock.monotonic()))
-    if (now !== this.given) this.given = now
-    return this.given
   }
 
   latest(): number {

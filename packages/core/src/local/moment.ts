@@ -1,0 +1,63 @@
+import { Slices } from '../algorithms/slices.ts'
+import type { Clock } from '../clock.ts'
+import type { Table } from '../store/store.ts'
+
+/** Checks that share a reading, of a burst whose checks come at most so many milliseconds apart. */
+const BURST = 16
+const APART = 0.05
+
+/** The store's time as checks go by it that only admit: a reading costs as much as a decision, and a burst shares one. */
+export class Moment {
+  /** No number at first, so that it stays an object of its own: handed on, it takes no room on the heap anew. */
+  now = undefined as unknown as number
+  /** In which that is. */
+  slice = -Infinity
+  private readonly slices: Slices
+  private readAt = -Infinity
+  /** For how many checks yet. */
+  private left = 0
+  private ending = false
+
+  /** @param window milliseconds */
+  constructor(
+    private readonly table: Table,
+    private readonly clock: Clock,
+    window: number,
+  ) {
+    this.slices = new Slices(window)
+  }
+
+  /** A check comes: what is read here is of now, or of an earlier check in this turn of the event loop. */
+  look(): void {
+    if (this.left > 0) this.left--
+    else this.read()
+  }
+
+  private read(): void {
+    this.share()
+    const now = this.table.now()
+    if (now === this.now) return
+    this.now = now
+    this.slice = this.slices.at(now)
+  }
+
+  private share(): void {
+    const { clock } = this
+    // The first time that is known may be hours from the one that was guessed.
+    if (clock.afterTurn === undefined || !this.table.known) return
+    const monotonic = clock.monotonic()
+    if (monotonic - this.readAt < APART) {
+      this.left = BURST - 1
+      if (!this.ending) {
+        this.ending = true
+        clock.afterTurn(() => this.endTurn())
+      }
+    }
+    this.readAt = monotonic
+  }
+
+  private endTurn(): void {
+    this.ending = false
+    this.left = 0
+  }
+}
