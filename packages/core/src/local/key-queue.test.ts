@@ -7,7 +7,7 @@ import type { LocalKey } from './local-key.ts'
 
 const limit = fixedWindow({ limit: 1, window: '1s' }) as Algorithm
 const held = new HeldKeys(
-  100,
+  100_000,
   limit,
   () => 0,
   () => expect.unreachable(),
@@ -67,4 +67,20 @@ test('the flags of a key do not mix with the number of its queue', () => {
   expect([one.queueNumber, one.urgent, one.queued]).toEqual([3, true, false])
   one.queueNumber = 0
   expect([one.queueNumber, one.urgent, one.queued]).toEqual([0, true, false])
+})
+
+test('however many there are, they come out in their order, also while others come', () => {
+  const queue = KeyQueue.first()
+  const names = Array.from({ length: 20_000 }, (_, place) => `key-${place}`)
+  const out: string[] = []
+  for (const [place, name] of names.entries()) {
+    queue.add(key(name))
+    if (place % 3 === 0) out.push(queue.next()?.key as string)
+  }
+  expect(queue.length).toBe(names.length - out.length)
+  out.push(...drained(queue))
+  expect(out).toEqual(names)
+  expect([queue.length, queue.next()]).toEqual([0, undefined])
+  queue.add(key('again'))
+  expect(drained(queue)).toEqual(['again'])
 })

@@ -3,12 +3,18 @@ import type { LocalKey } from './local-key.ts'
 /** Numbers that a queue can have; a later one has the number of an earlier one that is long empty. */
 const NUMBERS = 15
 
+/** No list that grows is longer, nor so long that its growth would be noticed. */
+const CHUNK = 4096
+
 /**
  * Keys that are to be sent, in their order. A key is in one queue at most, and knows in which: so that one that is
  * taken out, or put into another one, need not be looked for here.
  */
 export class KeyQueue {
-  private entries: LocalKey[] = []
+  /** There is always one; those before the last are full. */
+  private chunks: [LocalKey[], ...LocalKey[][]] = [[]]
+  private last = this.chunks[0]
+  /** The next in the first chunk. */
   private at = 0
 
   /** @param number from 1 to 15 */
@@ -25,24 +31,32 @@ export class KeyQueue {
 
   /** How many keys are here at most. */
   get length(): number {
-    return this.entries.length - this.at
+    return (this.chunks.length - 1) * CHUNK + this.last.length - this.at
   }
 
   add(key: LocalKey): void {
     key.queueNumber = this.number
-    this.entries.push(key)
+    if (this.last.length === CHUNK) {
+      this.last = []
+      this.chunks.push(this.last)
+    }
+    this.last.push(key)
   }
 
   /** The next key, taken out; undefined where there is none. */
   next(): LocalKey | undefined {
-    while (this.at < this.entries.length) {
-      const key = this.entries[this.at++] as LocalKey
-      if (key.queueNumber !== this.number) continue
-      key.queueNumber = 0
-      return key
+    for (;;) {
+      const key = this.chunks[0][this.at++]
+      if (key === undefined) {
+        const isLast = this.chunks.length === 1
+        if (isLast) this.chunks[0] = this.last = []
+        else this.chunks.shift()
+        this.at = 0
+        if (isLast) return undefined
+      } else if (key.queueNumber === this.number) {
+        key.queueNumber = 0
+        return key
+      }
     }
-    this.entries = []
-    this.at = 0
-    return undefined
   }
 }
