@@ -48,8 +48,26 @@ async function expressServer(limit?: RequestHandler): Promise<Server> {
   return createServer(app)
 }
 
+/** The least that any limiter adds to an answer: what it tells the client, the same each time. */
+const TOLD = [
+  ['ratelimit-policy', '"bench";q=2147483647;w=60'],
+  ['ratelimit', '"bench";r=2147400000;t=42'],
+] as const
+
 export const CONTENDERS: readonly Contender[] = [
   { framework: 'fastify', limit: 'none', create: () => fastifyServer(() => undefined) },
+  {
+    framework: 'fastify',
+    limit: 'none, two constant headers',
+    create: () =>
+      fastifyServer((app) => {
+        app.addHook('onRequest', (_, reply, goOn) => {
+          for (const [name, value] of TOLD) reply.header(name, value)
+          goOn()
+        })
+        return undefined
+      }),
+  },
   {
     framework: 'fastify',
     limit: '@spillway/http, soft',
@@ -68,6 +86,15 @@ export const CONTENDERS: readonly Contender[] = [
       fastifyServer((app) => app.register(fastifyRateLimit, { max: LIMIT, timeWindow: WINDOW_MS })),
   },
   { framework: 'express', limit: 'none', create: () => expressServer() },
+  {
+    framework: 'express',
+    limit: 'none, two constant headers',
+    create: () =>
+      expressServer((_, response, next) => {
+        for (const [name, value] of TOLD) response.setHeader(name, value)
+        next()
+      }),
+  },
   {
     framework: 'express',
     limit: '@spillway/http, soft',

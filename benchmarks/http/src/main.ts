@@ -10,7 +10,7 @@ import { costSection, withCostSection } from './table.ts'
 // `pnpm --filter @spillway/benchmark-http run bench [ROUNDS]`: measures, and writes the result and the table in the docs.
 
 const ROUNDS = Number(process.argv[2] ?? 9)
-const LOAD: Load = { connections: 64, warmUpSeconds: 3, sliceSeconds: 1, slices: 4 }
+const LOAD: Load = { connections: 64, warmUpSeconds: 6, sliceSeconds: 1, slices: 4 }
 
 await using redis = await startRedis()
 const slices = new Map<string, Slice[]>(CONTENDERS.map((contender) => [nameOf(contender), []]))
