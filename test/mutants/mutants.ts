@@ -7,7 +7,7 @@ export interface Mutant {
   /** The file of histories, under `packages/core/test/histories`, that must fail. */
   readonly caughtBy: string
   /** The algorithm whose histories are lived: one is enough, and the others take their time. */
-  readonly algorithm: 'fixed-window' | 'token-bucket' | 'fixed-window, and more limits'
+  readonly algorithm: `${'fixed-window' | 'token-bucket'}${'' | ', and more limits'}`
 }
 
 const LEDGER = 'packages/core/src/local/ledger.ts'
@@ -55,8 +55,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what a dead node may have spent is returned',
     file: ROW,
-    from: 'if (cost > 0) this.limit.settle(this.state, slice * this.limit.window, 2, cost)',
-    to: 'void cost; void slice',
+    from: 'this.terms.limit.settle(this.state, at, 2, cost)',
+    to: '',
     caughtBy: 'deaths',
     algorithm: 'token-bucket',
   },
@@ -85,10 +85,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a late delta lands in the window in which it arrives',
     file: MEMORY,
-    from: 'row.merge(cell, now, behind, current, entries)',
-    to: 'row.merge(cell, now, 0, current, entries)',
+    from: 'row.merge(cell, this.terms, now, behind, current, entries)',
+    to: 'row.merge(cell, this.terms, now, 0, current, entries)',
     caughtBy: 'counts',
     algorithm: 'fixed-window',
+  },
+  {
+    name: 'a bucket drains at the rate of the limit by which it is looked at',
+    file: MEMORY,
+    from: 'if (row.pass(now, slice, this.counts.set)) this.file(key, row, slice)',
+    to: 'row.goBy(this.terms)\n      if (row.pass(now, slice, this.counts.set)) this.file(key, row, slice)',
+    caughtBy: 'leased',
+    algorithm: 'token-bucket, and more limits',
   },
   {
     name: 'a late flush heals back what was reset',

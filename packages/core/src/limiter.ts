@@ -286,7 +286,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   /**
    * Gives cost back to the current window or bucket, clamped at zero usage; of a log, the newest entries first. Of a key
    * that is on the `allow` list nothing was counted, and nothing goes back. With the `limit` by which the key is checked,
-   * where that is a plan: a bucket drains by it.
+   * where that is a plan, this node goes by it at once.
    */
   async refund(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
     checkCallOptions(options, 'third', '{ limit: plan }')

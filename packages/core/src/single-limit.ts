@@ -135,7 +135,7 @@ export class SingleLimit implements Decider<string> {
     settings.limit = before.with(parameters)
     this.name = nameOf(settings.name, part.scope, part.isOnly, settings.limit)
     settings.extra = extraOf(settings, settings.limit)
-    this.local?.limitChanged(before.limit)
+    this.local?.limitChanged(before)
   }
 
   probeSoon(): void {

@@ -729,27 +729,81 @@ describe('what was found by reading', () => {
     await counted.close()
   })
 
-  it.each(modes)('%s: a verb goes by the plan it is given: a bucket drains by its rate', async (mode) => {
-    const limit = tokenBucket({ capacity: 10, refill: 10, per: '10s' })
-    const plan = tokenBucket({ capacity: 2, refill: 2, per: '10s' })
-    for (const [verb, used] of [
-      ['penalty', 2.8],
-      ['refund', 0.8],
-    ] as const) {
-      const { clock, one, two } = nodes({ mode, limit })
-      expect((await one.check('a', { limit: plan, cost: 2 })).allowed).toBe(true)
-      await clock.advance(1000)
-      expect(await one[verb]('a', 1, { limit: plan })).toBe(true)
-      await clock.advance(100)
-      // A fifth of a cost has drained by now for each second.
-      const { allowed, resetAfterMs } = await two.peek('a', { limit: plan })
-      expect(allowed).toBe(verb === 'refund')
-      expect(resetAfterMs).toBe(5000 * (used + (allowed ? 1 : 0)) - 100)
-      await expect(one[verb]('a', 1, 5 as never)).rejects.toMatchObject({ code: 'ERR_OPTION' })
-      await expect(one[verb]('a', 1, { limit: minute(3) })).rejects.toMatchObject({ code: 'ERR_MISMATCH' })
+  it.each(modes)(
+    '%s: a bucket drains by the rate of its plan, whether a verb is given it or not',
+    async (mode) => {
+      const limit = tokenBucket({ capacity: 10, refill: 10, per: '10s' })
+      const plan = tokenBucket({ capacity: 2, refill: 2, per: '10s' })
+      for (const [verb, used] of [
+        ['penalty', 2.8],
+        ['refund', 0.8],
+        ['peek', 1.8],
+        ['block', 1.8],
+      ] as const)
+        for (const given of [{ limit: plan }, {}]) {
+          const { clock, one, two } = nodes({ mode, limit })
+          expect((await one.check('a', { limit: plan, cost: 2 })).allowed).toBe(true)
+          await clock.advance(1000)
+          if (verb === 'peek') await two.peek('a', given)
+          else if (verb === 'block') await two.block('a', '50ms')
+          else expect(await one[verb]('a', 1, given)).toBe(true)
+          await clock.advance(100)
+          // A fifth of a cost has drained by now for each second.
+          const { allowed, resetAfterMs } = await two.peek('a', { limit: plan })
+          expect(allowed).toBe(used < 1)
+          expect(resetAfterMs).toBe(5000 * (used + (allowed ? 1 : 0)) - 100)
+          await expect(one.refund('a', 1, 5 as never)).rejects.toMatchObject({ code: 'ERR_OPTION' })
+          await expect(one.penalty('a', 1, { limit: minute(3) })).rejects.toMatchObject({
+            code: 'ERR_MISMATCH',
+          })
+          await Promise.all([one.close(), two.close()])
+        }
+    },
+  )
+
+  it.each(modes)(
+    '%s: a bucket drains by the limit that was set since then, and by its own before',
+    async (mode) => {
+      const bucket = (capacity: number) => tokenBucket({ capacity, refill: capacity, per: '100s' })
+      const { clock, one, two } = nodes({ mode, limit: bucket(100) })
+      expect((await one.check('a', { cost: 100 })).allowed).toBe(true)
+      await clock.advance(50_000)
+      expect(await one.setLimit(bucket(10))).toBe(true)
+      expect(await two.peek('a')).toMatchObject({ allowed: false, debt: 40, retryAfterMs: 410_000 })
+      await clock.advance(100_000)
+      // 50 have drained by then, and 10 since.
+      expect(await two.peek('a')).toMatchObject({ allowed: false, debt: 30, resetAfterMs: 400_000 })
+      expect(await two.setLimit(bucket(50))).toBe(true)
+      await clock.advance(20_000)
+      const { allowed, remaining } = await one.peek('a')
+      expect(allowed).toBe(true)
+      // In RAM a node goes by it once it has heard of it.
+      expect(remaining).toBeGreaterThanOrEqual(mode === 'soft' ? 18 : 19)
+      expect(remaining).toBeLessThanOrEqual(19)
       await Promise.all([one.close(), two.close()])
-    }
-  })
+    },
+  )
+
+  it.each(['hard', 'leased'] as const)(
+    '%s: a key that is refused by its new plan drains by it from then on',
+    async (mode) => {
+      const bucket = (capacity: number) => tokenBucket({ capacity, refill: capacity, per: '100s' })
+      const [large, small] = [{ limit: bucket(100) }, { limit: bucket(10) }]
+      const { clock, one, two } = nodes({ mode, limit: bucket(50) })
+      expect((await one.check('a', { cost: 100, ...large })).allowed).toBe(true)
+      await clock.advance(80_000)
+      const refused = await two.check('a', small)
+      expect(refused).toMatchObject({ allowed: false, retryAfterMs: 110_000 })
+      await clock.advance(refused.retryAfterMs - 2000)
+      expect(await one.check('a', small)).toMatchObject({ allowed: false })
+      await clock.advance(2000)
+      // A node that got nothing when it asked last denies while it asks again.
+      if (mode === 'leased') await one.check('a', small)
+      await clock.advance(mode === 'leased' ? 10 : 0)
+      expect(await one.check('a', small)).toMatchObject({ allowed: true, remaining: 0 })
+      await Promise.all([one.close(), two.close()])
+    },
+  )
 
   it.each(modes)(
     '%s: a reservation gives back no more than is left of it, whatever limit is set meanwhile',

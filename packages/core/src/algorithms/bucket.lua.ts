@@ -1,20 +1,55 @@
-/** The Lua half of token and leaky bucket. State: a = at, b = used, c = drained. Parameters: capacity, window, rate, per. */
+/**
+ * The Lua half of token and leaky bucket. State: a = at, b = used, c = drained, d = the rate by which it drains: that of
+ * a plan, or less that of the limiter's own limit, which gives way to one that is set; 0: not known, that of whoever asks.
+ * Parameters: capacity, window, rate, per.
+ */
 export const bucketLua = /* lua */ `
 local late = 1
 local rate, per = parameters[3], parameters[4]
 
-local function roll(_, a, b, c, d, now)
-  local elapsed = now - a
-  if elapsed <= 0 then return a, b, c, d end
-  if b == 0 then return now, 0, c, d end
+drainsby = told and -rate or rate
+
+local set, since
+-- the rate of the limit that was set last, if one was, and since when
+local function rateset()
+  if set == nil then
+    set = inforce or meta[7] and cjson.decode(meta[7]) or {}
+    since = setlimit and now or tonumber(redis.call('HGET', META, 'limitset') or 0)
+  end
+  return set[4], since
+end
+
+local function drain(b, c, elapsed, rate)
+  if elapsed <= 0 or b == 0 then return b, c end
   local whole, part = muldiv(elapsed, rate, per)
   part = part + c
   if part >= per then
     whole = whole + 1
     part = part - per
   end
-  if b <= whole then return now, 0, 0, 0 end
-  return now, b - whole, part, d
+  if b <= whole then return 0, 0 end
+  return b - whole, part
+end
+
+-- by what the key went last, and from then on by the limit that was set, if it goes by that
+local function roll(_, a, b, c, d, now)
+  local its = rate
+  if d ~= drainsby then
+    if d < 0 then
+      local rate, from = rateset()
+      if rate and rate ~= -d and now >= from then
+        b, c = drain(b, c, from - a, -d)
+        a = max(a, from)
+        d = -rate
+      end
+      its = -d
+    elseif d > 0 then
+      its = d
+    end
+  end
+  if now <= a then return a, b, c, d end
+  b, c = drain(b, c, now - a, its)
+  return now, b, c, d
 end
 
 local function usage(_, a, b)
@@ -46,9 +81,10 @@ local function remove(_, a, b, c, d, _, cost, at, beside)
   return a, b, c, d
 end
 
-local function ends(a, b, c)
+local function ends(a, b, c, d)
   if b == 0 then return a end
-  local whole, rest = muldiv(b, per, rate)
-  return a + whole + math.ceil((rest - c) / rate)
+  local its = d == 0 and rate or math.abs(d)
+  local whole, rest = muldiv(b, per, its)
+  return a + whole + math.ceil((rest - c) / its)
 end
 `

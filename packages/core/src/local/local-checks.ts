@@ -528,14 +528,17 @@ export class LocalChecks implements Checks {
   }
 
   /** The limit was set while it runs, from `before`: what is held goes by it from here on. */
-  limitChanged(before: number): void {
+  limitChanged(before: Algorithm): void {
     const { clock, limit, mode } = this.settings
     this.share = undefined
-    const earlier = limit.with([before, ...limit.parameters.slice(1)])
+    const earlier = limit.with([before.limit, ...limit.parameters.slice(1)])
+    const now = this.link.table.now()
     for (const local of this.sync.keys) {
+      // What has drained so far has done so by the limit before.
+      before.usage(local.state, now)
       local.limit = limit
       if (mode === 'leased') keepLease(local.current, earlier)
-      this.sync.pacing.plan(local, this.link.table.now(), clock.monotonic())
+      this.sync.pacing.plan(local, now, clock.monotonic())
     }
   }
 

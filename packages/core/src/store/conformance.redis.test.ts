@@ -179,10 +179,12 @@ function history<T>(step: fc.Arbitrary<T>) {
   )
 }
 
-/** The same kind of limit with another number; of a bucket the same: what drains before a plan is seen may go by either rate. */
+/** The same kind of limit with another number; of a bucket it drains so many times as fast. */
 function planOf(limit: Algorithm, times: number): Algorithm {
-  const [most, ...rest] = limit.parameters as [number, ...number[]]
-  return limit.with([rest.length === 1 ? most * times : most, ...rest])
+  const [most, window, rate, per] = limit.parameters as [number, number, number?, number?]
+  return limit.with(
+    rate === undefined ? [most * times, window] : [most * times, window, rate * times, per as number],
+  )
 }
 
 /** What a node has counted of a key in one slice. */
@@ -313,12 +315,9 @@ function plainSnapshot(limit: Algorithm, snapshot: Snapshot): object {
 }
 
 function inForce(how: string, limit: Algorithm, other: number): { limit?: LimitInForce } {
-  // A bucket's numbers stay: what drains before a change is seen may go by either rate.
-  const [most, ...rest] = limit.parameters as [number, ...number[]]
-  const parameters = [rest.length === 1 ? most * other : most, ...rest]
   if (how === 'no') return {}
   if (how === 'yes') return { limit: [] }
-  return { limit: [how === 'sets' ? 0 : Math.ceil(now / other), ...parameters] }
+  return { limit: [how === 'sets' ? 0 : Math.ceil(now / other), ...planOf(limit, other).parameters] }
 }
 
 /** As it is sent to a store that was last heard with this marker. */

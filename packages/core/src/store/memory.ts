@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { blockedDecision, type Decision } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
 import { payerOf } from '../payer.ts'
-import { Row } from './row.ts'
+import { Row, type SetLimit, type Terms } from './row.ts'
 import {
   type Ask,
   CHANGES_KEPT,
@@ -44,6 +44,7 @@ class Counts {
   readonly present = new Map<string, number>()
   /** Set while limiters run. */
   limit: LimitInForce = []
+  set: SetLimit | undefined
   /** The smallest by which a node decides in RAM: of plans, several go by one table. */
   smallest = Infinity
   /** How many have them; of one that is alone, what it asked to be told when it no longer is. */
@@ -81,18 +82,26 @@ class MemoryTable implements Table {
   private readonly blocks
   private readonly changes
 
-  /** By whose numbers the operations of a request go. */
-  private limit: Algorithm
+  /** By what the operations of a request go. */
+  private terms: Terms
+  private readonly planTerms: Terms
+  private readonly ownTerms: Terms
 
   constructor(
     private readonly own: Algorithm,
     private readonly counts: Counts,
     private readonly time: () => number,
   ) {
-    this.limit = own
+    this.planTerms = { limit: own, follows: false }
+    this.ownTerms = { limit: own, follows: true }
+    this.terms = this.planTerms
     this.files = counts.files
     this.blocks = counts.blocks
     this.changes = counts.changes
+  }
+
+  private get limit(): Algorithm {
+    return this.terms.limit
   }
 
   now(): number {
@@ -129,7 +138,7 @@ class MemoryTable implements Table {
       counts.sequences.set(node, { last: request.sequence, until: now + SEQUENCES_KEPT })
     }
     if (presence > 0) counts.present.set(node, now + presence)
-    this.limit = this.goBy(request.limit, now)
+    this.terms = this.goBy(request.limit, now)
     if (request.since >= 0) counts.smallest = Math.min(counts.smallest, this.limit.limit)
     return { now, slice }
   }
@@ -148,15 +157,16 @@ class MemoryTable implements Table {
     }
   }
 
-  private goBy(theirs: LimitInForce | undefined, now: number): Algorithm {
-    if (theirs === undefined) return this.own
+  private goBy(theirs: LimitInForce | undefined, now: number): Terms {
+    if (theirs === undefined) return this.planTerms
     const { counts } = this
     const [known = 0] = counts.limit
     const [revision, ...parameters] = theirs
-    if (revision === 0) counts.limit = [Math.max(now, known + 1), ...parameters]
-    else if (revision !== undefined && revision > known) counts.limit = theirs
-    const [, ...inForce] = counts.limit
-    return inForce.length === 0 ? this.own : this.own.with(inForce)
+    if (revision !== undefined && (revision === 0 || revision > known)) {
+      counts.limit = [revision === 0 ? Math.max(now, known + 1) : revision, ...parameters]
+      counts.set = { terms: { limit: this.own.with(parameters), follows: true }, since: now }
+    }
+    return counts.set?.terms ?? this.ownTerms
   }
 
   private carryOut(
@@ -200,12 +210,13 @@ class MemoryTable implements Table {
   }
 
   private create(): Row {
-    return new Row(this.limit, this.limit.create())
+    return new Row(this.terms, this.limit.create())
   }
 
+  /** From here on the key goes by this limit, also where nothing is taken. */
   take(key: string, costs: readonly number[], now: number, slice: number): Decision[] {
-    const row = this.find(key, slice) ?? this.create()
-    let changed = false
+    const row = this.find(key, now, slice) ?? this.create()
+    let changed = row.goBy(this.terms)
     const decisions = costs.map((cost) => {
       const decision = this.decide(key, row, now, cost, true)
       changed ||= decision.allowed
@@ -216,7 +227,7 @@ class MemoryTable implements Table {
   }
 
   peek(key: string, cost: number, now: number, slice: number): Decision {
-    return this.decide(key, this.find(key, slice) ?? this.create(), now, cost, false)
+    return this.decide(key, this.find(key, now, slice) ?? this.create(), now, cost, false)
   }
 
   private decide(key: string, row: Row, now: number, cost: number, consume: boolean): Decision {
@@ -247,12 +258,19 @@ class MemoryTable implements Table {
     extra: number,
   ): void {
     const [, key, generation, theirs, current, late, ask, entries, lateEntries] = operation
-    const row = this.find(key, slice) ?? this.create()
+    const row = this.find(key, now, slice) ?? this.create()
     if (generation < row.generation) return
     const cell = row.cell(node, slice)
     const behind = slice - theirs
-    if (late) this.giveBack(key, row, now, behind + 1, row.merge(cell, now, behind + 1, late, lateEntries))
-    this.giveBack(key, row, now, behind, row.merge(cell, now, behind, current, entries))
+    if (late)
+      this.giveBack(
+        key,
+        row,
+        now,
+        behind + 1,
+        row.merge(cell, this.terms, now, behind + 1, late, lateEntries),
+      )
+    this.giveBack(key, row, now, behind, row.merge(cell, this.terms, now, behind, current, entries))
     this.file(key, row, slice)
     if (ask) this.grant(key, node, behind === 0 ? current[2] : 0, now, slice, ask, extra)
   }
@@ -267,8 +285,8 @@ class MemoryTable implements Table {
     extra: number,
   ): void {
     if ((this.blocks.get(key) ?? 0) > now) return
-    const row = this.find(key, slice) ?? this.create()
-    row.grant(row.cell(node, slice), known, now, ask, extra)
+    const row = this.find(key, now, slice) ?? this.create()
+    row.grant(row.cell(node, slice), known, this.terms, now, ask, extra)
     this.file(key, row, slice)
   }
 
@@ -289,7 +307,7 @@ class MemoryTable implements Table {
   }
 
   private refund(key: string, cost: number, now: number, slice: number, at?: number, beside?: number): void {
-    const row = this.find(key, slice)
+    const row = this.find(key, now, slice)
     if (row === undefined) return
     const behind = at === undefined ? 0 : slice - Math.floor(at / this.limit.window)
     // What was taken before a reset, or counts no more, is not there to be given back.
@@ -301,8 +319,10 @@ class MemoryTable implements Table {
 
   /** Must reach every node: those that still allow the key do not ask. */
   private charge(key: string, cost: number, now: number, slice: number): void {
-    const row = this.find(key, slice) ?? this.create()
-    const most = MOST_CHARGED - this.limit.usage(row.state, now)
+    const row = this.find(key, now, slice) ?? this.create()
+    const used = this.limit.usage(row.state, now)
+    if (used === 0) row.goBy(this.terms)
+    const most = MOST_CHARGED - used
     if (most > 0) this.limit.settle(row.state, now, 0, Math.min(cost, most))
     this.file(key, row, slice)
     this.changed(key, now)
@@ -312,7 +332,7 @@ class MemoryTable implements Table {
   private reset(operation: Operation & { 0: 'reset' }, node: string, now: number, slice: number): void {
     const [, key, theirs, granted = 0] = operation
     const row = this.create()
-    row.follow(this.find(key, slice) ?? row, now, slice, node, theirs === slice ? granted : 0)
+    row.follow(this.find(key, now, slice) ?? row, now, slice, node, theirs === slice ? granted : 0)
     this.blocks.delete(key)
     this.file(key, row, slice)
     this.changed(key, now)
@@ -320,7 +340,7 @@ class MemoryTable implements Table {
 
   private snapshot(key: string, node: string, now: number, slice: number): Snapshot {
     const snapshot = new Snapshot(key)
-    const row = this.find(key, slice) ?? this.create()
+    const row = this.find(key, now, slice) ?? this.create()
     this.limit.usage(row.state, now)
     this.limit.save(row.state, snapshot)
     if (snapshot.entries !== undefined) snapshot.entries = mergeEntries(snapshot.entries)
@@ -363,12 +383,12 @@ class MemoryTable implements Table {
     return changed
   }
 
-  private find(key: string, slice: number): Row | undefined {
+  /** As it is now. Where it gave way to a limit that was set, it may be worth something for longer. */
+  private find(key: string, now: number, slice: number): Row | undefined {
     for (const [filed, file] of this.files) {
-      const found = filed >= slice ? file.get(key) : undefined
-      if (found === undefined) continue
-      const row = found.by(this.limit)
-      row.roll(slice)
+      const row = filed >= slice ? file.get(key) : undefined
+      if (row === undefined) continue
+      if (row.pass(now, slice, this.counts.set)) this.file(key, row, slice)
       return row
     }
     return undefined
@@ -376,7 +396,7 @@ class MemoryTable implements Table {
 
   /** Files a row under the last slice in which it is worth anything; never under an earlier one than before. */
   private file(key: string, row: Row, slice: number): void {
-    const worth = Math.floor((this.limit.endsAt(row.state) - 1) / this.limit.window)
+    const worth = Math.floor((row.endsAt - 1) / this.limit.window)
     const ledger =
       row.isSettled || row.generation > 0
         ? row.settled + (row.bookedInAll > 0 ? 2 : 1) * this.limit.lateSlices
@@ -413,7 +433,8 @@ class MemoryJointTable implements JointTable {
         const payer = payerOf(reserve ? peeked.slice(0, -1) : peeked, reserve ? peeked.at(-1) : undefined)
         for (const [at, { table, key, cost, now, slice }] of asked.entries()) {
           const pays = payer === (reserve && at === tables.length - 1 ? 'reserve' : 'limits')
-          const decision = pays ? table.take(key, [cost], now, slice)[0] : peeked[at]
+          const [taken] = table.take(key, pays ? [cost] : [], now, slice)
+          const decision = taken ?? peeked[at]
           decisions[at]?.push(decision as Decision)
         }
       }

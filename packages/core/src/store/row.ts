@@ -1,4 +1,4 @@
-import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
+import { type Algorithm, isBucket } from '../algorithms/algorithm.ts'
 import type { Ask, Counters } from './store.ts'
 
 /** What a node has settled of a key within one slice: counters that only rise. */
@@ -48,6 +48,23 @@ export class Cell {
 
 const NO_CELLS: readonly Cell[] = []
 
+/** By what a key goes: its bucket drains at that rate. Of windows and logs all are alike. */
+export interface Terms {
+  readonly limit: Algorithm
+  /** It is the limiter's own limit, and gives way to one that is set; otherwise a plan's. */
+  readonly follows: boolean
+}
+
+/** The limit that was set last, and when. */
+export interface SetLimit {
+  readonly terms: Terms
+  readonly since: number
+}
+
+function haveOneRate(one: Terms, other: Terms): boolean {
+  return one.limit.parameters[2] === other.limit.parameters[2]
+}
+
 /** What a store keeps of a key. The Lua script keeps the same, packed. */
 export class Row {
   generation = 0
@@ -64,25 +81,38 @@ export class Row {
   private cells: readonly Cell[] = NO_CELLS
 
   constructor(
-    /** By whose numbers it was changed last: limiters of one name may differ in them. */
-    public limit: Algorithm,
+    private terms: Terms,
     readonly state: unknown,
   ) {}
 
-  /**
-   * The row by the numbers of another limit: this one goes by them, unless its bucket drains at another rate by them.
-   * Then it is a copy, so that who only looks leaves no trace.
-   */
-  by(limit: Algorithm): Row {
-    if (limit.parameters[2] === this.limit.parameters[2]) {
-      this.limit = limit
-      return this
+  /** From here on it goes by these. Returns whether that is another thing to a bucket. */
+  goBy(terms: Terms): boolean {
+    const before = this.terms
+    if (terms === before) return false
+    this.terms = terms
+    return isBucket(terms.limit) && (terms.follows !== before.follows || !haveOneRate(terms, before))
+  }
+
+  /** Lets time pass up to `now`. Returns whether it gave way to the limit that was set. */
+  pass(now: number, slice: number, set: SetLimit | undefined): boolean {
+    const { terms } = this
+    this.roll(slice, set)
+    this.drain(now, set)
+    return this.terms !== terms
+  }
+
+  private drain(until: number, set: SetLimit | undefined): void {
+    const { terms } = this
+    if (set !== undefined && terms.follows && until >= set.since && !haveOneRate(terms, set.terms)) {
+      terms.limit.usage(this.state, set.since)
+      this.terms = set.terms
     }
-    const numbers = new Numbers()
-    const state = limit.create()
-    this.limit.save(this.state, numbers)
-    limit.load(state, numbers)
-    return Object.assign(new Row(limit, state), { ...this, limit, state })
+    this.terms.limit.usage(this.state, until)
+  }
+
+  /** The moment from which its state is as good as none. */
+  get endsAt(): number {
+    return this.terms.limit.endsAt(this.state)
   }
 
   /** Whether nodes have settled anything: also in slice 0, where a test's clock may begin. */
@@ -98,21 +128,24 @@ export class Row {
    * Makes `slice` the one that is settled in. What was booked in a slice can only have been spent in it; it counts
    * on as booked for one slice more, in which the nodes say what of it they spent, and then as spent.
    */
-  roll(slice: number): void {
+  private roll(slice: number, set: SetLimit | undefined): void {
     if (slice <= this.settled || (this.cells.length === 0 && this.bookedInAll === 0)) return
     const next = slice === this.settled + 1
-    this.spend(this.bookedLate, this.settled + 1)
-    if (!next) this.spend(this.booked, this.settled + 2)
+    this.spend(this.bookedLate, this.settled + 1, set)
+    if (!next) this.spend(this.booked, this.settled + 2, set)
     this.bookedLate = next ? this.booked : 0
     this.booked = 0
     this.settled = slice
     this.demand = 0
-    this.cells = this.cells.filter((cell) => cell.slice >= slice - this.limit.lateSlices)
+    this.cells = this.cells.filter((cell) => cell.slice >= slice - this.terms.limit.lateSlices)
     for (const cell of this.cells) this.demand += cell.demand
   }
 
-  private spend(cost: number, slice: number): void {
-    if (cost > 0) this.limit.settle(this.state, slice * this.limit.window, 2, cost)
+  private spend(cost: number, slice: number, set: SetLimit | undefined): void {
+    if (cost === 0) return
+    const at = slice * this.terms.limit.window
+    this.drain(at, set)
+    this.terms.limit.settle(this.state, at, 2, cost)
   }
 
   /** What the node has settled, if anything. */
@@ -136,8 +169,16 @@ export class Row {
    * Raises a node's counters, and moves the totals by the difference; returns what it gave back. Of a log no more is
    * taken in than there are entries of: the node still owes the rest, and sends its entries too once it is told.
    */
-  merge(cell: Cell, now: number, behind: number, counters: Counters, entries?: readonly number[]): number {
-    if (behind < 0 || behind > this.limit.lateSlices) return 0
+  merge(
+    cell: Cell,
+    terms: Terms,
+    now: number,
+    behind: number,
+    counters: Counters,
+    entries?: readonly number[],
+  ): number {
+    const { limit } = terms
+    if (behind < 0 || behind > limit.lateSlices) return 0
     const [admitted, refunded, granted, returned] = counters
     if (admitted + refunded + granted + returned === 0) return 0
     const part = behind === 0 ? cell.current : cell.ownLate
@@ -152,7 +193,10 @@ export class Row {
     const spent = part.booked - before
     if (behind === 0) this.booked += spent
     else this.bookedLate += spent
-    if (more > 0) this.limit.settle(this.state, now, behind, more, entries)
+    if (more > 0) {
+      this.goBy(terms)
+      limit.settle(this.state, now, behind, more, entries)
+    }
     const back = refunded - part.refunded
     part.refunded = Math.max(part.refunded, refunded)
     return Math.max(0, back)
@@ -162,13 +206,14 @@ export class Row {
    * Notes a node's demand, and books for it what it asks for, as far as there is room. Where more has been booked
    * than the node knows of, it is told that first: a question that comes twice books once.
    */
-  grant(cell: Cell, known: number, now: number, ask: Ask, extra: number): void {
+  grant(cell: Cell, known: number, terms: Terms, now: number, ask: Ask, extra: number): void {
     const [demand, fraction, most, least] = ask
+    if (most + least > 0) this.goBy(terms)
     this.demand += demand - cell.demand
     cell.demand = demand
     if (cell.current.granted > known) return
-    const { limit } = this.limit
-    const usage = this.limit.usage(this.state, now)
+    const { limit } = terms.limit
+    const usage = terms.limit.usage(this.state, now)
     const room = limit - usage - this.bookedInAll
     const { current } = cell
     const has = current.booked
@@ -185,6 +230,7 @@ export class Row {
    * other nodes may yet spend, until they hear of the reset or the slice is over, stays booked.
    */
   follow(before: Row, now: number, slice: number, node: string, granted: number): void {
+    this.terms = before.terms
     this.generation = Math.max(now, before.generation + 1)
     this.filed = before.filed
     this.settled = slice

@@ -416,6 +416,28 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
       },
     },
     {
+      what: 'a penalty without the plan by which a key is in use drains its bucket at the rate of the limiter’s own limit',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'token-bucket',
+        limit: 13,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: CALM_NETWORK,
+        nodes: [node('leased'), node('leased')],
+        steps: [
+          { wait: 0, act: 'check', node: 0, cost: 3, ms: 0, plan: 0, key: 1 },
+          { wait: 99, act: 'penalty', node: 0, cost: 1, ms: 0, plan: 0, key: 1 },
+          { wait: 99, act: 'burst', node: 0, cost: 1, ms: 0, plan: 0, key: 1 },
+          { wait: 99, act: 'burst', node: 0, cost: 1, ms: 0, plan: 0, key: 1 },
+        ],
+        several: { others: [], scoped: false, plan: 3, spike: 0 },
+      },
+    },
+    {
       what: 'a node closes while a check of scopes waits, and it asks again and again',
       history: {
         window: 300,

@@ -10,7 +10,7 @@ import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES, MOST_CHARGED } 
  * 1 for each key. One take alone comes word by word instead, which is read in less time: ARGV: id, q, d, s, l as JSON
  * or nothing, now or nothing, key, cost, parameters.
  *
- * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit, smallest; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
+ * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit, limitset, smallest; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
  * `:nodes` sorted sets by time.
  */
@@ -75,12 +75,14 @@ local function keepmeta(ms)
 end
 -- only a log has these
 local oldest, mergeentries, touched
+-- only a bucket has this: its d, where it goes by the limit of this request
+local drainsby
 `
 
 /**
  * After the algorithm's Lua half: the files that rows lie in; and the short way for one take alone, of a key of which
  * nothing is kept but its state, in a table where nothing else is to be done. It answers with the status byte 5, the
- * exact time, changesFrom, the marker and the four numbers of the state as they lay there; then those of the limit in force, if there
+ * exact time, changesFrom, the marker and the four numbers of the state before; then those of the limit in force, if there
  * is one. It stands before all that it does not need: what is not reached costs nothing. Where it does not do, nothing
  * was written yet but the sequence.
  */
@@ -90,8 +92,8 @@ local top = max(slice + late, tonumber(meta[5] or 0))
 local FILES = prefix .. ':'
 
 -- the last slice in which a state is worth anything
-local function lastslice(a, b, c)
-  return max(slice, floor((ends(a, b, c) - 1) / window))
+local function lastslice(a, b, c, d)
+  return max(slice, floor((ends(a, b, c, d) - 1) / window))
 end
 
 -- after rows were written under a slice, of which so many are new
@@ -123,11 +125,14 @@ if not request then
       a, b, c, d = unpack_row(PLAIN, row)
     end
     if not row or #row == PLAINBYTES then
-      local answer = pack('>Bddc0dddd', 5, exact, max(changesfrom, now - ${CHANGES_KEPT}), marker, a, b, c, d)
+      local goesover = drainsby and row and d ~= drainsby
       a, b, c, d = roll(key, a, b, c, d, now)
-      if cost <= limit - usage(key, a, b, c, d, now) then
-        a, b, c, d = add(key, a, b, c, d, now, 0, cost)
-        under = min(max(under, lastslice(a, b, c)), slice + ${FURTHEST_SLICE})
+      local answer = pack('>Bddc0dddd', 5, exact, max(changesfrom, now - ${CHANGES_KEPT}), marker, a, b, c, d)
+      local fits = cost <= limit - usage(key, a, b, c, d, now)
+      if fits then a, b, c, d = add(key, a, b, c, d, now, 0, cost) end
+      if drainsby then d = drainsby end
+      if fits or goesover then
+        under = min(max(under, lastslice(a, b, c, d)), slice + ${FURTHEST_SLICE})
         filed(under, redis.call('HSET', FILES .. under, key, pack(PLAIN, a, b, c, d)))
       end
       if inforce then
@@ -143,7 +148,8 @@ end
 /**
  * After the algorithm's Lua half: the files that rows lie in; and the short way for takes alone, of keys of which
  * nothing is kept but their state. It answers as the engine, but with the status byte 4, and of each key the four numbers
- * of its state as they lay there (of a log as they are now, and its entries). Where it does not do, nothing was written yet.
+ * of its state as they lay there; as they are now of a log, with its entries, and of a bucket that went by another limit.
+ * Where it does not do, nothing was written yet.
  */
 export const takesLua = /* lua */ `
 local MOSTKEYS = 4000
@@ -159,7 +165,7 @@ if not marker then
   keepmeta(3 * window)
 end
 if setlimit then
-  redis.call('HSET', META, 'limit', cjson.encode(inforce))
+  redis.call('HSET', META, 'limit', cjson.encode(inforce), 'limitset', now)
   keepmeta(${LIMIT_KEPT})
 end
 
@@ -241,6 +247,7 @@ local function takes(keys, costs)
     else
       rows[i] = NEVER
     end
+    local goesover = drainsby and rows[i] ~= NEVER and d ~= drainsby
     a, b, c, d = roll(key, a, b, c, d, now)
     local left = limit - usage(key, a, b, c, d, now)
     local cost, total, largest = costs and costs[i] or 1, 0, 0
@@ -256,11 +263,13 @@ local function takes(keys, costs)
         end
       end
     end
-    -- a log is told as it is now: of its entries those that a refused cost waits for
+    if goesover then rows[i] = pack(PLAIN, a, b, c, d) end
+    -- of a log's entries those that a refused cost waits for
     if oldest then rows[i] = pack(PLAIN, a, b, c, d) .. entriesof(key, a, max(0, total + largest - left)) end
     if total > 0 then a, b, c, d = add(key, a, b, c, d, now, 0, total) end
-    if total > 0 or dirty[key] then
-      under = min(max(under, lastslice(a, b, c)), slice + ${FURTHEST_SLICE})
+    if drainsby then d = drainsby end
+    if total > 0 or goesover or dirty[key] then
+      under = min(max(under, lastslice(a, b, c, d)), slice + ${FURTHEST_SLICE})
       file(files, under, key, pack(PLAIN, a, b, c, d))
     end
   end
@@ -404,12 +413,6 @@ local function turn(key, row)
   row[10] = table.concat(kept)
 end
 
-for i = 1, #names do
-  local key, row = names[i], rows[names[i]]
-  turn(key, row)
-  row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], now)
-end
-
 local blocks = {}
 if blockslast > now and #names > 0 then
   for first = 1, #names, 1000 do
@@ -443,7 +446,7 @@ end
 
 -- a row goes under the last slice in which it is worth anything, never under an earlier one than before
 local function keep(key, row)
-  local under = max(row[11], lastslice(row[1], row[2], row[3]))
+  local under = max(row[11], lastslice(row[1], row[2], row[3], row[4]))
   if row[6] > 0 or row[5] > 0 or row[10] ~= '' or row[12] or row[13] then
     local after = late
     if row[7] + row[8] > 0 then after = 2 * late end
@@ -451,6 +454,22 @@ local function keep(key, row)
   end
   row[11] = min(under, slice + ${FURTHEST_SLICE})
   dirty[key] = true
+end
+
+for i = 1, #names do
+  local key, row = names[i], rows[names[i]]
+  local before = row[4]
+  turn(key, row)
+  row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], now)
+  -- it gave way to the limit that was set: it may be worth something for longer
+  if drainsby and row[4] ~= before then keep(key, row) end
+end
+
+-- from here on a bucket goes by the limit of this request; returns whether it did not before
+local function goby(row)
+  if not drainsby or row[4] == drainsby then return false end
+  row[4] = drainsby
+  return row[11] >= 0
 end
 
 -- takes the node's cell of a slice out of the others: admitted, refunded, granted, returned, demand
@@ -537,6 +556,7 @@ local function merge(key, row, theirs, counters, entries)
   row[7 + behind] = row[7 + behind] + unspent(cell) - before
   if more > 0 then
     row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, more, entries)
+    goby(row)
   end
   if back > 0 then giveback(key, row, behind, back) end
 end
@@ -548,6 +568,7 @@ local function grant(key, row, ask, known)
   local cell = opencell(row)
   row[9] = row[9] + ask[1] - cell[5]
   cell[5] = ask[1]
+  if ask[3] + ask[4] > 0 then goby(row) end
   if ask[3] + ask[4] > 0 and cell[3] <= known then
     local used = usage(key, row[1], row[2], row[3], row[4], now)
     local room = limit - used - bookedinall(row)
@@ -584,12 +605,9 @@ end
 
 -- takes what is allowed, and answers by the state before
 local function takeall(key, row, total, need)
-  local a, b, c, d = row[1], row[2], row[3], row[4]
-  local answer = state(key, a, b, c, d, bookedinall(row), need)
-  if total > 0 then
-    row[1], row[2], row[3], row[4] = add(key, a, b, c, d, now, 0, total)
-    keep(key, row)
-  end
+  local answer = state(key, row[1], row[2], row[3], row[4], bookedinall(row), need)
+  if total > 0 then row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, total) end
+  if goby(row) or total > 0 then keep(key, row) end
   return answer
 end
 
@@ -646,7 +664,9 @@ local function carryout(op)
       keep(key, row)
     end
   elseif name == 'charge' then
-    local most = ${MOST_CHARGED} - usage(key, row[1], row[2], row[3], row[4], now)
+    local used = usage(key, row[1], row[2], row[3], row[4], now)
+    if used == 0 then goby(row) end
+    local most = ${MOST_CHARGED} - used
     if most > 0 then
       row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, min(op[3], most))
     end
@@ -674,7 +694,7 @@ local function carryout(op)
       row[7] = row[7] - max(0, unspent(cell) - max(0, cell[3] - known))
     end
     row[8] = row[8] - unspent(before)
-    row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, 0, now)
+    row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, row[4], now)
     row[5] = max(now, row[5] + 1)
     row[6], row[9], row[10], row[12], row[13] = slice, 0, '', false, false
     if blocks[key] then
