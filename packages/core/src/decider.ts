@@ -5,8 +5,8 @@ import type { Decision } from './decision.ts'
 export interface Earlier {
   /** Monotonic time, no later than it was taken. */
   readonly at: number
-  /** Monotonic time at which the decision was known. */
-  readonly heardAt: number
+  /** Of the store's answer that told of it, for each limit; none: nobody need ask. */
+  readonly markers?: readonly (string | undefined)[] | undefined
   /** As the decision said then. */
   readonly resetAfterMs: number
   /** The limit by which it was taken: another one may have been set since. */
@@ -15,12 +15,20 @@ export interface Earlier {
   readonly parts?: readonly { readonly resetAfterMs: number; readonly limit: number }[] | undefined
 }
 
+/** A decision, and the marker of the store's answer that told of it, for each limit: by them it can be given back. */
+export interface Taken {
+  readonly decision: Decision
+  readonly markers?: readonly (string | undefined)[] | undefined
+}
+
 /** What a limiter asks: one limit, or several. What is not allowed takes nothing. */
 export interface Decider<K> {
   /** @throws ConfigError `ERR_KEY` */
   checkKey(key: unknown): asserts key is K
   /** At once where nobody has to be asked. */
   check(key: K, cost: number): Decision | Promise<Decision>
+  /** As `check`, so that it can be given back. */
+  take(key: K, cost: number): Promise<Taken>
   /** Soft and leased. */
   checkSync(key: K, cost: number): Decision
   peek(key: K): Promise<Decision>

@@ -226,10 +226,12 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const decider = this.prepare(key, cost, limit)
     const listed = this.listed(key, decider)
     if (listed !== undefined) return { decision: this.count(listed) }
-    const { clock } = this.settings
-    const at = clock.monotonic()
-    const decision = await this.decide(decider, key, cost)
-    const heardAt = clock.monotonic()
+    const { spike } = this.plans
+    const at = this.settings.clock.monotonic()
+    const { decision, markers } =
+      spike === undefined
+        ? await decider.take(key, cost)
+        : await spike.take(decider as Decider<string>, key as string, cost)
     const { allowed, source, resetAfterMs, parts } = decision
     const its = this.count(decision)
     // What an outage let pass, the store has not counted.
@@ -237,15 +239,15 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (!decision.spike)
       return {
         decision: its,
-        payment: { payer: decider, at, heardAt, resetAfterMs, limit: decision.limit, parts },
+        payment: { payer: decider, at, markers, resetAfterMs, limit: decision.limit, parts },
       }
-    const reserve = (this.plans.spike as Spike).reserve
+    const { reserve } = spike as Spike
     const { limit: extra, window } = reserve.part.limit
     // The decision speaks of the limit: of the reserve, as if nothing had been missing.
     const payer = reserve as Decider<unknown> as Decider<K>
     return {
       decision: its,
-      payment: { payer, at, heardAt, resetAfterMs: (cost * window) / extra, limit: extra },
+      payment: { payer, at, markers, resetAfterMs: (cost * window) / extra, limit: extra },
     }
   }
 

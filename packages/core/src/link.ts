@@ -33,9 +33,6 @@ export class Link {
   entries = 0
   /** The limit in force, as far as it is known. */
   private inForce: LimitInForce = []
-  /** Of the last answer, and the monotonic time from which on it was this one. */
-  private marker = ''
-  private markedAt = 0
   private sequence = 0
   private failures = 0
   /** Monotonic time at which the first command of an unanswered row was sent. */
@@ -128,17 +125,9 @@ export class Link {
   }
 
   /** The store has answered. */
-  answered({ limit, marker }: Reply): void {
+  answered({ limit }: Reply): void {
     this.succeeded()
     this.follow(limit)
-    if (marker === this.marker) return
-    this.marker = marker
-    this.markedAt = this.clock.monotonic()
-  }
-
-  /** The marker of the store's answers at a monotonic time; where it has another one since, one that no store has. */
-  markerAt(monotonic: number): string {
-    return monotonic < this.markedAt ? '' : this.marker
   }
 
   private follow(limit: LimitInForce | undefined): void {

@@ -366,3 +366,67 @@ describe.each(Object.entries(MODES))('%s', (_, mode) => {
     expect((await told(few, true)).last).toBeLessThan(alone.most / 5)
   })
 })
+
+describe('hard, on a store that can take of each limit by itself only', () => {
+  const LIMITS = {
+    'a limit': fixedWindow({ limit: 3, window: '1h' }),
+    'a list': [fixedWindow({ limit: 3, window: '1h' }), slidingWindow({ limit: 4, window: '1h' })],
+  }
+
+  it.each(Object.entries(LIMITS))(
+    '%s with a reserve: a check waits for one round trip, and takes of the limits or of the reserve',
+    async (_, limit) => {
+      const clock = new ManualClock(1_000_000)
+      const memory = memoryStore({ clock })
+      const far = faultyStore(memory, { clock, latency: ROUND_TRIP / 2 })
+      const made = { name: 'api', limit, spike: { extra: 4, per: '1h' }, clock }
+      const limiter = createLimiter({ ...made, store: noting(clock, far).store })
+      const check = async (cost: number) => {
+        let decision: Decision | undefined
+        void limiter.check('a', { cost }).then((its) => {
+          decision = its
+        })
+        await clock.advance(ROUND_TRIP)
+        expect(decision).toBeDefined()
+        // What is of no use goes back behind it.
+        await clock.advance(ROUND_TRIP)
+        return decision as Decision
+      }
+      expect(await check(3)).toMatchObject({ allowed: true })
+      expect((await check(3)).spike).toBe(true)
+      expect(await check(2)).toMatchObject({ allowed: false, reason: 'limit' })
+      expect(await check(4)).toMatchObject({ allowed: false, reason: 'cost' })
+      expect((await check(1)).spike).toBe(true)
+      expect(await check(1)).toMatchObject({ allowed: false, reason: 'limit' })
+      await Promise.all([limiter.close(), clock.advance(1000)])
+      const counted = createLimiter({ ...made, store: memory })
+      await counted.refund('a', 3)
+      expect(await counted.check('a', { cost: 3 })).not.toHaveProperty('spike')
+      expect(await counted.check('a')).toMatchObject({ allowed: false, reason: 'limit' })
+      await counted.close()
+    },
+  )
+
+  it('a reserve that does not answer is no matter where the limits allow a check', async () => {
+    const clock = new ManualClock(1_000_000)
+    const memory = memoryStore({ clock })
+    const store: Store = {
+      open: (name, limit) => {
+        const table = memory.open(name, limit)
+        const exchange: Table['exchange'] = async (request) => {
+          if (name !== 'api') throw new StoreError('ERR_STORE_REPLY', 'the table is not there')
+          return table.exchange(request)
+        }
+        return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
+      },
+      close: () => memory.close(),
+    }
+    const limit = fixedWindow({ limit: 1, window: '1h' })
+    const spike = { extra: 1, per: '1h' }
+    const limiter = createLimiter({ name: 'api', limit, spike, store, clock, onOutage: 'throw' })
+    expect(await limiter.check('a')).toMatchObject({ allowed: true, source: 'store' })
+    await expect(limiter.check('a')).rejects.toMatchObject({ code: 'ERR_STORE_REPLY' })
+    expect(await limiter.check('b', { cost: 2 })).toMatchObject({ allowed: false, reason: 'cost' })
+    await limiter.close()
+  })
+})

@@ -11,7 +11,7 @@ import type { Limits } from './limit-parts.ts'
 import { createLimiter } from './limiter.ts'
 import type { Mode } from './options.ts'
 import { memoryStore } from './store/memory.ts'
-import type { Store, Table } from './store/store.ts'
+import type { JointTable, Store, Table } from './store/store.ts'
 import { faultyStore } from './testing/faulty-store.ts'
 import { ManualClock } from './testing/manual-clock.ts'
 
@@ -211,6 +211,75 @@ it('hard: a reservation gives nothing back to a store that lost its data since',
     await Promise.all([limiter.close(), other.close()])
   }
 })
+
+it.each([
+  ['a limit', { limit: minute(9) }],
+  ['several', { limit: [minute(9), day(9)] }],
+  ['a reserve', { limit: minute(4), spike: { extra: 9, per: '1000h' } }],
+])(
+  'hard: %s takes by one answer and gives back by it, though the next one tells that the data is lost',
+  async (_, limits) => {
+    const { clock } = world()
+    for (const joins of [false, true]) {
+      let current = memoryStore({ clock })
+      let answers = Promise.resolve()
+      const answering = async <T>(reply: Promise<T>) => {
+        await reply
+        await answers
+        return reply
+      }
+      const lost = new Map<string, Table>()
+      const store: Store = {
+        open: (name, limit) => {
+          const first = current
+          const table = first.open(name, limit)
+          const its = () => {
+            if (current === first) return table
+            if (!lost.has(name)) lost.set(name, current.open(name, limit))
+            return lost.get(name) as Table
+          }
+          return {
+            ...(joins && { place: 'one' }),
+            known: true,
+            now: () => its().now(),
+            latest: () => its().latest(),
+            exchange: (request) => answering(its().exchange(request)),
+          }
+        },
+        ...(joins && {
+          join: (tables) => {
+            const [before, joint] = [current, current.join?.(tables) as JointTable]
+            const its = () => (current === before ? joint : (current.join?.(tables) as JointTable))
+            return { exchange: (...asked) => answering(its().exchange(...asked)) }
+          },
+        }),
+        close: () => current.close(),
+      }
+      const limiter = createLimiter({ name: 'api', ...limits, store, clock })
+      if ('spike' in limits) await limiter.check('a', { cost: 4 })
+      let go = () => {}
+      answers = new Promise((resolve) => {
+        go = resolve
+      })
+      const reserving = limiter.reserve('a', 4)
+      await clock.advance(0)
+      current = memoryStore({ clock })
+      const next = limiter.check('b')
+      await clock.advance(0)
+      go()
+      const call = await reserving
+      expect(call.allowed).toBe(true)
+      await next
+      const other = createLimiter({ name: 'api', ...limits, store: current, clock })
+      if ('spike' in limits) await other.check('a', { cost: 4 })
+      expect((await other.check('a', { cost: 3 })).allowed).toBe(true)
+      await call.release()
+      expect((await other.check('a', { cost: 4 })).allowed).toBe(true)
+      expect((await other.check('a', { cost: 3 })).allowed).toBe(false)
+      await Promise.all([limiter.close(), other.close()])
+    }
+  },
+)
 
 it('hard: a limiter has closed when what its last refusals gave back is there for others', async () => {
   const clock = new ManualClock()

@@ -1,10 +1,10 @@
 import { combined } from './combined-decision.ts'
-import { all, type Decider, type DeciderStats, type Earlier, sumOf } from './decider.ts'
+import { all, type Decider, type DeciderStats, type Earlier, sumOf, type Taken } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
-import type { HardChecks } from './hard/hard-checks.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
-import { type Taker, Takers } from './hard/takers.ts'
+import { takeEverywhere } from './hard/take-everywhere.ts'
+import { Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
 import { type Asked, askedOf, type KeyedLimit } from './keyed-limit.ts'
 import type { ScopeKeys } from './limit-parts.ts'
@@ -53,12 +53,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
 
   check(key: K, cost: number): Decision | Promise<Decision> {
     const asked = askedOf(this.limits, key)
-    if (this.settings.mode === 'hard') {
-      const takers = this.takers.of(asked.limits)
-      const taken = takeEverywhere(takers, asked, cost)
-      // Of one alone nothing has to go back.
-      return takers.length > 1 ? this.underWay.add(taken) : taken
-    }
+    if (this.settings.mode === 'hard')
+      return this.takeHard(asked, cost).then(({ decisions }) => combined(asked.limits, decisions, cost))
     const decisions = this.decideAll(asked, cost, ({ local }, its) =>
       (local as LocalChecks).attempt(its, cost),
     )
@@ -66,6 +62,21 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return mustWait(decisions)
       ? this.underWay.add(this.wait(asked, cost))
       : combined(asked.limits, decisions, cost)
+  }
+
+  private takeHard({ limits, keys }: Asked, cost: number): Promise<JointlyTaken> {
+    const takers = this.takers.of(limits)
+    const taken = takeEverywhere(takers, limits, keys, cost, false)
+    // Of one alone nothing has to go back.
+    return takers.length > 1 ? this.underWay.add(taken) : taken
+  }
+
+  async take(key: K, cost: number): Promise<Taken> {
+    if (this.settings.mode !== 'hard') return { decision: await this.check(key, cost) }
+    const asked = askedOf(this.limits, key)
+    const { decisions, heard } = await this.takeHard(asked, cost)
+    const decision = combined(asked.limits, decisions, cost)
+    return { decision, markers: heard.map((its) => its?.marker) }
   }
 
   /** Resolves when the checks that wait for the store have their answers: what they admit, or give back, is still to be settled. */
@@ -186,7 +197,11 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
 
   refund(key: K, cost: number, earlier?: Earlier): Promise<void> {
     return this.each(key, (limit, its, place) =>
-      limit.refund(its, cost, earlier && { ...earlier, ...earlier.parts?.[place] }),
+      limit.refund(
+        its,
+        cost,
+        earlier && { ...earlier, ...earlier.parts?.[place], markers: [earlier.markers?.[place]] },
+      ),
     )
   }
 
@@ -215,39 +230,6 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 }
 
-/** Where the limits lie on several servers and one refuses, what the others took goes back behind the answer. */
-async function takeEverywhere(
-  takers: readonly Taker[],
-  { limits, keys }: Asked,
-  cost: number,
-): Promise<Decision> {
-  const answers = await Promise.allSettled(
-    takers.map(({ places, take }) =>
-      take(
-        places.map((place) => keys[place] as string),
-        cost,
-      ),
-    ),
-  )
-  const failed = answers.find((answer) => answer.status === 'rejected')
-  const taken = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : undefined))
-  if (!taken.every((its) => its !== undefined && isTaken(its))) {
-    for (const [turn, its] of taken.entries()) {
-      if (its === undefined || !isTaken(its)) continue
-      for (const [at, place] of (takers[turn] as Taker).places.entries()) {
-        const { hard } = limits[place] as SingleLimit
-        const decision = its.decisions[at] as Decision
-        ;(hard as HardChecks).giveBack(keys[place] as string, cost, { decision, heard: its.heard?.[at] })
-      }
-    }
-  }
-  if (failed !== undefined) throw failed.reason
-  const decisions: Decision[] = []
-  for (const [turn, { places }] of takers.entries())
-    for (const [at, place] of places.entries()) decisions[place] = taken[turn]?.decisions[at] as Decision
-  return combined(limits, decisions, cost)
-}
-
 /** The limits that have never heard of their keys. */
 function unknown({ limits, keys }: Asked): number[] {
   const isKnown = ({ local }: SingleLimit, place: number) =>
@@ -267,8 +249,4 @@ function mustWait(decisions: readonly Decision[]): boolean {
 
 function isRefused({ allowed, reason }: Decision): boolean {
   return !allowed && reason !== 'sync'
-}
-
-function isTaken({ decisions }: JointlyTaken): boolean {
-  return decisions.every(({ allowed }) => allowed)
 }

@@ -1,5 +1,5 @@
 import type { Algorithm } from './algorithms/algorithm.ts'
-import { all, type DeciderStats, type Earlier, sumOf } from './decider.ts'
+import { all, type DeciderStats, type Earlier, sumOf, type Taken } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { checkKey } from './key.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
@@ -47,6 +47,10 @@ export class ShardedLimit implements KeyedLimit {
 
   check(key: string, cost: number): Decision | Promise<Decision> {
     return this.of(key).check(key, cost)
+  }
+
+  take(key: string, cost: number): Promise<Taken> {
+    return this.of(key).take(key, cost)
   }
 
   checkSync(key: string, cost: number): Decision {

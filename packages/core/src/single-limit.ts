@@ -1,5 +1,5 @@
 import { type Algorithm, isBucket } from './algorithms/algorithm.ts'
-import type { Decider, DeciderStats, Earlier } from './decider.ts'
+import type { Decider, DeciderStats, Earlier, Taken } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { StoreError } from './errors.ts'
 import { HardChecks } from './hard/hard-checks.ts'
@@ -61,6 +61,12 @@ export class SingleLimit implements Decider<string> {
     return this.checks.check(key, cost)
   }
 
+  async take(key: string, cost: number): Promise<Taken> {
+    if (this.hard === undefined) return { decision: await this.checks.check(key, cost) }
+    const { decision, heard } = await this.hard.take(key, cost)
+    return { decision, markers: [heard?.marker] }
+  }
+
   checkSync(key: string, cost: number): Decision {
     return (this.local as LocalChecks).checkSync(key, cost)
   }
@@ -81,7 +87,7 @@ export class SingleLimit implements Decider<string> {
       key,
       cost,
       Math.floor(this.link.table.now() - Math.max(0, ago - Math.max(0, waits))),
-      this.link.markerAt(earlier.heardAt),
+      earlier.markers?.[0],
     )
   }
 

@@ -1,6 +1,7 @@
 import { combined } from './combined-decision.ts'
-import type { Decider } from './decider.ts'
+import type { Decider, Taken } from './decider.ts'
 import { Decision, detailed } from './decision.ts'
+import { takeEverywhere } from './hard/take-everywhere.ts'
 import { Takers } from './hard/takers.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import type { LocalChecks } from './local/local-checks.ts'
@@ -23,28 +24,30 @@ export class Spike {
     this.takers = new Takers(settings)
   }
 
-  /** A hard limiter's limits and the reserve at once. */
-  private takeJointly(limits: Decider<string>, key: string, cost: number): Promise<Decision> | undefined {
-    if (this.settings.mode !== 'hard') return undefined
-    const all = [...this.limitsOf(limits), this.reserve].map((limit) => limit.of(key))
-    const takes = this.takers.jointly(all, true)
-    const keys = all.map(() => key)
-    return takes?.take(keys, cost).then(({ decisions }) => orReserve(all, decisions, cost))
-  }
-
   check(limits: Decider<string>, key: string, cost: number): Decision | Promise<Decision> {
-    const taken = this.takeJointly(limits, key, cost)
-    if (taken !== undefined) return taken
     const { local } = this.reserve.of(key)
     return local === undefined
-      ? this.thenReserve(limits, key, cost)
+      ? this.takeHard(limits, key, cost).then(({ decision }) => decision)
       : this.checkHere(limits, local, key, cost)
   }
 
-  /** A hard limiter's limits and reserve that can't be asked together. */
-  private async thenReserve(limits: Decider<string>, key: string, cost: number): Promise<Decision> {
-    const decision = await limits.check(key, cost)
-    return isFull(decision) ? spiked(decision, await this.reserve.check(key, cost)) : decision
+  /** As `check`, with the markers of what it was taken of. */
+  async take(limits: Decider<string>, key: string, cost: number): Promise<Taken> {
+    if (this.settings.mode === 'hard') return this.takeHard(limits, key, cost)
+    return { decision: await this.check(limits, key, cost) }
+  }
+
+  /** Of a hard limiter's limits or of the reserve: at one moment, or where that can't be of both, and of one of them it goes back. */
+  private async takeHard(limits: Decider<string>, key: string, cost: number): Promise<Taken> {
+    const its = this.limitsOf(limits).map((limit) => limit.of(key))
+    const reserve = this.reserve.of(key)
+    const all = [...its, reserve]
+    const keys = all.map(() => key)
+    const { decisions, heard } = await (this.takers.jointly(all, true)?.take(keys, cost) ??
+      this.underWay.add(takeEverywhere(this.takers.of(its, reserve), all, keys, cost, true)))
+    const decision = orReserve(its, decisions, cost)
+    const payers = decision.spike ? heard.slice(its.length) : heard.slice(0, its.length)
+    return { decision, markers: payers.map((payer) => payer?.marker) }
   }
 
   private checkHere(
@@ -97,13 +100,13 @@ export class Spike {
   }
 }
 
-/** @param all the limits, and last the reserve */
-function orReserve(all: readonly SingleLimit[], decisions: readonly Decision[], cost: number): Decision {
-  const its = decisions.slice(0, -1)
-  const reserve = decisions.at(-1) as Decision
-  const decision = its.length === 1 ? (its[0] as Decision) : combined(all.slice(0, -1), its, cost)
+/** @param decisions of the limits, and last of the reserve; without that, where it would not pay */
+function orReserve(limits: readonly SingleLimit[], decisions: readonly Decision[], cost: number): Decision {
+  const its = decisions.slice(0, limits.length)
+  const reserve = decisions[limits.length]
+  const decision = its.length === 1 ? (its[0] as Decision) : combined(limits, its, cost)
   const payer = payerOf(its, reserve)
-  if (payer === 'limits') return decision
+  if (payer === 'limits' || reserve === undefined) return decision
   return payer === 'reserve' || (isFull(decision) && !reserve.allowed) ? spiked(decision, reserve) : decision
 }
 

@@ -8,10 +8,10 @@ import type { JointTable, Operation, Reply } from '../store/store.ts'
 import type { HardChecks } from './hard-checks.ts'
 import { type Heard, IN_FLIGHT, MOST_KEYS } from './take-queue.ts'
 
-/** What each limit says, in their order, and the answers that told of it; none: it is not the store's. */
+/** What each limit says, in their order, and the answers that told of it; not there: it is not the store's. */
 export interface JointlyTaken {
   readonly decisions: readonly Decision[]
-  readonly heard: readonly Heard[] | undefined
+  readonly heard: readonly (Heard | undefined)[]
 }
 
 interface Waiter {
@@ -98,7 +98,7 @@ export class JointTakes {
   private answerWithout({ keys, costs, waiters }: Takes, error: unknown): void {
     for (const [turn, { resolve, reject }] of waiters.entries()) {
       try {
-        resolve({ decisions: this.decideWithout(error, keys, costs[turn] as number), heard: undefined })
+        resolve({ decisions: this.decideWithout(error, keys, costs[turn] as number), heard: [] })
       } catch (failure) {
         reject(failure)
       }

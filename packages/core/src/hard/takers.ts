@@ -1,5 +1,6 @@
 import type { Settings } from '../options.ts'
 import type { SingleLimit } from '../single-limit.ts'
+import type { HardChecks } from './hard-checks.ts'
 import { type JointlyTaken, JointTakes } from './joint-takes.ts'
 
 /** Takes of some of the limits of a check, all at one moment. */
@@ -16,7 +17,8 @@ export class Takers {
 
   constructor(private readonly settings: Settings) {}
 
-  of(limits: readonly SingleLimit[]): readonly Taker[] {
+  /** @param reserve by itself, and last */
+  of(limits: readonly SingleLimit[], reserve?: SingleLimit): readonly Taker[] {
     const alone: Taker[] = []
     const together = new Map<string, number[]>()
     for (const [at, limit] of limits.entries()) {
@@ -30,6 +32,7 @@ export class Takers {
       if (takes === undefined) for (const at of places) alone.push(single(limits[at] as SingleLimit, at))
       else alone.push({ places, take: (keys, cost) => takes.take(keys, cost) })
     }
+    if (reserve !== undefined) alone.push(single(reserve, limits.length))
     return alone
   }
 
@@ -54,10 +57,8 @@ function single({ hard }: SingleLimit, place: number): Taker {
   return {
     places: [place],
     take: async ([key], cost) => {
-      const taken = await hard?.take(key as string, cost)
-      if (taken === undefined) return { decisions: [], heard: undefined }
-      const { decision, heard } = taken
-      return { decisions: [decision], heard: heard && [heard] }
+      const { decision, heard } = await (hard as HardChecks).take(key as string, cost)
+      return { decisions: [decision], heard: [heard] }
     },
   }
 }

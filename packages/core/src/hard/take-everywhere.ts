@@ -1,0 +1,56 @@
+import type { Decision } from '../decision.ts'
+import { isUsedUp, payerOf } from '../payer.ts'
+import type { SingleLimit } from '../single-limit.ts'
+import type { JointlyTaken } from './joint-takes.ts'
+import type { Heard } from './take-queue.ts'
+import type { Taker } from './takers.ts'
+
+/**
+ * Takes of limits that can't all be taken of at one moment: what some took goes back behind the answer where others
+ * refuse. With `reserve` the last of them is one that pays where the others are used up.
+ */
+export async function takeEverywhere(
+  takers: readonly Taker[],
+  limits: readonly SingleLimit[],
+  keys: readonly string[],
+  cost: number,
+  reserve: boolean,
+): Promise<JointlyTaken> {
+  const answers = await Promise.allSettled(
+    takers.map(({ places, take }) =>
+      take(
+        places.map((place) => keys[place] as string),
+        cost,
+      ),
+    ),
+  )
+  const decisions: (Decision | undefined)[] = limits.map(() => undefined)
+  const heard: (Heard | undefined)[] = limits.map(() => undefined)
+  for (const [turn, { places }] of takers.entries()) {
+    const answer = answers[turn] as PromiseSettledResult<JointlyTaken>
+    if (answer.status === 'rejected') continue
+    for (const [at, place] of places.entries()) {
+      decisions[place] = answer.value.decisions[at]
+      heard[place] = answer.value.heard[at]
+    }
+  }
+  const last = reserve ? limits.length - 1 : limits.length
+  const its = decisions.slice(0, last).filter((decision) => decision !== undefined)
+  const payer = its.length === last ? payerOf(its, decisions[last]) : undefined
+  for (const { places } of takers) {
+    // A taker takes of all of its limits, or of none.
+    const took = places.every((place) => decisions[place]?.allowed)
+    if (!took || payer === (places.includes(last) ? 'reserve' : 'limits')) continue
+    for (const place of places) {
+      const decision = decisions[place] as Decision
+      limits[place]?.hard?.giveBack(keys[place] as string, cost, { decision, heard: heard[place] })
+    }
+  }
+  for (const [turn, { places }] of takers.entries()) {
+    const answer = answers[turn] as PromiseSettledResult<JointlyTaken>
+    // A reserve that failed is no matter where it would not pay.
+    const matters = !places.includes(last) || isUsedUp(its)
+    if (answer.status === 'rejected' && matters) throw answer.reason
+  }
+  return { decisions: decisions.filter((decision) => decision !== undefined), heard }
+}
