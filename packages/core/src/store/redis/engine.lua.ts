@@ -69,8 +69,9 @@ local slice = math.floor(now / window)
 local marker = meta[2]
 local changesfrom, blockslast = tonumber(meta[4] or 0), tonumber(meta[6] or 0)
 
--- what tells of the others outlives them
+-- what tells of the others outlives them, and a limit that was set all use of it
 local function keepmeta(ms)
+  if meta[7] or setlimit then ms = max(ms, ${LIMIT_KEPT}) end
   if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
 end
 -- only a log has these
@@ -166,7 +167,7 @@ if not marker then
 end
 if setlimit then
   redis.call('HSET', META, 'limit', cjson.encode(inforce), 'limitset', now)
-  keepmeta(${LIMIT_KEPT})
+  keepmeta(3 * window)
 end
 
 local dirty = {}

@@ -7,7 +7,7 @@ import { leakyBucket } from '../../algorithms/leaky-bucket/leaky-bucket.ts'
 import { slidingLog } from '../../algorithms/sliding-log/sliding-log.ts'
 import { slidingWindow } from '../../algorithms/sliding-window/sliding-window.ts'
 import { tokenBucket } from '../../algorithms/token-bucket/token-bucket.ts'
-import { type Operation, type Request, Snapshot, type Store } from '../store.ts'
+import { LIMIT_KEPT, type Operation, type Request, Snapshot, type Store } from '../store.ts'
 import { redisStore } from './redis-store.ts'
 
 const url = inject('redisUrl')
@@ -155,4 +155,21 @@ it('keeps its marker while nodes are present', async () => {
   const again = await table.exchange(request([], { presence: 5000 }))
   expect(again).toMatchObject({ marker, nodes: 1 })
   expect(await client.pttl(`${prefix}:1:{name}:meta`)).toBeGreaterThan(3 * 3_600_000)
+})
+
+it('keeps a limit that was set for 30 days after the name was last used, however long ago that was', async () => {
+  const { store, prefix } = open()
+  const meta = `${prefix}:1:{name}:meta`
+  const limit = fixedWindow({ limit: 10, window: 50 }) as Algorithm
+  const table = store.open('name', limit)
+  await table.exchange(request([], { limit: [0, 20, 50] }))
+  // As it is a month later.
+  await client.pexpire(meta, 120_000)
+  await table.exchange(request([['take', 'key', 1]], { limit: [] }))
+  expect(await client.pttl(meta)).toBeGreaterThan(LIMIT_KEPT)
+  // By a plan too, in any later window.
+  await client.pexpire(meta, 120_000)
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  await table.exchange(request([['take', 'key', 1]]))
+  expect(await client.pttl(meta)).toBeGreaterThan(LIMIT_KEPT)
 })
