@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import type { Algorithm } from './algorithms/algorithm.ts'
 import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
-import { Link } from './link.ts'
+import { StoreError } from './errors.ts'
+import { exchangeJointly, Link } from './link.ts'
 import { memoryStore } from './store/memory.ts'
-import type { Table } from './store/store.ts'
+import type { JointTable, Table } from './store/store.ts'
 import { ManualClock } from './testing.ts'
 
 const TIMEOUT = 100
@@ -79,4 +80,42 @@ test('commands that were under way when the outage was noticed do not put the fi
   await clock.advance(1)
   expect(await probe).toBe(true)
   expect(told).toEqual(['degraded', 'recovered'])
+})
+
+test('of limits that are asked together none is put off where another is not to be asked yet', async () => {
+  const clock = new ManualClock(1_000_000)
+  const store = memoryStore({ clock })
+  const [sooner, later] = [0, 1].map(
+    (random) =>
+      new Link(
+        store.open(`${random}`, limit),
+        clock,
+        () => random,
+        () => {},
+        TIMEOUT,
+      ),
+  ) as [Link, Link]
+  for (const link of [sooner, later])
+    link.failed(new StoreError('ERR_STORE_AWAY', 'the connection was refused'), clock.monotonic())
+  const joint: JointTable = {
+    exchange: (requests) =>
+      Promise.all(requests.map((request, at) => store.open(`${at}`, limit).exchange(request))),
+  }
+  const ask = () =>
+    exchangeJointly(
+      [sooner, later],
+      joint,
+      clock,
+      [[['take', 'key', 1]], [['take', 'key', 1]]],
+      clock.monotonic() + TIMEOUT,
+      false,
+    ).then(
+      () => true,
+      () => false,
+    )
+  await clock.advance(60)
+  expect([sooner.barred, later.barred]).toEqual([false, true])
+  expect(await ask()).toBe(false)
+  await clock.advance(40)
+  expect(await ask()).toBe(true)
 })

@@ -98,9 +98,14 @@ export class Link {
     )
   }
 
+  /** @throws StoreError where the store is away, and it is not yet time to ask it again */
+  checkOpen(): void {
+    if (this.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
+  }
+
   /** @throws StoreError where it need not leave */
   request(operations: readonly Operation[], deadline: number, extras: Extras = {}): Request {
-    if (this.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
+    this.checkOpen()
     const now = this.clock.monotonic()
     const budget = deadline - now
     if (budget <= 0)
@@ -185,6 +190,8 @@ export async function exchangeJointly(
   deadline: number,
   reserve: boolean,
 ): Promise<readonly Reply[]> {
+  // Before any of them counts as asked again.
+  for (const link of links) link.checkOpen()
   const requests = links.map((link, at) =>
     link.request(operations[at] as readonly Operation[], deadline, { once: true }),
   )
