@@ -242,24 +242,12 @@ describe.each(Object.entries(MODES))('%s', (_, mode) => {
     'leaky buckets': (limit: number) => leakyBucket({ capacity: limit, leak: limit, per: LONG }),
   }
 
-  /** The reading that the checks of a burst share is as old as it may be for the last of them. */
-  class SharedClock extends ManualClock {
-    recent(): number {
-      return this.monotonic() - 1
-    }
-  }
-
   it.each(Object.entries(KINDS))(
     '%s: what was asked for a check is there for it, whoever else asks meanwhile',
     async (_, kind) => {
       const property = fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        const clock = new SharedClock(1_000_000)
-        const far = faultyStore(memoryStore({ clock }), { clock, latency: ROUND_TRIP / 2 })
-        const open: Store['open'] = (...names) => {
-          const table = far.open(...names)
-          return Object.assign(table, { recent: () => clock.recent() })
-        }
-        const store: Store = { open, close: () => far.close() }
+        const clock = new ManualClock(1_000_000)
+        const store = faultyStore(memoryStore({ clock }), { clock, latency: ROUND_TRIP / 2 })
         const node = ofScopes([kind(30), kind(40)], { store, clock, random: () => 0.5, ...mode })
         const left = new Map<string, number>([
           ...USERS.map((user) => [user, 30] as const),
@@ -278,6 +266,34 @@ describe.each(Object.entries(MODES))('%s', (_, mode) => {
         await Promise.all([node.close(), clock.advance(1000)])
       })
       await fc.assert(property, { numRuns: fc.readConfigureGlobal().numRuns as number })
+    },
+  )
+
+  it.each(Object.entries(KINDS))(
+    '%s: what was held counts once, also where it was taken by an earlier reading of the clock',
+    async (_, kind) => {
+      const clock = Object.assign(new ManualClock(1_000_000), {
+        // A turn of the event loop that takes some milliseconds: its checks share a reading.
+        afterTurn: (callback: () => void) => void clock.setTimer(callback, 5),
+      })
+      const memory = memoryStore({ clock })
+      const open: Store['open'] = (name, ...more) =>
+        faultyStore(memory, { clock, latency: name === 'api~ip' ? 20 : 1 }).open(name, ...more)
+      const store: Store = { open, close: () => memory.close() }
+      const node = ofScopes([kind(40), kind(40)], { store, clock, random: () => 0.5, ...mode })
+      const left: (number | undefined)[] = []
+      const check = async (place: number, cost: number) => {
+        const { parts } = await node.check(place, cost)
+        left.push(parts?.[0]?.remaining)
+      }
+      await Promise.all([check(0, 4), clock.advance(100)])
+      // Of the same address as before they need not wait.
+      for (let turn = 0; turn < 3; turn++) void check(0, 1)
+      await clock.advance(2)
+      await Promise.all([check(2, 1), clock.advance(100)])
+      await Promise.all([check(0, 1), clock.advance(100)])
+      expect(left).toEqual([36, 35, 34, 33, 32, 31])
+      await Promise.all([node.close(), clock.advance(1000)])
     },
   )
 
