@@ -6,7 +6,7 @@ import { Decision, listedDecision, passedAnyway } from './decision.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, StoreError, show } from './errors.ts'
 import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
-import type { LocalChecks } from './local/local-checks.ts'
+import type { LocalDecisions } from './local/local-decisions.ts'
 import {
   checkCallOptions,
   checkCost,
@@ -61,7 +61,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly plans: Plans<K>
   private readonly line: AcquireQueue
   /** What holds the keys, where a check has nothing else to ask: a single limit, and no lists. */
-  private held: LocalChecks | undefined
+  private held: LocalDecisions | undefined
   private closed = false
   private admitted = 0
   private denied = 0
@@ -78,7 +78,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const { own, spike } = this.plans
     const { allows, denies } = settings
     if (own instanceof SingleLimit && spike === undefined && allows === undefined && denies === undefined)
-      this.held = own.local
+      this.held = own.local?.decisions
   }
 
   get name(): string {

@@ -8,7 +8,7 @@ import { Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
 import { type Asked, askedOf, type KeyedLimit } from './keyed-limit.ts'
 import type { ScopeKeys } from './limit-parts.ts'
-import type { Hold, LocalChecks } from './local/local-checks.ts'
+import type { Hold, JointChecks } from './local/joint-checks.ts'
 import type { Settings } from './options.ts'
 import type { SingleLimit } from './single-limit.ts'
 import { UnderWay } from './under-way.ts'
@@ -55,8 +55,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     const asked = askedOf(this.limits, key)
     if (this.settings.mode === 'hard')
       return this.takeHard(asked, cost).then(({ decisions }) => combined(asked.limits, decisions, cost))
-    const decisions = this.decideAll(asked, cost, ({ local }, its) =>
-      (local as LocalChecks).attempt(its, cost),
+    const decisions = this.decideAll(asked, cost, ({ joint }, its) =>
+      (joint as JointChecks).attempt(its, cost),
     )
     this.offer(asked, cost, decisions)
     return mustWait(decisions)
@@ -111,8 +111,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   /** What one limit refuses, nobody asks of the others. */
   private offer({ limits, keys }: Asked, cost: number, decisions: readonly Decision[]): void {
     const refused = decisions.some(isRefused)
-    for (const [place, { local }] of limits.entries())
-      if (!refused || isRefused(decisions[place] as Decision)) local?.offer(keys[place] as string, cost)
+    for (const [place, { joint }] of limits.entries())
+      if (!refused || isRefused(decisions[place] as Decision)) joint?.offer(keys[place] as string, cost)
   }
 
   private undoUnlessAll(
@@ -124,7 +124,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     for (const [place, decision] of decisions.entries()) {
       if (!decision?.allowed) continue
       const { local } = limits[place] as SingleLimit
-      local?.undo(keys[place] as string, cost, decision)
+      local?.decisions.undo(keys[place] as string, cost, decision)
     }
   }
 
@@ -136,20 +136,20 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     const { limits, keys } = asked
     const { deadline } = this
     const holds = await Promise.allSettled(
-      limits.map(async ({ local }, place) =>
-        (local as LocalChecks).hold(keys[place] as string, cost, deadline),
+      limits.map(async ({ joint }, place) =>
+        (joint as JointChecks).hold(keys[place] as string, cost, deadline),
       ),
     )
     for (const [place, hold] of holds.entries())
-      if (hold.status === 'fulfilled') limits[place]?.local?.letGo(cost, hold.value)
+      if (hold.status === 'fulfilled') limits[place]?.joint?.letGo(cost, hold.value)
     const failed = holds.find((hold) => hold.status === 'rejected')
     if (failed !== undefined) throw failed.reason
-    const decisions = this.decideAll(asked, cost, ({ local }, key, place) => {
+    const decisions = this.decideAll(asked, cost, ({ joint }, key, place) => {
       const { value } = holds[place] as PromiseFulfilledResult<Hold>
-      return (local as LocalChecks).conclude(key, cost, value)
+      return (joint as JointChecks).conclude(key, cost, value)
     })
     if (decisions.some(isRefused))
-      for (const [place, { local }] of limits.entries()) local?.forgo(keys[place] as string, cost)
+      for (const [place, { joint }] of limits.entries()) joint?.forgo(keys[place] as string, cost)
     return combined(limits, decisions, cost)
   }
 
@@ -161,8 +161,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private async hear({ limits, keys }: Asked, places: readonly number[], deadline: number): Promise<boolean> {
     const heard = await Promise.all(
       places.map((place) => {
-        const { local } = limits[place] as SingleLimit
-        return (local as LocalChecks).heard(keys[place] as string, 1, deadline)
+        const { joint } = limits[place] as SingleLimit
+        return (joint as JointChecks).heard(keys[place] as string, 1, deadline)
       }),
     )
     return this.settings.clock.monotonic() >= deadline || heard.some(({ source }) => source === 'outage')
@@ -232,14 +232,14 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
 
 /** The limits that have never heard of their keys. */
 function unknown({ limits, keys }: Asked): number[] {
-  const isKnown = ({ local }: SingleLimit, place: number) =>
-    (local as LocalChecks).knows(keys[place] as string)
+  const isKnown = ({ joint }: SingleLimit, place: number) =>
+    (joint as JointChecks).knows(keys[place] as string)
   return limits.flatMap((limit, place) => (isKnown(limit, place) ? [] : [place]))
 }
 
 /** As a check's attempt, taking nothing. */
 function look({ limits, keys }: Asked, last: boolean, heard: boolean): Decision[] {
-  return limits.map(({ local }, place) => (local as LocalChecks).look(keys[place] as string, 1, last, heard))
+  return limits.map(({ joint }, place) => (joint as JointChecks).look(keys[place] as string, 1, last, heard))
 }
 
 /** Whether some limits must hear from the store first, and no other refuses. */

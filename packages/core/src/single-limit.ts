@@ -6,6 +6,7 @@ import { HardChecks } from './hard/hard-checks.ts'
 import { checkKey } from './key.ts'
 import { type LimitPart, nameOf } from './limit-parts.ts'
 import { Link } from './link.ts'
+import type { JointChecks } from './local/joint-checks.ts'
 import { LocalChecks } from './local/local-checks.ts'
 import { extraOf, type LimitSettings, type Settings } from './options.ts'
 import type { Operation, Snapshot } from './store/store.ts'
@@ -16,6 +17,8 @@ export class SingleLimit implements Decider<string> {
   readonly link: Link
   readonly hard: HardChecks | undefined
   readonly local: LocalChecks | undefined
+  /** What it says together with others. Soft and leased. */
+  readonly joint: JointChecks | undefined
   private readonly checks: HardChecks | LocalChecks
   private readonly settings: LimitSettings
   /** What it is called, by the numbers in force. */
@@ -45,6 +48,7 @@ export class SingleLimit implements Decider<string> {
     )
     if (mode === 'hard') this.hard = new HardChecks(this.link, this.settings)
     else this.local = new LocalChecks(this.link, this.settings)
+    this.joint = this.local?.joint
     this.checks = (this.hard ?? this.local) as HardChecks | LocalChecks
   }
 

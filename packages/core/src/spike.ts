@@ -4,7 +4,7 @@ import { Decision, detailed } from './decision.ts'
 import { takeEverywhere } from './hard/take-everywhere.ts'
 import { Takers } from './hard/takers.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
-import type { LocalChecks } from './local/local-checks.ts'
+import type { JointChecks } from './local/joint-checks.ts'
 import type { Settings } from './options.ts'
 import { isUsedUp, payerOf } from './payer.ts'
 import type { SingleLimit } from './single-limit.ts'
@@ -25,10 +25,10 @@ export class Spike {
   }
 
   check(limits: Decider<string>, key: string, cost: number): Decision | Promise<Decision> {
-    const { local } = this.reserve.of(key)
-    return local === undefined
+    const { joint } = this.reserve.of(key)
+    return joint === undefined
       ? this.takeHard(limits, key, cost).then(({ decision }) => decision)
-      : this.checkHere(limits, local, key, cost)
+      : this.checkHere(limits, joint, key, cost)
   }
 
   /** As `check`, with the markers of what it was taken of. */
@@ -52,12 +52,12 @@ export class Spike {
 
   private checkHere(
     limits: Decider<string>,
-    reserve: LocalChecks,
+    reserve: JointChecks,
     key: string,
     cost: number,
   ): Decision | Promise<Decision> {
     const [first, second] = this.limitsOf(limits)
-    const alone = second === undefined ? first?.of(key).local : undefined
+    const alone = second === undefined ? first?.of(key).joint : undefined
     const decision = alone?.checkOnce(key, cost) ?? limits.check(key, cost)
     if (!(decision instanceof Decision))
       return this.underWay.add(this.andReserve(decision, reserve, key, cost))
@@ -70,7 +70,7 @@ export class Spike {
   /** While the limits are asked, so is the reserve: what it has for the check is held until they have answered. */
   private async andReserve(
     answer: Promise<Decision>,
-    reserve: LocalChecks,
+    reserve: JointChecks,
     key: string,
     cost: number,
   ): Promise<Decision> {

@@ -1,0 +1,252 @@
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import { blockedDecision, Decision, deniedDecision, syncDecision } from '../decision.ts'
+import { StoreError } from '../errors.ts'
+import type { Link } from '../link.ts'
+import type { LimitSettings } from '../options.ts'
+import { OutageRule } from '../outage.ts'
+import type { LocalKey } from './local-key.ts'
+import { Moment } from './moment.ts'
+import { placeOf, type Segment } from './rows.ts'
+import type { Sync } from './sync.ts'
+
+/** What a check of a key is told by what this node has in RAM; what it admits is queued to be settled. */
+export class LocalDecisions {
+  private readonly outage: OutageRule
+  private share: Algorithm | undefined
+  private readonly moment: Moment
+  private readonly isLog: boolean
+  private readonly isStrictLog: boolean
+
+  constructor(
+    private readonly link: Link,
+    private readonly settings: LimitSettings,
+    private readonly sync: Sync,
+  ) {
+    this.outage = new OutageRule(settings)
+    this.moment = new Moment(link.table, settings.clock, settings.limit.window)
+    this.isLog = settings.limit.algorithm === 'sliding-log'
+    this.isStrictLog = settings.strict && this.isLog
+  }
+
+  /**
+   * The short way of nearly all checks: the key is held, and what is known here suffices to admit the cost. Not there:
+   * nothing has happened, and `check` or `checkSync` looks closely.
+   */
+  admitHeld(name: string, cost: number): Decision | undefined {
+    const { keys } = this.sync
+    const row = keys.findRow(name)
+    if (row < 0) return undefined
+    const segment = keys.segment(row)
+    const at = placeOf(row)
+    if (cost <= segment.ready(at)) return this.takeReady(segment, at, cost)
+    const local = segment.keys[at] as LocalKey
+    if (!local.known) return undefined
+    const decision = this.admitAtOnce(local, cost, true)
+    if (decision === undefined) return undefined
+    local.offered += cost
+    // From here on, the checks to come need not look at all that.
+    const isHeardOf = local.queued || this.sync.lone
+    if (isHeardOf && local.blockedUntil === undefined && !this.isLog) local.makeReady()
+    return decision
+  }
+
+  private takeReady(segment: Segment<LocalKey>, at: number, cost: number): Decision | undefined {
+    if (this.link.away || !this.isCurrent(segment.slice(at))) return undefined
+    const decision = this.settings.limit.take(segment.state(at), this.moment.now, cost, 'local', true)
+    if (!decision.allowed) return undefined
+    segment.setReady(at, segment.ready(at) - cost)
+    return decision
+  }
+
+  /** Whether that is the slice of this moment; where booked quota ends with it, also by the latest that it can be. */
+  private isCurrent(slice: number): boolean {
+    const { moment } = this
+    moment.look()
+    if (slice < moment.slice) return false
+    const { strict, limit } = this.settings
+    return !strict || this.link.table.latest() < (slice + 1) * limit.window
+  }
+
+  checkSync(key: string, cost: number): Decision {
+    const local = this.keyOf(key)
+    if (local === undefined) return this.outageDecision(key, cost, true)
+    local.offered += cost
+    const decision = this.decide(local, cost, true, false)
+    if (decision.reason === 'sync') this.askFor(local, cost)
+    return decision
+  }
+
+  private askFor(local: LocalKey, cost: number): void {
+    const { ownPace } = local
+    ownPace.wanted = Math.max(ownPace.wanted, cost)
+    this.sync.queueAtOnce(local)
+  }
+
+  /** Whether a key that is not in RAM is answered by the outage rule: with the store away, or too slow for the new keys. */
+  get refusesNew(): boolean {
+    const { sync, link, settings } = this
+    return sync.keys.isFull || (link.away && (sync.full || settings.onOutage !== 'local'))
+  }
+
+  /** The key as it is held; one that is not is taken in. Not there: there is no room for it, or the store to be asked is away. */
+  keyOf(name: string): LocalKey | undefined {
+    return this.sync.keys.find(name) ?? (this.refusesNew ? undefined : this.sync.add(name))
+  }
+
+  decide(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
+    if (!local.known) this.sync.correct(local)
+    return this.admitAtOnce(local, cost, consume) ?? this.decideByNow(local, cost, consume, mayWait)
+  }
+
+  /** Where nothing stands in the way: by a reading of the clock that a burst of checks shares, so nothing is refused by it. */
+  private admitAtOnce(local: LocalKey, cost: number, consume: boolean): Decision | undefined {
+    if (cost > local.headroom || local.blockedUntil !== undefined || this.link.away) return undefined
+    const { limit } = this.settings
+    if (!this.isCurrent(local.slice)) return undefined
+    const { now } = this.moment
+    const decision = limit.take(local.state, now, cost, 'local', consume)
+    if (!decision.allowed) return undefined
+    return consume ? this.admit(local, decision, now, cost) : decision
+  }
+
+  private decideByNow(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
+    const { limit, onOutage, strict, clock } = this.settings
+    const { away } = this.link
+    const monotonic = clock.monotonic()
+    const now = this.link.table.now()
+    if (now >= local.sliceEnd) this.sync.begin(local, now, monotonic)
+    const blockedFor = (local.blockedUntil ?? now) - now
+    if (blockedFor > 0) return blockedDecision(limit.take(local.state, now, cost, 'local', false), blockedFor)
+    const within = cost <= local.headroom && (!strict || this.link.table.latest() < local.sliceEnd)
+    if (away && !(strict && within)) {
+      if (strict || onOutage !== 'local') return this.outageDecision(local.key, cost, consume)
+      return this.taken(this.stale(), local, now, cost, consume)
+    }
+    const decision = within
+      ? this.takenWithin(local, now, cost, consume)
+      : this.beyond(local, now, monotonic, cost, consume, mayWait)
+    return mayWait && this.isHeldBack(local, decision, now, cost)
+      ? syncDecision(limit, decision, cost)
+      : decision
+  }
+
+  /** Whether it is refused for nothing but what other checks hold, and may let go. */
+  private isHeldBack({ current, state }: LocalKey, { reason }: Decision, now: number, cost: number): boolean {
+    if (reason !== 'limit' || current.held === 0) return false
+    const { limit } = this.settings
+    return cost <= limit.limit - limit.usage(state, now) + current.held
+  }
+
+  /** Within what the node may count on: what was booked under a higher limit may be spent above the present one. */
+  private takenWithin(local: LocalKey, now: number, cost: number, consume: boolean): Decision {
+    const { limit } = this.settings
+    const decision = this.taken(limit, local, now, cost, consume)
+    if (decision.allowed) return decision
+    const { lease, granted, allowance } = local.current
+    if (lease === undefined || cost > allowance - (granted - lease.granted)) return decision
+    const { allowed, resetAfterMs, delayMs } = this.taken(lease.limit, local, now, cost, consume)
+    return allowed ? new Decision(true, limit.limit, 0, 0, resetAfterMs, delayMs, 'local') : decision
+  }
+
+  taken(limit: Algorithm, local: LocalKey, now: number, cost: number, consume: boolean): Decision {
+    const decision = limit.take(local.state, now, cost, 'local', consume)
+    return decision.allowed && consume ? this.admit(local, decision, now, cost) : decision
+  }
+
+  private admit(local: LocalKey, decision: Decision, now: number, cost: number): Decision {
+    // In a log, what is spent must not grow old before its time, should the clock be behind.
+    local.admitted(this.isStrictLog ? Math.ceil(this.link.table.latest()) : now, cost)
+    if (local.untilSync <= 0) this.sync.queueAtOnce(local)
+    else if (!local.queued && !this.sync.lone) this.sync.queue(local)
+    return decision
+  }
+
+  /** The node has no quota left that it may count on: the store is asked, unless that is known to be of no use. */
+  private beyond(
+    local: LocalKey,
+    now: number,
+    monotonic: number,
+    cost: number,
+    consume: boolean,
+    mayWait: boolean,
+  ): Decision {
+    const { limit, strict } = this.settings
+    const { sync } = this
+    const decision = limit.take(local.state, now, cost, 'local', false)
+    if (decision.allowed && !strict && sync.pacing.mayExceed(local, cost, now, monotonic)) {
+      return this.taken(limit, local, now, cost, consume)
+    }
+    // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
+    const scarce = local.pace.quietUntil > -Infinity
+    const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
+    if (decision.allowed && waits && !scarce) return syncDecision(limit, decision, cost)
+    if (consume && monotonic >= local.pace.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
+    if (!decision.allowed) return decision
+    return this.bookedElsewhere(local, decision, now, cost)
+  }
+
+  /** What is left is booked for others, or will be by the time the store is heard: as if it were spent. */
+  bookedElsewhere({ state }: LocalKey, decision: Decision, now: number, cost: number): Decision {
+    const { limit } = this.settings
+    const full = limit.take(state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
+    const retryAfter = full.allowed ? Math.ceil(this.sync.pacing.roundTrip) : full.retryAfterMs
+    return deniedDecision(decision, retryAfter)
+  }
+
+  /** What a check of a key that the store was just heard of would be told, once its cost had been asked for. */
+  foreseen(local: LocalKey, cost: number): Decision {
+    const { limit } = this.settings
+    const now = this.link.table.now()
+    const decision = limit.take(local.state, now, cost, 'local', false)
+    if (!decision.allowed || this.sync.pacing.isBookable(local, cost, now)) return decision
+    return this.bookedElsewhere(local, decision, now, cost)
+  }
+
+  /** With the store away for longer than a window, a node goes on with its fair share of the limit. */
+  private stale(): Algorithm {
+    const { limit, clock } = this.settings
+    if (clock.monotonic() - this.sync.heardAt <= limit.window) {
+      this.share = undefined
+      return limit
+    }
+    this.share ??= limit.share(this.sync.pacing.nodes)
+    return this.share
+  }
+
+  /** A check that waited in vain. */
+  unanswered(local: LocalKey, cost: number, consume: boolean, error: unknown): Decision {
+    if (error !== undefined && !(error instanceof StoreError)) throw error
+    if (this.settings.onOutage === 'local' && !this.settings.strict) {
+      return this.decide(local, cost, consume, false)
+    }
+    return this.outageDecision(local.key, cost, consume, error)
+  }
+
+  outageDecision(key: string, cost: number, consume: boolean, cause?: unknown): Decision {
+    const error =
+      cause instanceof StoreError
+        ? cause
+        : new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
+    // A soft node goes on by itself; that it can't take in another key is the one thing that it denies.
+    if (!this.settings.strict && this.settings.onOutage === 'local')
+      return OutageRule.denied(this.settings.limit, cost, this.link.retryAfterMs)
+    return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
+  }
+
+  /** Takes back what was admitted just now. */
+  undo(key: string, cost: number, { source }: Decision): void {
+    const now = this.link.table.now()
+    const local = source === 'outage' ? undefined : this.sync.keys.find(key)
+    if (local === undefined) {
+      this.outage.undo(key, cost, now)
+      return
+    }
+    this.settings.limit.refund(local.state, now, 0, cost)
+    local.unadmit(cost)
+  }
+
+  /** Another limit is in force. */
+  limitChanged(): void {
+    this.share = undefined
+  }
+}
