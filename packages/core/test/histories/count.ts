@@ -1,6 +1,6 @@
 import type { Algorithm, Limit } from '../../src/algorithms/algorithm.ts'
 import type { Decision } from '../../src/decision.ts'
-import type { Table } from '../../src/store/store.ts'
+import type { Operation, Reply, Snapshot, Table } from '../../src/store/store.ts'
 import type { Fleet } from './fleet.ts'
 import { limitOf, type NodePlan, type Numbers } from './history.ts'
 
@@ -165,13 +165,24 @@ export class Count {
 
   /** What the store counts of the key: quota that is booked is used. By a limit of the same window, and large. */
   async used(): Promise<number> {
+    const [decisions] = await this.asked(['peek', this.key])
+    const [{ limit, allowed, remaining }] = decisions as readonly [Decision]
+    return limit - remaining - (allowed ? 1 : 0)
+  }
+
+  /** What of it is booked for nodes, and not known to be spent. */
+  async booked(): Promise<number> {
+    const [snapshot] = await this.asked(['read', this.key])
+    return (snapshot as Snapshot).elsewhere
+  }
+
+  private async asked(operation: Operation): Promise<Reply['results']> {
     const limit = limitOf({ ...this.numbers, limit: LARGE }) as Algorithm
     const table = this.fleet.simulation.server.open(this.table, limit)()
     const { results } = await table.exchange({
       ...{ node: '0123456789abcdef', sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0 },
-      operations: [['peek', this.key]],
+      operations: [operation],
     })
-    const [{ allowed, remaining }] = results[0] as unknown as readonly [Decision]
-    return limit.limit - remaining - (allowed ? 1 : 0)
+    return results
   }
 }

@@ -40,6 +40,8 @@ export async function countsOnce(count: Count): Promise<void> {
   const left = lives.some((life) => !isHard(life) && life.replaced && !life.leftInPeace)
   const late = fleet.history.endsSlice && !fleet.isWell && forgottenBefore(count) === -Infinity
   if (left || late) counted.most += count.budget
+  // A shortfall: a question for quota that the network repeats is booked some once there is some.
+  else if (fleet.history.network.duplication > 0) counted.most += await count.booked()
   for (const { what, cost, known } of verbs) {
     const sure = known && lostAt === -Infinity
     if (what === 'penalty') {
