@@ -2,8 +2,9 @@ import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { LimitSettings } from '../options.ts'
 import { Deadlines } from './deadlines.ts'
+import type { Waiter } from './key-record.ts'
 import type { LocalDecisions } from './local-decisions.ts'
-import type { LocalKey, Waiter } from './local-key.ts'
+import type { LocalKey } from './local-key.ts'
 import type { Sync } from './sync.ts'
 
 /** The checks that wait until the store was heard of their keys, or it has not answered in time. */

@@ -1,0 +1,338 @@
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import type { Decision } from '../decision.ts'
+import { Ledger, NOTHING } from './ledger.ts'
+import { ALONE, Pace } from './pace.ts'
+import type { Held, Segment } from './rows.ts'
+
+/** A check that waits for the store. */
+export interface Waiter {
+  readonly cost: number
+  readonly consume: boolean
+  /** Monotonic. */
+  readonly deadline: number
+  /** For a decision on several limits: it waits for one answer, and whatever that says is the last. */
+  readonly isPart?: boolean
+  /** Its cost was asked for by a command that has left. */
+  asked?: boolean
+  /** @param unheard the store did not answer */
+  resolve(decision: Decision, unheard?: boolean): void
+  reject(error: unknown): void
+}
+
+const NOBODY: Waiter[] = []
+Object.freeze(NOBODY)
+
+const KNOWN = 1
+const QUEUED = 2
+const URGENT = 4
+const IN_FLIGHT = 8
+const STALE = 16
+const LOST = 32
+const READY = 64
+/** Four bits. */
+const QUEUE_NUMBER = 128
+const QUEUE_NUMBERS = 15 * QUEUE_NUMBER
+
+/** What few keys have. */
+class Particulars {
+  /** Not there: it is not blocked. */
+  blockedUntil: number | undefined = undefined
+  generation = 0
+  /** What was counted in the slice before. */
+  late: Ledger | undefined = undefined
+  pace: Pace | undefined = undefined
+  /** Store time less monotonic time, as long as that is only a guess. */
+  guessedOffset: number | undefined = undefined
+  /** A state that is more than a few numbers. */
+  state: unknown = undefined
+}
+
+const NO_PARTICULARS = new Particulars()
+Object.freeze(NO_PARTICULARS)
+
+/**
+ * What a node has of a key, as it lies in memory. There may be millions: what few need is made when it is needed, and
+ * what nearly all checks need is in the key's row.
+ */
+export abstract class KeyRecord implements Held {
+  declare row: Segment<this>
+  declare at: number
+  /** What is so of it, bit by bit: eight booleans would be eight words. */
+  private flags = 0
+  limit: Algorithm
+
+  /** As the accessors of these names have them, but for what was taken of what was `ready`. */
+  protected ownHeadroom = 0
+  protected ownUntilSync = 0
+  private ownOffered = 0
+  protected ledger = new Ledger()
+  private waiters = NOBODY
+  private particulars = NO_PARTICULARS
+  /** Monotonic time at which it was taken into RAM: in whole milliseconds, which need no number on the heap. */
+  private readonly since: number
+
+  /** @param since monotonic time at which it is taken into RAM */
+  constructor(limit: Algorithm, since: number) {
+    this.limit = limit
+    this.since = Math.floor(since)
+  }
+
+  get key(): string {
+    return this.row.names[this.at] as string
+  }
+
+  /** Cost that checks may take with nothing else to be looked at, nor noted but in the row. */
+  private get ready(): number {
+    return this.row.ready(this.at)
+  }
+
+  private set ready(cost: number) {
+    this.row.setReady(this.at, cost)
+  }
+
+  /** None yet: below 0. */
+  get slice(): number {
+    return this.row.slice(this.at)
+  }
+
+  protected set slice(number: number) {
+    this.row.setSlice(this.at, number)
+  }
+
+  /** To be used at once: another key's may lie there next. */
+  get state(): unknown {
+    return this.row.state(this.at) ?? this.particulars.state
+  }
+
+  /** As if the key had never been seen. */
+  protected renew(): void {
+    const cells = this.row.state(this.at)
+    if (cells === undefined) this.own.state = this.limit.create()
+    else cells.clear()
+  }
+
+  /** To be changed. */
+  protected get own(): Particulars {
+    if (this.particulars === NO_PARTICULARS) this.particulars = new Particulars()
+    return this.particulars
+  }
+
+  /** How much a check may take without the store being asked, of what is left before that. */
+  private get margin(): number {
+    return Math.max(0, Math.floor(Math.min(this.ownHeadroom, this.ownUntilSync - 1)))
+  }
+
+  /**
+   * The checks that come may take what is there without a look at anything else, until anything else is looked at. Only
+   * of a key of which the store will hear, or need not, and that is no log.
+   */
+  makeReady(): void {
+    this.note()
+    this.ready = this.margin
+    this.flags |= READY
+  }
+
+  /** Notes what was taken of what was ready. */
+  protected note(): void {
+    if ((this.flags & READY) === 0) return
+    const taken = this.margin - this.ready
+    this.ready = 0
+    this.flags &= ~READY
+    this.ownHeadroom -= taken
+    this.ownUntilSync -= taken
+    this.ownOffered += taken
+    this.ledger.admitted += taken
+  }
+
+  /** Cost that may yet be admitted before the store is heard again. */
+  get headroom(): number {
+    this.note()
+    return this.ownHeadroom
+  }
+
+  set headroom(cost: number) {
+    this.note()
+    this.ownHeadroom = cost
+  }
+
+  /** Cost that may yet be admitted before the store is asked early. */
+  get untilSync(): number {
+    this.note()
+    return this.ownUntilSync
+  }
+
+  set untilSync(cost: number) {
+    this.note()
+    this.ownUntilSync = cost
+  }
+
+  /** Cost offered here since the demand was last looked at. */
+  get offered(): number {
+    this.note()
+    return this.ownOffered
+  }
+
+  set offered(cost: number) {
+    this.note()
+    this.ownOffered = cost
+  }
+
+  /** Not there: it is not blocked. */
+  get blockedUntil(): number | undefined {
+    return this.particulars.blockedUntil
+  }
+
+  set blockedUntil(time: number | undefined) {
+    this.note()
+    if (time !== this.blockedUntil) this.own.blockedUntil = time
+  }
+
+  /** The time of the key's last reset, as the store says; 0: none. */
+  get generation(): number {
+    return this.particulars.generation
+  }
+
+  protected set generation(time: number) {
+    if (time !== this.generation) this.own.generation = time
+  }
+
+  protected get before(): Ledger | undefined {
+    return this.particulars.late
+  }
+
+  protected set before(ledger: Ledger | undefined) {
+    if (ledger !== this.before) this.own.late = ledger
+  }
+
+  protected get guessedOffset(): number | undefined {
+    return this.particulars.guessedOffset
+  }
+
+  /** Whether the store has answered for this key. */
+  get known(): boolean {
+    return (this.flags & KNOWN) !== 0
+  }
+
+  set known(is: boolean) {
+    this.flag(KNOWN, is)
+  }
+
+  /** To be sent. */
+  get queued(): boolean {
+    return (this.flags & QUEUED) !== 0
+  }
+
+  set queued(is: boolean) {
+    this.note()
+    this.flag(QUEUED, is)
+  }
+
+  /** The number of the queue in which it is; 0: in none. */
+  get queueNumber(): number {
+    return (this.flags & QUEUE_NUMBERS) / QUEUE_NUMBER
+  }
+
+  set queueNumber(number: number) {
+    this.flags = (this.flags & ~QUEUE_NUMBERS) | (number * QUEUE_NUMBER)
+  }
+
+  /** Queued to be sent now. */
+  get urgent(): boolean {
+    return (this.flags & URGENT) !== 0
+  }
+
+  set urgent(is: boolean) {
+    this.flag(URGENT, is)
+  }
+
+  /** Sent, and not answered yet. */
+  get inFlight(): boolean {
+    return (this.flags & IN_FLIGHT) !== 0
+  }
+
+  set inFlight(is: boolean) {
+    this.flag(IN_FLIGHT, is)
+  }
+
+  /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
+  get stale(): boolean {
+    return (this.flags & STALE) !== 0
+  }
+
+  set stale(is: boolean) {
+    this.flag(STALE, is)
+  }
+
+  /** The store has lost what this node settled of the key. */
+  get lost(): boolean {
+    return (this.flags & LOST) !== 0
+  }
+
+  set lost(is: boolean) {
+    this.flag(LOST, is)
+  }
+
+  private flag(flag: number, is: boolean): void {
+    this.flags = is ? this.flags | flag : this.flags & ~flag
+  }
+
+  /** How this node shares it with others. */
+  get pace(): Pace {
+    return this.particulars.pace ?? ALONE
+  }
+
+  /** As `pace`, to be changed: from here on the key's demand is watched. */
+  get ownPace(): Pace {
+    const { own } = this
+    own.pace ??= new Pace(this.since)
+    return own.pace
+  }
+
+  get isPaced(): boolean {
+    return this.particulars.pace !== undefined
+  }
+
+  /** Store time. */
+  get sliceEnd(): number {
+    return (this.slice + 1) * this.limit.window
+  }
+
+  /** What was counted in this slice. */
+  get current(): Ledger {
+    this.note()
+    return this.ledger
+  }
+
+  /** What was counted in the slice before. */
+  get late(): Ledger {
+    return this.before ?? NOTHING
+  }
+
+  /** As `late`, to be changed. */
+  protected get ownLate(): Ledger {
+    this.before ??= new Ledger()
+    return this.before
+  }
+
+  get waiting(): readonly Waiter[] {
+    return this.waiters
+  }
+
+  /** The check waits until it is served. */
+  wait(waiter: Waiter): void {
+    if (this.waiters === NOBODY) this.waiters = [waiter]
+    else this.waiters.push(waiter)
+  }
+
+  /** A command leaves that asks for what these wait for. */
+  asks(): void {
+    for (const waiter of this.waiters) waiter.asked = true
+  }
+
+  /** Those that wait, in their order; from here on, none does. */
+  takeWaiting(): readonly Waiter[] {
+    const { waiters } = this
+    this.waiters = NOBODY
+    return waiters
+  }
+}
