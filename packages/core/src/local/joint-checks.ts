@@ -57,10 +57,8 @@ export class JointChecks {
   private decidePart(key: string, cost: number, last: boolean, consume: boolean): Decision {
     const local = this.decisions.keyOf(key)
     if (local === undefined) return this.decisions.outageDecision(key, cost, consume)
-    if (local.known || this.link.away) {
-      const decision = this.decisions.decide(local, cost, consume, !last)
-      if (decision.reason !== 'sync') return decision
-    }
+    const decision = this.decisions.decideAtOnce(local, cost, consume, !last)
+    if (decision !== undefined) return decision
     // Of a node that closes nothing more is asked.
     if (last || this.sync.pacing.closing) return this.decisions.unanswered(local, cost, consume, undefined)
     const { limit } = this.settings
@@ -75,10 +73,8 @@ export class JointChecks {
     const local = this.decisions.keyOf(key)
     if (local === undefined)
       return { decision: this.decisions.outageDecision(key, cost, false), isHeard: false }
-    if (local.known || this.link.away) {
-      const decision = this.decisions.decide(local, cost, true, true)
-      if (decision.reason !== 'sync') return this.holding(local, cost, decision, local.known)
-    }
+    const decision = this.decisions.decideAtOnce(local, cost, true, true)
+    if (decision !== undefined) return this.holding(local, cost, decision, local.known)
     return new Promise((resolve, reject) => {
       const settle = (decision: Decision, unheard = false) =>
         resolve(this.holding(local, cost, decision, !unheard))

@@ -48,11 +48,7 @@ export class LocalChecks implements Checks {
     const local = this.decisions.keyOf(key)
     if (local === undefined) return this.decisions.outageDecision(key, cost, consume)
     if (consume) local.offered += cost
-    if (local.known || this.link.away) {
-      const decision = this.decisions.decide(local, cost, consume, true)
-      if (decision.reason !== 'sync') return decision
-    }
-    return this.waiting.wait(local, cost, consume)
+    return this.decisions.decideAtOnce(local, cost, consume, true) ?? this.waiting.wait(local, cost, consume)
   }
 
   /** So much of the key was given back; of one that was reset, all. */

@@ -93,6 +93,13 @@ export class LocalDecisions {
     return this.sync.keys.find(name) ?? (this.refusesNew ? undefined : this.sync.add(name))
   }
 
+  /** As `decide`, where the store need not be heard first. */
+  decideAtOnce(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision | undefined {
+    if (!local.known && !this.link.away) return undefined
+    const decision = this.decide(local, cost, consume, mayWait)
+    return decision.reason === 'sync' ? undefined : decision
+  }
+
   decide(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
     if (!local.known) this.sync.correct(local)
     return this.admitAtOnce(local, cost, consume) ?? this.decideByNow(local, cost, consume, mayWait)
