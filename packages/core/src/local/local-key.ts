@@ -21,7 +21,8 @@ export class LocalKey extends KeyRecord {
     super(limit, since)
     rows.add(this, name, hash)
     if (guessedOffset !== undefined) this.own.guessedOffset = guessedOffset
-    this.renew()
+    // Its row is as of a key never seen; a state that lies elsewhere is to be made.
+    if (this.state === undefined) this.renew()
   }
 
   get pending(): number {
