@@ -1,10 +1,8 @@
 import type { LocalKey } from './local-key.ts'
+import { SEGMENT } from './rows.ts'
 
 /** Numbers that a queue can have; a later one has the number of an earlier one that is long empty. */
 const NUMBERS = 15
-
-/** No list that grows is longer, nor so long that its growth would be noticed. */
-const CHUNK = 4096
 
 /**
  * Keys that are to be sent, in their order. A key is in one queue at most, and knows in which: so that one that is
@@ -12,9 +10,9 @@ const CHUNK = 4096
  */
 export class KeyQueue {
   /** There is always one; those before the last are full. */
-  private chunks: [LocalKey[], ...LocalKey[][]] = [[]]
-  private last = this.chunks[0]
-  /** The next in the first chunk. */
+  private segments: [LocalKey[], ...LocalKey[][]] = [[]]
+  private last = this.segments[0]
+  /** The next in the first segment. */
   private at = 0
 
   /** @param number from 1 to 15 */
@@ -31,14 +29,14 @@ export class KeyQueue {
 
   /** How many keys are here at most. */
   get length(): number {
-    return (this.chunks.length - 1) * CHUNK + this.last.length - this.at
+    return (this.segments.length - 1) * SEGMENT + this.last.length - this.at
   }
 
   add(key: LocalKey): void {
     key.queueNumber = this.number
-    if (this.last.length === CHUNK) {
+    if (this.last.length === SEGMENT) {
       this.last = []
-      this.chunks.push(this.last)
+      this.segments.push(this.last)
     }
     this.last.push(key)
   }
@@ -46,11 +44,11 @@ export class KeyQueue {
   /** The next key, taken out; undefined where there is none. */
   next(): LocalKey | undefined {
     for (;;) {
-      const key = this.chunks[0][this.at++]
+      const key = this.segments[0][this.at++]
       if (key === undefined) {
-        const isLast = this.chunks.length === 1
-        if (isLast) this.chunks[0] = this.last = []
-        else this.chunks.shift()
+        const isLast = this.segments.length === 1
+        if (isLast) this.segments[0] = this.last = []
+        else this.segments.shift()
         this.at = 0
         if (isLast) return undefined
       } else if (key.queueNumber === this.number) {

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { type Held, NONE, placeOf, type Rows, SEGMENT, type Segment } from './rows.ts'
+import { type Held, NONE, placeOf, type Rows, SEGMENT, type Segment, segmentOf } from './rows.ts'
 
 /** So many are looked at for one that may go. */
 const MOST_LOOKS = 256
@@ -50,11 +50,11 @@ export class KeyTable<K extends Held> {
   }
 
   private first(bucket: number): number {
-    return (this.heads[bucket >>> 12] as Int32Array)[bucket & 4095] as number
+    return (this.heads[segmentOf(bucket)] as Int32Array)[placeOf(bucket)] as number
   }
 
   private setFirst(bucket: number, row: number): void {
-    ;(this.heads[bucket >>> 12] as Int32Array)[bucket & 4095] = row
+    ;(this.heads[segmentOf(bucket)] as Int32Array)[placeOf(bucket)] = row
   }
 
   /** The number of the row of that name; `NONE` where there is none. */
@@ -83,13 +83,13 @@ export class KeyTable<K extends Held> {
 
   private push(bucket: number, segment: Segment<K>, at: number): void {
     segment.setNext(at, this.first(bucket))
-    this.setFirst(bucket, segment.first + at)
+    this.setFirst(bucket, segment.row(at))
   }
 
   /** Returns whether it was there. */
   delete({ row, at }: K): boolean {
     const bucket = this.bucketOf(row.hash(at))
-    const wanted = row.first + at
+    const wanted = row.row(at)
     let before = NONE
     for (let row = this.first(bucket); row >= 0; row = this.next(row)) {
       if (row === wanted) {

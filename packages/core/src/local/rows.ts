@@ -9,9 +9,19 @@ export interface Held {
 /** No row: below 0, as no other number is. */
 export const NONE = -1
 
-/** No segment is longer, nor so long that its growth would be noticed. */
+/** No list that grows is longer, nor so long that its growth would be noticed. */
 export const SEGMENT = 4096
 const SMALLEST = 16
+
+/** Of what is in segments, in which of them it is, by its number. */
+export function segmentOf(number: number): number {
+  return number >>> 12
+}
+
+/** Where it is there. */
+export function placeOf(number: number): number {
+  return number & 4095
+}
 
 // A row is four integers, and then numbers of any kind: the slice, and the state's. Written as they are: a check looks at
 // most of them, and what V8 makes of a check has room for so much code only.
@@ -37,6 +47,11 @@ export class Segment<K> {
 
   get size(): number {
     return this.numbers.length / ROW
+  }
+
+  /** The number of the row there. */
+  row(at: number): number {
+    return this.first + at
   }
 
   /** Twice as many rows. */
@@ -113,11 +128,6 @@ export class Segment<K> {
   }
 }
 
-/** Where a row is in its segment. */
-export function placeOf(row: number): number {
-  return row & 4095
-}
-
 /** The rows of a limiter's keys, by their numbers. */
 export class Rows<K extends Held> {
   size = 0
@@ -129,7 +139,7 @@ export class Rows<K extends Held> {
   constructor(private readonly cells: Cells | undefined) {}
 
   segment(row: number): Segment<K> {
-    return this.segments[row >>> 12] as Segment<K>
+    return this.segments[segmentOf(row)] as Segment<K>
   }
 
   /** Gives the key a row. */
@@ -167,7 +177,7 @@ export class Rows<K extends Held> {
     row.names[at] = ''
     row.keys[at] = undefined
     row.setNext(at, this.free)
-    this.free = row.first + at
+    this.free = row.row(at)
     this.size--
   }
 
