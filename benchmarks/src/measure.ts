@@ -19,3 +19,35 @@ export function quantile(numbers: readonly number[] | Float64Array, part: number
   const sorted = Float64Array.from(numbers).sort()
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN
 }
+
+/** The time of each is taken, and the median counts: a process that is not let run for a while is slow in a few of them. */
+const SLICES = 256
+
+/**
+ * Nanoseconds a check, of so many checks in bursts between which everything else has its turn.
+ *
+ * @param warmUp the part of them that is not counted
+ * @param act carries out those from one number to another
+ */
+export async function medianOfSlices(
+  checks: number,
+  burst: number,
+  warmUp: number,
+  act: (from: number, to: number) => Promise<void> | undefined,
+): Promise<number> {
+  const slice = Math.ceil(checks / SLICES)
+  const times: number[] = []
+  for (let done = 0; done < checks; ) {
+    const began = process.hrtime.bigint()
+    const first = done
+    while (done < first + slice && done < checks) {
+      const end = Math.min(checks, done + burst)
+      const acting = act(done, end)
+      if (acting !== undefined) await acting
+      done = end
+      await turn()
+    }
+    times.push(Number(process.hrtime.bigint() - began) / (done - first))
+  }
+  return quantile(times.slice(warmUp * SLICES), 0.5)
+}

@@ -1,7 +1,7 @@
 import { createLimiter, type Decision, fixedWindow, type Mode } from '@spillway/core'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { admissible, draws, keyNames, type Popularity } from '../keys.ts'
-import { expectAdmitted, quantile, turn } from '../measure.ts'
+import { expectAdmitted, medianOfSlices } from '../measure.ts'
 import type { Case, Contender, Question, Target } from '../question.ts'
 
 // A check that RAM decides, awaited, beside rate-limiter-flexible's memory limiter.
@@ -10,8 +10,7 @@ const LIMIT = 5000
 const WINDOW_MS = 3_600_000
 const CHECKS = 2 ** 20
 const BURST = 256
-/** The time of each is taken, and the median of the second half counts: see soft-sync. */
-const SLICES = 256
+const WARM_UP = 1 / 2
 const FLEXIBLE = 'rate-limiter-flexible, memory'
 
 interface Subject {
@@ -32,23 +31,15 @@ function contender(name: string, keys: number, popularity: Popularity, subject: 
       for (const key of names) if (allowed(await check(key))) admitted++
       await warm?.()
       const count = Math.ceil((CHECKS * share) / order.length) * order.length
-      const slice = count / SLICES
-      const times: number[] = []
-      for (let done = 0; done < count; ) {
-        const began = process.hrtime.bigint()
-        for (const endSlice = done + slice; done < endSlice; ) {
-          for (const end = done + BURST; done < end; done++) {
-            try {
-              if (allowed(await check(names[order[done % order.length]!]!))) admitted++
-            } catch {
-              // Denied.
-            }
+      const ns = await medianOfSlices(count, BURST, WARM_UP, async (from, to) => {
+        for (let place = from; place < to; place++) {
+          try {
+            if (allowed(await check(names[order[place % order.length]!]!))) admitted++
+          } catch {
+            // Denied.
           }
-          await turn()
         }
-        times.push(Number(process.hrtime.bigint() - began) / slice)
-      }
-      const ns = quantile(times.slice(SLICES / 2), 0.5)
+      })
       const all = new Uint32Array(keys + count)
       for (let place = 0; place < all.length; place++) {
         all[place] = place < keys ? place : order[(place - keys) % order.length]!

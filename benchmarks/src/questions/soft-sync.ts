@@ -1,7 +1,7 @@
 import { createLimiter, fixedWindow, type Limit, slidingWindow, tokenBucket } from '@spillway/core'
 import { lruFloor, mapFloor } from '../contenders/floors.ts'
 import { admissible, draws, keyNames, type Popularity } from '../keys.ts'
-import { expectAdmitted, quantile, turn } from '../measure.ts'
+import { expectAdmitted, medianOfSlices } from '../measure.ts'
 import type { Case, Contender, Question } from '../question.ts'
 
 // A check that RAM decides, without awaiting, on keys that are held: beside the least that any limiter must do.
@@ -11,8 +11,6 @@ const WINDOW_MS = 3_600_000
 const CHECKS = 2 ** 22
 /** Of the checks, what warms up: code that is called so often is compiled late, and more than once. */
 const WARM_UP = 3 / 4
-/** The time of each is taken, and the median counts: a process that is not let run for a while is slow in a few of them. */
-const SLICES = 256
 const NAMES = { fixed: 'fixed window', sliding: 'sliding window', bucket: 'token bucket' }
 const FLOOR = 'floor: lru-cache, Date.now(), count, result'
 
@@ -40,24 +38,17 @@ function contender(name: string, shape: Shape, subject: () => Subject): Contende
       for (const key of names) if (check(key).allowed) admitted++
       await warm?.()
       const count = Math.ceil((CHECKS * share * (shape.burst === 1 ? 0.1 : 1)) / order.length) * order.length
-      const slice = Math.ceil(count / SLICES)
-      const times: number[] = []
-      for (let done = 0; done < count; ) {
-        const began = process.hrtime.bigint()
-        const first = done
-        while (done < first + slice && done < count) {
-          const end = Math.min(count, done + shape.burst)
-          for (; done < end; done++) if (check(names[order[done % order.length]!]!).allowed) admitted++
-          await turn()
-        }
-        times.push(Number(process.hrtime.bigint() - began) / (done - first))
-      }
+      const ns = await medianOfSlices(count, shape.burst, WARM_UP, (from, to) => {
+        for (let place = from; place < to; place++)
+          if (check(names[order[place % order.length]!]!).allowed) admitted++
+        return undefined
+      })
       const all = new Uint32Array(shape.keys + count)
       for (let place = 0; place < all.length; place++) {
         all[place] = place < shape.keys ? place : order[(place - shape.keys) % order.length]!
       }
       expectAdmitted(admitted, admissible(all, shape.keys, LIMIT))
-      return { 'ns a check': quantile(times.slice(WARM_UP * SLICES), 0.5) }
+      return { 'ns a check': ns }
     },
   }
 }
