@@ -11,6 +11,20 @@ function node(mode: NodePlan['mode'], wall = 0): NodePlan {
   return { mode, wall, rate: 0, waits: false }
 }
 
+/** A bucket on two leased nodes that nothing disturbs. */
+const TWO_LEASED_BUCKETS = {
+  window: 300,
+  epoch: 1800000000000,
+  endsSlice: false,
+  algorithm: 'token-bucket',
+  limit: 13,
+  interval: 100,
+  maxOvershoot: 0,
+  seed: 0,
+  network: CALM_NETWORK,
+  nodes: [node('leased'), node('leased')],
+} as const
+
 /** Histories that once broke a property, with what went wrong in them. */
 export const REGRESSIONS: Record<string, readonly { readonly what: string; readonly history: History }[]> = {
   soft: [
@@ -393,16 +407,7 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
     {
       what: 'a look at a key by another limit than its plan drains its bucket at that one’s rate',
       history: {
-        window: 300,
-        epoch: 1800000000000,
-        endsSlice: false,
-        algorithm: 'token-bucket',
-        limit: 13,
-        interval: 100,
-        maxOvershoot: 0,
-        seed: 0,
-        network: CALM_NETWORK,
-        nodes: [node('leased'), node('leased')],
+        ...TWO_LEASED_BUCKETS,
         steps: [
           { wait: 0, act: 'check', node: 0, cost: 2, ms: 0, plan: 0, key: 0 },
           { wait: 0, act: 'reset', node: 0, cost: 1, ms: 0, plan: 0, key: 1 },
@@ -418,16 +423,7 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
     {
       what: 'a penalty without the plan by which a key is in use drains its bucket at the rate of the limiter’s own limit',
       history: {
-        window: 300,
-        epoch: 1800000000000,
-        endsSlice: false,
-        algorithm: 'token-bucket',
-        limit: 13,
-        interval: 100,
-        maxOvershoot: 0,
-        seed: 0,
-        network: CALM_NETWORK,
-        nodes: [node('leased'), node('leased')],
+        ...TWO_LEASED_BUCKETS,
         steps: [
           { wait: 0, act: 'check', node: 0, cost: 3, ms: 0, plan: 0, key: 1 },
           { wait: 99, act: 'penalty', node: 0, cost: 1, ms: 0, plan: 0, key: 1 },
