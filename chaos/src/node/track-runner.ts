@@ -36,7 +36,7 @@ export class TrackRunner {
   private readonly costs = new Map<string, number>()
   /** By key, when the last settlement that was answered had left. */
   private readonly sent = new Map<string, number>()
-  /** By key and window. */
+  /** By key and window; never cleared, since the store acknowledges what it had of a window that goes on once more. */
   private readonly acknowledged = new Map<string, number>()
   private phase: Phase = 'before'
   private callsAtPhase = 0
@@ -223,7 +223,6 @@ export class TrackRunner {
     this.uncertainBefore += tally.uncertain
     this.offers.clear()
     this.costs.clear()
-    this.acknowledged.clear()
     tally.keys = {}
     tally.phases = { before: emptyPhase(), during: emptyPhase(), after: emptyPhase() }
     tally.acknowledged = 0

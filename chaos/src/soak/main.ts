@@ -6,16 +6,17 @@ import { build, packCore } from '../program.ts'
 import { printVerdict } from '../report.ts'
 import { origin, save } from '../result.ts'
 import { tracks } from '../tracks.ts'
-import { type Round, soak } from './soak.ts'
+import { type Round, soak, soakFaults } from './soak.ts'
 
 const USAGE = `Usage: npm run soak -- [options]
 
 Keeps limiters in every mode under load, lets a random fault happen every 20 s, and checks after each that
-everything adds up. Writes chaos/results/soak.json when it ran for 30 minutes or more.
+everything adds up. Writes chaos/results/soak.json when it ran for 30 minutes or more with all faults.
 
   --minutes N      how long (default 30)
   --every N        seconds from one fault to the next, at least (default 20)
   --seed N         which faults (default: one of its own, printed)
+  --only PATTERN   only faults whose names match this regular expression, such as '^node-'
   --tarball FILE   test this tarball of @spillway/core instead of packing the sources
   --help           this text
 `
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '30' },
     every: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    only: { type: 'string', default: '' },
     tarball: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -43,9 +45,11 @@ async function main(): Promise<void> {
       console.log(`${verdict.holds ? '✓' : '✗'} ${second} s: ${fault}, heaps ${heapMb.join(', ')} MB`)
       if (!verdict.holds) printVerdict(verdict)
     }
-    await soak({ minutes, every, seed, tracks, program: built.program, onRound })
+    const faults = soakFaults.filter(({ name }) => new RegExp(values.only).test(name))
+    if (faults.length === 0) throw new Error(`no fault matches ${values.only}`)
+    await soak({ minutes, every, seed, faults, tracks, program: built.program, onRound })
     const failed = rounds.filter(({ verdict }) => !verdict.holds)
-    if (minutes >= 30) save('soak.json', { ...origin(), minutes, every, seed, rounds })
+    if (minutes >= 30 && values.only === '') save('soak.json', { ...origin(), minutes, every, seed, rounds })
     console.log(`\n${rounds.length - failed.length} of ${rounds.length} rounds held`)
     if (failed.length > 0) process.exitCode = 1
   } finally {

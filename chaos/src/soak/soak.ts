@@ -25,7 +25,7 @@ const LEAD = 3000
 const QUIET = TIMEOUT + 4 * INTERVAL
 
 /** Faults after which everything must add up to the last unit, and which leave the server and its options as they were. */
-const faults: readonly Fault[] = [...serverFaults, ...networkFaults, ...nodeFaults].filter(
+export const soakFaults: readonly Fault[] = [...serverFaults, ...networkFaults, ...nodeFaults].filter(
   ({ keeps, serverArgs, nodes }) => keeps && serverArgs === undefined && nodes === undefined,
 )
 
@@ -43,13 +43,16 @@ export interface SoakOptions {
   /** Seconds from one fault to the next. */
   readonly every: number
   readonly seed: number
+  /** Which may happen; of `soakFaults`. */
+  readonly faults: readonly Fault[]
   readonly tracks: readonly Track[]
   readonly program: Program
   onRound(round: Round): void
 }
 
 /** Keeps the same limiters under load, lets a random fault happen every so often, and judges after each. */
-export async function soak({ minutes, every, seed, tracks, program, onRound }: SoakOptions): Promise<void> {
+export async function soak(options: SoakOptions): Promise<void> {
+  const { minutes, every, seed, faults, tracks, program, onRound } = options
   const folder = await mkdtemp(join(tmpdir(), 'spillway-soak-'))
   const random = xoroshiro128plus(seed)
   const server = await Server.start()
