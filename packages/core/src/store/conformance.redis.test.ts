@@ -39,6 +39,25 @@ afterAll(async () => {
   client.disconnect()
 })
 
+/** Asks both stores the same. */
+async function both(tables: readonly Table[], limit: Algorithm, node: string, operation: Operation) {
+  const request = {
+    node,
+    sequence: 0,
+    deadline: 0,
+    since: -1,
+    presence: 0,
+    extra: 0,
+    operations: [operation],
+  }
+  const [expected, actual] = (await Promise.all(tables.map((table) => table.exchange(request)))) as [
+    Reply,
+    Reply,
+  ]
+  expect(plain(limit, actual), JSON.stringify({ now, operation })).toEqual(plain(limit, expected))
+  return expected.results[0]
+}
+
 const limits: Record<string, fc.Arbitrary<Algorithm>> = {
   'fixed window': windows((limit, window) => fixedWindow({ limit, window }) as Algorithm),
   'sliding window': windows((limit, window) => slidingWindow({ limit, window }) as Algorithm),
@@ -149,9 +168,25 @@ const settle = fc.record({
   restores: fc.integer({ min: 0, max: 3 }).map((one) => one === 0),
   how: fc.constantFrom('new', 'new', 'new', 'new', 'again', 'older', 'old generation'),
 })
+/** Of most keys a node has nothing to tell but what it admitted, and asks for nothing: Redis has a short way for these. */
+const settlePlainly = settle.map((step) => ({
+  ...step,
+  refunded: 0,
+  lateRefunded: 0,
+  returned: 0,
+  ask: [step.ask?.[0] ?? 0, 0.5, 0, 0] as [number, number, number, number],
+  restores: false,
+}))
+const readPlainly = fc.record({
+  kind: fc.constant('read' as const),
+  key,
+  ask: fc.tuple(fc.nat(2), fc.constant(0.5), fc.constant(0), fc.constant(0)),
+})
 const anything = fc.oneof(
   { weight: 4, arbitrary: take },
   { weight: 4, arbitrary: settle },
+  { weight: 4, arbitrary: settlePlainly },
+  { weight: 1, arbitrary: readPlainly },
   { weight: 2, arbitrary: refund },
   { weight: 1, arbitrary: giveBack },
   { weight: 1, arbitrary: charge },
@@ -357,6 +392,25 @@ async function checkExpiry(group: string, table = group): Promise<void> {
   }
   if (all.length > 0) await client.unlink(...all)
 }
+
+it('keeps the debt of a bucket that was settled until it has drained, and no older row comes back', async () => {
+  const limit = tokenBucket({ capacity: 10, refill: 1, per: '1s' }) as Algorithm
+  const [node] = NODES as [string]
+  const tables = [memory, redis].map((store) => store.open(`debt-${names++}`, limit))
+  const settle = (key: string, slice: number, admitted: number): Operation => {
+    return ['settle', key, 0, slice, [admitted, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
+  }
+  now = 0
+  await both(tables, limit, node, settle('deep', 0, 65))
+  await both(tables, limit, node, ['charge', 'shallow', 45])
+  await both(tables, limit, node, ['refund', 'shallow', 45])
+  await both(tables, limit, node, settle('shallow', 0, 3))
+  for (const seconds of [1, 15, 25, 40, 60]) {
+    now = 1000 * seconds
+    expect(await both(tables, limit, node, ['peek', 'deep'])).toMatchObject([{ allowed: seconds > 55 }])
+    await both(tables, limit, node, ['peek', 'shallow'])
+  }
+})
 
 for (const [what, limit] of Object.entries(limits)) {
   describe(what, () => {

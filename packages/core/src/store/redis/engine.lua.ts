@@ -1,4 +1,5 @@
 import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES, MOST_CHARGED } from '../store.ts'
+import { settlementsLua } from './settlements.lua.ts'
 
 /**
  * What every script begins with: the request, the time, the name of the counts, and whether anything is to be done.
@@ -299,6 +300,7 @@ local ROWBYTES = 72
 local UNSETTLED = string.rep('\\0', ROWBYTES - PLAINBYTES)
 local CELL = '>dddddd'
 local CELLBYTES = 56
+local PACKEDCELL = '>c8dddddd'
 local node = pack('>I4I4', tonumber(string.sub(id, 1, 8), 16), tonumber(string.sub(id, 9), 16))
 local changedlast = tonumber(meta[3] or 0)
 
@@ -354,6 +356,17 @@ if since >= 0 and changedlast >= request.since then
 end
 local listed = {}
 for i = 1, #changed do listed[changed[i]] = true end
+${settlementsLua}
+local answered, others
+if request.k then
+  if (request.v or slice) == slice then
+    answered, others = settleplain(request.k, request.n, request.m, request.e)
+  else
+    answered, others = '', {}
+    for i = 1, #request.k do others[i] = i end
+  end
+  for i = 1, #others do operations[#operations + 1] = operationof(others[i]) end
+end
 local rows, names = {}, {}
 local function want(key)
   if rows[key] == nil then
@@ -373,9 +386,13 @@ for under = top, slice, -1 do
     for i = 1, #values do
       local key, value = missing[first + i - 1], values[i]
       if value then
-        if #value == PLAINBYTES then value = value .. UNSETTLED end
-        local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
-        rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), under, nil, nil}
+        if #value == SINGLEBYTES then
+          rows[key] = unpacksingle(value, under)
+        else
+          if #value == PLAINBYTES then value = value .. UNSETTLED end
+          local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
+          rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), under, nil, nil}
+        end
       else
         still[#still + 1] = key
       end
@@ -511,7 +528,7 @@ end
 
 local function packcell(cell, theirs)
   if not cell then return '' end
-  return pack('>c8dddddd', node, theirs, cell[1], cell[2], cell[3], cell[4], cell[5])
+  return pack(PACKEDCELL, node, theirs, cell[1], cell[2], cell[3], cell[4], cell[5])
 end
 
 -- what is booked and not known to be spent
@@ -713,8 +730,11 @@ local function finish(results)
   local files = {}
   for key in pairs(dirty) do
     local row = rows[key]
-    local cells = row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
-    if cells == '' and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then
+    local single = packsingle(row, row[12], row[13])
+    local cells = single or row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
+    if single then
+      file(files, row[11], key, single)
+    elseif cells == '' and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then
       file(files, row[11], key, pack(PLAIN, row[1], row[2], row[3], row[4]))
     else
       local numbers = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
@@ -723,9 +743,14 @@ local function finish(results)
   end
   write(files)
 
-  local parts = {heading(0, nodes, #changed)}
+  local parts = {heading(answered and 6 or 0, nodes, #changed)}
   for i = 1, #changed do
     parts[#parts + 1] = pack('>d', #changed[i]) .. changed[i] .. snapshot(changed[i], rows[changed[i]])
+  end
+  if answered then
+    parts[#parts + 1] = pack('>d', #others)
+    for i = 1, #others do parts[#parts + 1] = pack('>d', others[i]) end
+    parts[#parts + 1] = answered
   end
   return table.concat(parts) .. table.concat(results)
 end

@@ -19,6 +19,7 @@ import { StoreOffset } from './offset.ts'
 import { OwnConnection } from './own-connection.ts'
 import { ReplyReader, Status } from './reply.ts'
 import { jointScriptOf, requestHead, requestJson, requestWords, type Script, scriptOf } from './script.ts'
+import { Settlements } from './settlements.ts'
 
 /** The version of what is kept in Redis; another one keeps its keys apart. */
 const FORMAT = 1
@@ -86,13 +87,15 @@ class RedisTable implements Table {
   }
 
   exchange(request: Request): Promise<Reply> {
-    const args = (isLater: boolean) => this.words(isLater ? this.timed(request) : request)
-    return this.answer(this.script, this.keys, args, (answer) => this.read(answer as Buffer, request))
+    const settlements = Settlements.of(this.limit.algorithm, request.operations)
+    const args = (isLater: boolean) => this.words(isLater ? this.timed(request) : request, settlements)
+    const read = (answer: unknown) => this.read(answer as Buffer, request, settlements)
+    return this.answer(this.script, this.keys, args, read)
   }
 
-  private words(request: Request): (string | number)[] {
+  private words(request: Request, settlements: Settlements | undefined): (string | number)[] {
     const { limit, signature, store } = this
-    return requestWords(limit, signature, this.headOf(request), request, store.testNow?.())
+    return requestWords(limit, signature, this.headOf(request), request, settlements, store.testNow?.())
   }
 
   json(request: Request, isLater: boolean): string {
@@ -115,7 +118,7 @@ class RedisTable implements Table {
   }
 
   /** @throws ConfigError, StoreError where the script refused the request */
-  read(answer: Buffer, request: Request, payer?: number): Reply {
+  read(answer: Buffer, request: Request, settlements?: Settlements, payer?: number): Reply {
     const { limit } = this
     const reader = new ReplyReader(answer)
     if (reader.status === Status.late) throw lateError()
@@ -123,7 +126,7 @@ class RedisTable implements Table {
     if (reader.status === Status.mismatch) {
       throw new ConfigError('ERR_MISMATCH', mismatchMessage(this.name, reader.text(), this.signature))
     }
-    return reader.reply(limit, request.operations, request.limit !== undefined, payer)
+    return reader.reply(limit, request.operations, request.limit !== undefined, settlements, payer)
   }
 
   /**
@@ -208,7 +211,7 @@ class RedisJointTable implements JointTable {
     }
     return tables.map((table, place) => {
       const payer = reserve && place === tables.length - 1 ? Payer.reserve : Payer.limits
-      return table.read(answers[place] as Buffer, requests[place] as Request, payer)
+      return table.read(answers[place] as Buffer, requests[place] as Request, undefined, payer)
     })
   }
 }

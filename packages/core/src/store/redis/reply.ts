@@ -2,10 +2,22 @@ import { type Algorithm, Numbers } from '../../algorithms/algorithm.ts'
 import { blockedDecision, type Decision } from '../../decision.ts'
 import { keyOfWire } from '../../key.ts'
 import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
+import type { Settlements } from './settlements.ts'
 
-/** What the status byte of a reply says. */
-/** `taken`: as done, but of each key only its state is told; `takenAlone`: of the only one, and of the store its marker. */
-export const Status = { done: 0, late: 1, repeated: 2, mismatch: 3, taken: 4, takenAlone: 5 } as const
+/**
+ * What the status byte of a reply says. `taken`: as done, but of each key only its state is told; `takenAlone`: of the
+ * only one, and of the store its marker; `settled`: as done, and before the results come those of the settlements that
+ * travelled as lists.
+ */
+export const Status = {
+  done: 0,
+  late: 1,
+  repeated: 2,
+  mismatch: 3,
+  taken: 4,
+  takenAlone: 5,
+  settled: 6,
+} as const
 
 /** Of a key of which nothing is kept but its state. */
 const NOTHING_MORE: [booked: number, blockedUntil: number] = [0, 0]
@@ -14,6 +26,8 @@ const MARKER = 36
 
 /** Of the state of a key that was taken of alone: four numbers. */
 const STATE = 32
+/** Of a row that came as it is: its state, whose it is, its slice, what was admitted in it and before it, and demand. */
+const SINGLE = STATE + 9 + 32
 const NO_SNAPSHOTS: readonly Snapshot[] = []
 
 /** Reads a script's answer from its first byte to its last. */
@@ -42,7 +56,13 @@ export class ReplyReader {
    *
    * @param payer of several tables that take together, what tells that this one took
    */
-  reply(own: Algorithm, operations: readonly Operation[], follows: boolean, payer?: number): Reply {
+  reply(
+    own: Algorithm,
+    operations: readonly Operation[],
+    follows: boolean,
+    settlements?: Settlements,
+    payer?: number,
+  ): Reply {
     if (this.status === Status.takenAlone)
       return this.takenAlone(own, operations[0] as Operation & { 0: 'take' }, follows)
     const now = Math.floor(this.time)
@@ -60,13 +80,68 @@ export class ReplyReader {
       this.at += length
       changed.push(this.snapshot(limit, key))
     }
-    const results = operations.map((operation) => {
-      if (operation[0] === 'take') return this.decisions(limit, now, operation, payer)
-      if (operation[0] === 'peek') return this.decisions(limit, now, undefined)
-      return operation[0] === 'restore' ? undefined : this.snapshot(limit, operation[1])
-    })
+    const results =
+      this.status === Status.settled
+        ? this.settled(limit, now, operations, settlements as Settlements)
+        : operations.map((operation) => this.result(limit, now, operation, payer))
     const set = follows ? (inForce as unknown as LimitInForce) : undefined
     return { now, marker, nodes, changesFrom, changed, results, limit: set }
+  }
+
+  private result(
+    limit: Algorithm,
+    now: number,
+    operation: Operation,
+    payer?: number,
+  ): Reply['results'][number] {
+    if (operation[0] === 'take') return this.decisions(limit, now, operation, payer)
+    if (operation[0] === 'peek') return this.decisions(limit, now, undefined)
+    return operation[0] === 'restore' ? undefined : this.snapshot(limit, operation[1])
+  }
+
+  /** First those whose rows came as they are, then the operations, then those that went the long way. */
+  private settled(
+    limit: Algorithm,
+    now: number,
+    operations: readonly Operation[],
+    { areHere, keys }: Settlements,
+  ): Reply['results'] {
+    const wentLong = new Set<number>()
+    for (let left = this.double(); left > 0; left--) wentLong.add(this.double() - 1)
+    const slice = Math.floor(now / limit.window)
+    const rows = this.at
+    this.at += SINGLE * (keys.length - wentLong.size)
+    const results: Reply['results'][number][] = operations.map((operation, place) =>
+      areHere[place] ? undefined : this.result(limit, now, operation),
+    )
+    if (wentLong.size > 0) {
+      let listed = 0
+      for (const [place, operation] of operations.entries())
+        if (areHere[place] && wentLong.has(listed++)) results[place] = this.snapshot(limit, operation[1])
+    }
+    let at = rows
+    let listed = 0
+    for (let place = 0; place < operations.length; place++) {
+      if (!areHere[place] || wentLong.has(listed++)) continue
+      results[place] = this.single((operations[place] as Operation)[1], slice, at)
+      at += SINGLE
+    }
+    return results
+  }
+
+  /** A row as the script keeps it: see `settlements.lua.ts`. */
+  private single(key: string, slice: number, at: number): Snapshot {
+    const { view } = this
+    const snapshot = new Snapshot(key)
+    snapshot.slice = slice
+    snapshot.a = view.getFloat64(at)
+    snapshot.b = view.getFloat64(at + 8)
+    snapshot.c = view.getFloat64(at + 16)
+    snapshot.d = view.getFloat64(at + 24)
+    snapshot.admitted = view.getFloat64(at + 49)
+    snapshot.lateAdmitted = view.getFloat64(at + 57)
+    snapshot.demand = view.getFloat64(at + 65)
+    return snapshot
   }
 
   private takenAlone(own: Algorithm, take: Operation & { 0: 'take' }, follows: boolean): Reply {
@@ -99,7 +174,7 @@ export class ReplyReader {
     numbers.b = this.double()
     numbers.c = this.double()
     numbers.d = this.double()
-    const isPlain = this.status >= Status.taken
+    const isPlain = this.status === Status.taken || this.status === Status.takenAlone
     const booked = isPlain ? 0 : this.double()
     const blockedUntil = isPlain ? 0 : this.double()
     if (limit.algorithm === 'sliding-log') {

@@ -9,6 +9,7 @@ import { wireKey } from '../../key.ts'
 import type { Operation, Request } from '../store.ts'
 import { engineLua, openingLua, takeLua, takesLua } from './engine.lua.ts'
 import { jointLua } from './joint.lua.ts'
+import type { Settlements } from './settlements.ts'
 
 export interface Script {
   readonly text: string
@@ -70,12 +71,13 @@ export function requestWords(
   signature: string,
   head: string,
   request: Request,
+  settlements: Settlements | undefined,
   now: number | undefined,
 ): (string | number)[] {
   const { node, sequence, deadline, since, presence, limit, operations } = request
   const take = operations[0]
   const isTakeAlone = operations.length === 1 && take?.[0] === 'take' && take.length === 3
-  if (!isTakeAlone || since >= 0 || presence > 0) return [requestJson(head, request, now)]
+  if (!isTakeAlone || since >= 0 || presence > 0) return [requestJson(head, request, now, settlements)]
   const told = limit === undefined ? '' : JSON.stringify(limit)
   return [
     node,
@@ -91,7 +93,12 @@ export function requestWords(
 }
 
 /** The request as the script reads it: what it has not is left out. `now` is set by tests only. */
-export function requestJson(head: string, request: Request, now: number | undefined): string {
+export function requestJson(
+  head: string,
+  request: Request,
+  now: number | undefined,
+  settlements?: Settlements,
+): string {
   const { sequence, deadline, since, presence, extra, operations, limit } = request
   let json = `${head},"q":${sequence},"d":${deadline}`
   if (since >= 0) json += `,"since":${since}`
@@ -99,10 +106,16 @@ export function requestJson(head: string, request: Request, now: number | undefi
   if (extra > 0) json += `,"x":${extra}`
   if (limit !== undefined) json += `,"l":${JSON.stringify(limit)}`
   if (now !== undefined) json += `,"now":${now}`
+  if (settlements !== undefined)
+    return `${json}${settlements.json()},"o":${operationsJson(settlements.others)}}`
   const takes = takesAlone(operations)
-  if (takes === undefined) return `${json},"o":${JSON.stringify(operations.map(withWireKey))}}`
+  if (takes === undefined) return `${json},"o":${operationsJson(operations)}}`
   const costs = takes.costs === undefined ? '' : `,"c":${JSON.stringify(takes.costs)}`
   return `${json},"t":${JSON.stringify(takes.keys)}${costs}}`
+}
+
+function operationsJson(operations: readonly Operation[]): string {
+  return JSON.stringify(operations.map(withWireKey))
 }
 
 type Costs = number | readonly number[]
