@@ -32,46 +32,42 @@ end
 -- answers those keys whose rows allow it, and returns the places of the others
 local function settleplain(keys, admitted, lately, demands)
   local rows, filedin = found(keys)
-  local those, others, kept = apart(keys), {}, {}
+  local those, others = apart(keys), {}
   local files, out, size, current = {}, nil, 0, nil
   local fresh = slice + late
+  local roll, add, pack, unpack_row, now, slice, mine, drainsby = roll, add, pack, unpack_row, now, slice, mine, drainsby
   for i = 1, #keys do
     local key, row = keys[i], rows[i]
     local a, b, c, d, owner, theirs, had, before, demand = 0, 0, 0, 0, mine, slice, 0, 0, 0
-    local isplain = true
-    if row then
-      if #row == SINGLEBYTES then
-        a, b, c, d, owner, theirs, had, before, demand = unpack_row(SINGLE, row)
-        if theirs < slice then
-          if theirs < slice - late then
-            owner, had, before, demand = mine, 0, 0, 0
-          else
-            had, before = 0, had
-          end
-          theirs = slice
+    local length = row and #row
+    if length == SINGLEBYTES then
+      a, b, c, d, owner, theirs, had, before, demand = unpack_row(SINGLE, row)
+      if theirs < slice then
+        if theirs < slice - late then
+          owner, had, before, demand = mine, 0, 0, 0
+        else
+          had, before = 0, had
         end
-        isplain = owner == mine and theirs == slice
-      elseif #row == PLAINBYTES then
-        a, b, c, d = unpack_row(PLAIN, row)
-      else
-        isplain = false
+        theirs = slice
       end
+    elseif length == PLAINBYTES then
+      a, b, c, d = unpack_row(PLAIN, row)
+    elseif row then
+      owner = nil
     end
-    if not isplain or those[key] then
+    if owner ~= mine or theirs ~= slice or those[key] then
       others[#others + 1] = i
       rows[i] = ''
     else
-      local rate = d
+      local rate, told = d, admitted[i]
       a, b, c, d = roll(key, a, b, c, d, now)
       -- a bucket gave way to the limit that was set
       local changes = d ~= rate
-      local told = lately and lately[i] or 0
-      if told > before and late == 1 then
-        a, b, c, d = add(key, a, b, c, d, now, 1, told - before)
+      if lately and lately[i] > before and late == 1 then
+        a, b, c, d = add(key, a, b, c, d, now, 1, lately[i] - before)
         if drainsby then d = drainsby end
-        before, changes = told, true
+        before, changes = lately[i], true
       end
-      told = admitted[i]
       if told > had then
         a, b, c, d = add(key, a, b, c, d, now, 0, told - had)
         if drainsby then d = drainsby end
@@ -79,19 +75,20 @@ local function settleplain(keys, admitted, lately, demands)
       end
       told = demands and demands[i] or 0
       if told ~= demand then demand, changes = told, true end
-      local packed = pack(PACKEDSINGLE, a, b, c, d, mine, slice, had, before, demand)
-      rows[i] = packed
+      row = pack(PACKEDSINGLE, a, b, c, d, mine, slice, had, before, demand)
       if changes then
-        local under = row and max(filedin[i] or top, fresh) or fresh
+        local under = length and max(filedin[i] or top, fresh) or fresh
         if drainsby then under = min(max(under, lastslice(a, b, c, d)), slice + ${FURTHEST_SLICE}) end
         if under ~= current then
           files[under] = files[under] or {}
           out, current = files[under], under
           size = #out
         end
-        out[size + 1], out[size + 2] = key, packed
+        out[size + 1] = key
+        out[size + 2] = row
         size = size + 2
       end
+      rows[i] = row
     end
   end
   write(files)
