@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { type HeaderStyle, writeHeaders } from './headers.ts'
 import type { Standing } from './standing.ts'
+import { webHeaders } from './web-response.ts'
 
 const standing = (name: string, remaining: number, limit = 9): Standing => ({
   ...{ name, remaining, limit },
@@ -10,11 +11,7 @@ const standing = (name: string, remaining: number, limit = 9): Standing => ({
 /** The headers after limits have written one after the other. */
 function written(styles: HeaderStyle[], ...limits: Standing[][]): Record<string, string> {
   const headers = new Headers()
-  const target = {
-    get: (name: string) => headers.get(name) ?? undefined,
-    set: (name: string, value: string) => headers.set(name, value),
-  }
-  for (const standings of limits) writeHeaders(styles, standings, target, { wall: () => 1_000 })
+  for (const standings of limits) writeHeaders(styles, standings, headers, webHeaders, { wall: () => 1_000 })
   return Object.fromEntries(headers)
 }
 

@@ -10,86 +10,102 @@ export type HeaderStyle = 'draft-11' | 'draft-7' | 'draft-6' | 'legacy'
 
 export const HEADER_STYLES: readonly HeaderStyle[] = ['draft-11', 'draft-7', 'draft-6', 'legacy']
 
-/** A response's headers, as its framework keeps them. Names are in lower case, as HTTP/2 has them. */
-export interface ResponseHeaders {
-  get(name: string): string | undefined
-  set(name: string, value: string): void
+/** Where a framework keeps a response's headers: `To` holds them. Names are in lower case, as HTTP/2 has them. */
+export interface HeaderAccess<To> {
+  get(to: To, name: string): string | undefined
+  set(to: To, name: string, value: string): void
 }
 
 /**
  * Writes how the client stands. Where another limit has written before, both are told in the styles that hold a list;
  * in the others the one with less remaining stays.
  */
-export function writeHeaders(
+export function writeHeaders<To>(
   styles: readonly HeaderStyle[],
   standings: readonly Standing[],
-  headers: ResponseHeaders,
+  to: To,
+  headers: HeaderAccess<To>,
   clock: Pick<Clock, 'wall'>,
 ): void {
-  for (const style of styles) WRITERS[style](standings, headers, clock)
+  for (const style of styles) WRITERS[style](standings, to, headers, clock)
 }
 
-type Writer = (standings: readonly Standing[], headers: ResponseHeaders, clock: Pick<Clock, 'wall'>) => void
+type Writer = <To>(
+  standings: readonly Standing[],
+  to: To,
+  headers: HeaderAccess<To>,
+  clock: Pick<Clock, 'wall'>,
+) => void
 
 const WRITERS: Record<HeaderStyle, Writer> = {
-  'draft-11'(standings, headers) {
-    let policies = headers.get('ratelimit-policy')
-    let limits = policies === undefined ? undefined : headers.get('ratelimit')
+  'draft-11'(standings, to, headers) {
+    let policies = headers.get(to, 'ratelimit-policy')
+    let limits = policies === undefined ? undefined : headers.get(to, 'ratelimit')
     for (const standing of standings) {
-      policies = joined(policies, policyOf(standing))
-      limits = joined(limits, remainsOf(standing))
+      const policy = policyOf(standing)
+      policies = joined(policies, policy.text)
+      limits = joined(limits, remainsOf(standing, policy))
     }
-    if (policies !== undefined) headers.set('ratelimit-policy', policies)
-    if (limits !== undefined) headers.set('ratelimit', limits)
+    if (policies !== undefined) headers.set(to, 'ratelimit-policy', policies)
+    if (limits !== undefined) headers.set(to, 'ratelimit', limits)
   },
 
-  'draft-7'(standings, headers) {
+  'draft-7'(standings, to, headers) {
     const { limit, window, remaining, resetAfter } = tightest(standings)
-    if (told(headers, 'ratelimit', /remaining=(\d+)/) <= remaining) return
-    headers.set('ratelimit-policy', `${limit};w=${window}`)
-    headers.set('ratelimit', `limit=${limit}, remaining=${remaining}, reset=${resetAfter}`)
+    if (told(to, headers, 'ratelimit', /remaining=(\d+)/) <= remaining) return
+    headers.set(to, 'ratelimit-policy', `${limit};w=${window}`)
+    headers.set(to, 'ratelimit', `limit=${limit}, remaining=${remaining}, reset=${resetAfter}`)
   },
 
-  'draft-6'(standings, headers) {
-    separately(standings, headers, 'ratelimit-', ({ resetAfter }) => resetAfter)
+  'draft-6'(standings, to, headers) {
+    separately(standings, to, headers, 'ratelimit-', ({ resetAfter }) => resetAfter)
   },
 
-  legacy(standings, headers, clock) {
+  legacy(standings, to, headers, clock) {
     const unixTime = ({ resetAfter }: Standing) => Math.ceil(clock.wall() / 1000) + resetAfter
-    separately(standings, headers, 'x-ratelimit-', unixTime)
+    separately(standings, to, headers, 'x-ratelimit-', unixTime)
   },
 }
 
-function separately(
+function separately<To>(
   standings: readonly Standing[],
-  headers: ResponseHeaders,
+  to: To,
+  headers: HeaderAccess<To>,
   prefix: string,
   reset: (standing: Standing) => number,
 ): void {
   const standing = tightest(standings)
-  if (told(headers, `${prefix}remaining`, /^(\d+)$/) <= standing.remaining) return
-  headers.set(`${prefix}limit`, String(standing.limit))
-  headers.set(`${prefix}remaining`, String(standing.remaining))
-  headers.set(`${prefix}reset`, String(reset(standing)))
+  if (told(to, headers, `${prefix}remaining`, /^(\d+)$/) <= standing.remaining) return
+  headers.set(to, `${prefix}limit`, String(standing.limit))
+  headers.set(to, `${prefix}remaining`, String(standing.remaining))
+  headers.set(to, `${prefix}reset`, String(reset(standing)))
+}
+
+/** What is told of a limit alike each time. */
+interface Policy {
+  readonly limit: number
+  readonly window: number
+  readonly text: string
+  /** What comes before the number that remains. */
+  readonly remains: string
 }
 
 /** Policies as they were told last, by their limits' names: they hardly ever change. */
-const POLICIES = new Map<string, { limit: number; window: number; text: string }>()
+const POLICIES = new Map<string, Policy>()
 const MOST_POLICIES = 1000
 
 /** A name is letters, digits and _ - . : / and needs no escape in a structured field's string. */
-function policyOf({ name, limit, window }: Standing): string {
+function policyOf({ name, limit, window }: Standing): Policy {
   const last = POLICIES.get(name)
-  if (last !== undefined && last.limit === limit && last.window === window) return last.text
-  const text = `"${name}";q=${limit};w=${window}`
+  if (last !== undefined && last.limit === limit && last.window === window) return last
+  const policy = { limit, window, text: `"${name}";q=${limit};w=${window}`, remains: `"${name}";r=` }
   if (POLICIES.size >= MOST_POLICIES) POLICIES.clear()
-  POLICIES.set(name, { limit, window, text })
-  return text
+  POLICIES.set(name, policy)
+  return policy
 }
 
-function remainsOf({ name, remaining, moreAfter }: Standing): string {
-  const reset = moreAfter === undefined ? '' : `;t=${moreAfter}`
-  return `"${name}";r=${remaining}${reset}`
+function remainsOf({ remaining, moreAfter }: Standing, { remains }: Policy): string {
+  return moreAfter === undefined ? `${remains}${remaining}` : `${remains}${remaining};t=${moreAfter}`
 }
 
 /** Puts a member into a list; one of the same name that is there already, which a list must not repeat, gives way. */
@@ -101,8 +117,8 @@ function joined(list: string | undefined, member: string): string {
 }
 
 /** What another limit told to remain, `Infinity` where none did. */
-function told(headers: ResponseHeaders, header: string, remaining: RegExp): number {
-  const [, digits] = remaining.exec(headers.get(header) ?? '') ?? []
+function told<To>(to: To, headers: HeaderAccess<To>, header: string, remaining: RegExp): number {
+  const [, digits] = remaining.exec(headers.get(to, header) ?? '') ?? []
   return digits === undefined ? Infinity : Number(digits)
 }
 

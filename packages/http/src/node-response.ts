@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ResponseHeaders } from './headers.ts'
+import type { HeaderAccess } from './headers.ts'
 import type { RateLimit, Verdict } from './rate-limit.ts'
 import { type Answer, written } from './refusal.ts'
 import type { RequestSource } from './request-facts.ts'
@@ -23,18 +23,16 @@ export const nodeSource = {
   },
 } satisfies RequestSource<IncomingMessage, ServerResponse>
 
-/** The headers of a response of Node's; once they are sent, writing is without effect. */
-export class NodeHeaders implements ResponseHeaders {
-  constructor(private readonly response: ServerResponse) {}
-
-  get(name: string): string | undefined {
-    const value = this.response.getHeader(name)
-    return Array.isArray(value) ? value.join(', ') : value?.toString()
-  }
-
-  set(name: string, value: string): void {
-    if (!this.response.headersSent) this.response.setHeader(name, value)
-  }
+/** The headers of a response of Node's that were not sent yet. */
+export const nodeHeaders: HeaderAccess<ServerResponse> = {
+  get(response, name) {
+    const value = response.getHeader(name)
+    if (value === undefined || typeof value === 'string') return value
+    return Array.isArray(value) ? value.join(', ') : String(value)
+  },
+  set(response, name, value) {
+    response.setHeader(name, value)
+  },
 }
 
 /**
@@ -49,7 +47,7 @@ export function carryOut<Req extends IncomingMessage>(
 ): boolean {
   if (verdict === undefined) return true
   if (verdict.gone) return false
-  limit.writeHeaders(verdict, new NodeHeaders(response))
+  if (!response.headersSent) limit.writeHeaders(verdict, response, nodeHeaders)
   if (verdict.answer === undefined) return true
   send(verdict.answer, response)
   return false

@@ -1,12 +1,13 @@
-import { type Awaitable, andThen } from './awaitable.ts'
-import { type ResponseHeaders, writeHeaders } from './headers.ts'
+import type { Decision } from '@spillway/core'
+import { type Awaitable, andThen, isPromise } from './awaitable.ts'
+import { type HeaderAccess, writeHeaders } from './headers.ts'
 import { limitersOf, type RateLimitOptions, type Settings, settings } from './options.ts'
 import { type Answer, answerOf, type Refusal, refusalOf } from './refusal.ts'
 import { LazyFacts, type RequestFacts, type RequestSource } from './request-facts.ts'
 import type { RequestLimiter } from './request-limiter.ts'
 import { type Standing, standingsOf } from './standing.ts'
 import { storableKey } from './storable-key.ts'
-import { giveBack, type Taking, takeInTurn } from './taking.ts'
+import { giveBack, type Taking, take, takeInTurn } from './taking.ts'
 
 /** What is to become of a limited request. */
 export class Verdict {
@@ -19,6 +20,18 @@ export class Verdict {
     /** The client hung up while its turn was awaited: neither handler nor answer is of use. */
     readonly gone = false,
   ) {}
+}
+
+/** How an adapter goes on where its framework does so by a callback, `next`: made once, not for each request. */
+export interface Course<Req, Res, Next> {
+  decided(
+    limit: RateLimit<Req, Res>,
+    verdict: Verdict | undefined,
+    request: Req,
+    response: Res,
+    next: Next,
+  ): void
+  failed(error: unknown, request: Req, response: Res, next: Next): void
 }
 
 /** A request on its way through the limit. */
@@ -60,21 +73,30 @@ export class RateLimit<Req, Res> {
   }
 
   /** As `admit`, for frameworks that go on by a callback: at once where there is no promise. */
-  admitThen(
-    request: Req,
-    response: Res,
-    done: (verdict: Verdict | undefined) => void,
-    failed: (error: unknown) => void,
-  ): void {
+  admitThen<Next>(request: Req, response: Res, next: Next, course: Course<Req, Res, Next>): void {
     let verdict: Awaitable<Verdict | undefined>
     try {
       verdict = this.admit(request, response)
     } catch (error) {
-      failed(error)
+      course.failed(error, request, response, next)
       return
     }
-    if (verdict === undefined || verdict instanceof Verdict) done(verdict)
-    else verdict.then(done, failed)
+    if (verdict === undefined || verdict instanceof Verdict)
+      course.decided(this, verdict, request, response, next)
+    else this.awaitThen(verdict, request, response, next, course)
+  }
+
+  private awaitThen<Next>(
+    pending: PromiseLike<Verdict | undefined>,
+    request: Req,
+    response: Res,
+    next: Next,
+    course: Course<Req, Res, Next>,
+  ): void {
+    pending.then(
+      (verdict) => course.decided(this, verdict, request, response, next),
+      (error: unknown) => course.failed(error, request, response, next),
+    )
   }
 
   private choose(facts: LazyFacts<Req, Res>): Awaitable<Verdict | undefined> {
@@ -111,27 +133,50 @@ export class RateLimit<Req, Res> {
     key: string,
     cost: number,
   ): Awaitable<Verdict> {
-    const passage = { facts, key: storableKey(key), cost }
-    const takings = takeInTurn(limiters, passage.key, cost)
+    const stored = storableKey(key)
+    if (limiters.length === 1) return this.askOne(limiters[0] as RequestLimiter, facts, stored, cost)
+    const passage = { facts, key: stored, cost }
+    const takings = takeInTurn(limiters, stored, cost)
     if (Array.isArray(takings)) return this.judge(takings, passage)
     return (takings as PromiseLike<readonly Taking[]>).then((takings) => this.judge(takings, passage))
   }
 
+  private askOne(
+    limiter: RequestLimiter,
+    facts: LazyFacts<Req, Res>,
+    key: string,
+    cost: number,
+  ): Awaitable<Verdict> {
+    const decision = take(limiter, key, cost)
+    if (isPromise(decision))
+      return decision.then((decision) => this.judgeOne(limiter, decision, facts, key, cost))
+    return this.judgeOne(limiter, decision, facts, key, cost)
+  }
+
+  /** Nearly all requests: nothing is made for one that is allowed but what its headers tell. */
+  private judgeOne(
+    limiter: RequestLimiter,
+    decision: Decision,
+    facts: LazyFacts<Req, Res>,
+    key: string,
+    cost: number,
+  ): Awaitable<Verdict> {
+    if (decision.allowed && decision.delayMs === 0) return new Verdict(standingsOf(limiter, decision))
+    return this.judge([{ limiter, decision }], { facts, key, cost })
+  }
+
   /** Writes a verdict's headers. */
-  writeHeaders({ standings, answer, refusal }: Verdict, headers: ResponseHeaders): void {
+  writeHeaders<To>({ standings, answer, refusal }: Verdict, to: To, headers: HeaderAccess<To>): void {
     const { settings } = this
-    writeHeaders(settings.headers, standings, headers, settings.clock)
+    writeHeaders(settings.headers, standings, to, headers, settings.clock)
     const retryAfter = answer && refusal?.retryAfter
-    if (retryAfter !== undefined) headers.set('retry-after', String(retryAfter))
+    if (retryAfter !== undefined) headers.set(to, 'retry-after', String(retryAfter))
   }
 
   private judge(takings: readonly Taking[], passage: Passage<Req, Res>): Awaitable<Verdict> {
     const last = takings[takings.length - 1] as Taking
     if (!last.decision.allowed) return this.refuse(last, takings.slice(0, -1), passage)
-    const standings =
-      takings.length === 1
-        ? standingsOf(last.limiter, last.decision)
-        : takings.flatMap(({ limiter, decision }) => standingsOf(limiter, decision))
+    const standings = takings.flatMap(({ limiter, decision }) => standingsOf(limiter, decision))
     let delay = 0
     for (const { decision } of takings) delay = Math.max(delay, decision.delayMs)
     if (delay === 0 || this.settings.dryRun) return new Verdict(standings)

@@ -9,7 +9,7 @@ export interface Taking {
 }
 
 /** Asks one limiter, without a promise where it can answer from RAM. */
-function take(limiter: RequestLimiter, key: string, cost: number): Awaitable<Decision> {
+export function take(limiter: RequestLimiter, key: string, cost: number): Awaitable<Decision> {
   const options = cost === 1 ? undefined : { cost }
   if (limiter.checkSync === undefined) return limiter.check(key, options)
   const decision = limiter.checkSync(key, options)

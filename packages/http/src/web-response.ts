@@ -1,4 +1,4 @@
-import type { ResponseHeaders } from './headers.ts'
+import type { HeaderAccess } from './headers.ts'
 import { type Answer, written } from './refusal.ts'
 
 /** Calls back when the signal aborts, at once if it has; returns how to stop. */
@@ -12,23 +12,21 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
 }
 
 /** The response with headers written to it, or a copy where it allows no writing, as those that `fetch` got. */
-export function withHeaders(response: Response, write: (headers: ResponseHeaders) => void): Response {
+export function withHeaders(response: Response, write: (headers: Headers) => void): Response {
   try {
-    write(webHeaders(response.headers))
+    write(response.headers)
     return response
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     const copy = new Response(response.body, response)
-    write(webHeaders(copy.headers))
+    write(copy.headers)
     return copy
   }
 }
 
-function webHeaders(headers: Headers): ResponseHeaders {
-  return {
-    get: (name) => headers.get(name) ?? undefined,
-    set: (name, value) => headers.set(name, value),
-  }
+export const webHeaders: HeaderAccess<Headers> = {
+  get: (headers, name) => headers.get(name) ?? undefined,
+  set: (headers, name, value) => headers.set(name, value),
 }
 
 /** A refusal's answer; HEAD gets no body. */

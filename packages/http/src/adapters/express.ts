@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request } from 'express'
 import { carryOut, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
-import { RateLimit } from '../rate-limit.ts'
+import { type Course, RateLimit } from '../rate-limit.ts'
 import type { RequestSource } from '../request-facts.ts'
 
 /** A middleware of Express and of servers like it. */
@@ -17,6 +17,15 @@ const expressSource: RequestSource<IncomingMessage, ServerResponse> = {
   route(request) {
     const { baseUrl = '', route } = request as Partial<Pick<Request, 'baseUrl' | 'route'>>
     return route === undefined ? undefined : `${baseUrl}${route.path}`
+  },
+}
+
+const course: Course<IncomingMessage, ServerResponse, Parameters<ExpressMiddleware<unknown>>[2]> = {
+  decided(limit, verdict, _, response, next) {
+    if (carryOut(limit, verdict, response)) next()
+  },
+  failed(error, _request, _response, next) {
+    next(error)
   },
 }
 
@@ -41,14 +50,5 @@ export function rateLimit<Req extends IncomingMessage = Request>(
   options: RateLimitOptions<Req>,
 ): ExpressMiddleware<Req> {
   const limit = new RateLimit<Req, ServerResponse>(options, expressSource)
-  return (request, response, next) => {
-    limit.admitThen(
-      request,
-      response,
-      (verdict) => {
-        if (carryOut(limit, verdict, response)) next()
-      },
-      next,
-    )
-  }
+  return (request, response, next) => limit.admitThen(request, response, next, course)
 }

@@ -3,7 +3,7 @@ import { optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { RateLimit } from '../rate-limit.ts'
 import type { RequestSource } from '../request-facts.ts'
-import { onAbort, unreadResponse, webResponse, withHeaders } from '../web-response.ts'
+import { onAbort, unreadResponse, webHeaders, webResponse, withHeaders } from '../web-response.ts'
 
 /** A handler of the fetch API; what its platform hands it beside the request is passed on. */
 export type FetchHandler<Rest extends unknown[]> = (
@@ -52,7 +52,7 @@ export function rateLimit<Rest extends unknown[] = unknown[]>(
           ? webResponse(verdict.answer, request.method)
           : handler(request, ...rest)
         return andThen(response, (response) =>
-          withHeaders(response, (headers) => limit.writeHeaders(verdict, headers)),
+          withHeaders(response, (headers) => limit.writeHeaders(verdict, headers, webHeaders)),
         )
       })
 }

@@ -8,7 +8,7 @@ import type { RateLimitOptions } from '../options.ts'
 import { RateLimit, type Verdict } from '../rate-limit.ts'
 import { written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
-import { onAbort, unreadResponse, withHeaders } from '../web-response.ts'
+import { onAbort, unreadResponse, webHeaders, withHeaders } from '../web-response.ts'
 
 export interface HonoRateLimitOptions<E extends Env = Env> extends RateLimitOptions<Context<E>> {
   /**
@@ -47,7 +47,9 @@ export function rateLimit<E extends Env = Env>(options: HonoRateLimitOptions<E>)
       if (verdict.answer !== undefined) return refuse(limit, verdict, context)
       // After the handler: a Response that it made itself takes no headers set before.
       return next().then(() => {
-        const response = withHeaders(context.res, (headers) => limit.writeHeaders(verdict, headers))
+        const response = withHeaders(context.res, (headers) =>
+          limit.writeHeaders(verdict, headers, webHeaders),
+        )
         if (response === context.res) return
         context.res = undefined
         context.res = response
@@ -64,7 +66,7 @@ function refuse<E extends Env>(
   const { headers, body } = written(verdict.answer!)
   const content = context.req.method === 'HEAD' ? null : body
   const response = context.body(content as string, status as ContentfulStatusCode, headers)
-  return withHeaders(response, (headers) => limit.writeHeaders(verdict, headers))
+  return withHeaders(response, (headers) => limit.writeHeaders(verdict, headers, webHeaders))
 }
 
 function sourceOf<E extends Env>({

@@ -1,5 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import { andThen } from '../awaitable.ts'
+import type { HeaderAccess } from '../headers.ts'
 import { endWhereItIs, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { RateLimit, type Verdict } from '../rate-limit.ts'
@@ -13,6 +14,12 @@ const koaSource: RequestSource<Context, Context> = {
   // Where @koa/router leaves the pattern.
   route: ({ _matchedRoute }) => (_matchedRoute === undefined ? undefined : String(_matchedRoute)),
   onHangUp: ({ req, res }, _, listener) => nodeSource.onHangUp(req, res, listener),
+}
+
+/** Once they are sent, Koa leaves them as they are. */
+const koaHeaders: HeaderAccess<Context> = {
+  get: ({ response }, name) => response.get(name) || undefined,
+  set: (context, name, value) => context.set(name, value),
 }
 
 /**
@@ -45,10 +52,7 @@ function carryOut(
 ): boolean {
   if (verdict === undefined) return true
   if (verdict.gone) return false
-  limit.writeHeaders(verdict, {
-    get: (name) => context.response.get(name) || undefined,
-    set: (name, value) => context.set(name, value),
-  })
+  limit.writeHeaders(verdict, context, koaHeaders)
   if (verdict.answer === undefined) return true
   if (context.headerSent) {
     context.respond = false

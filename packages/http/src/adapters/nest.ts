@@ -15,8 +15,8 @@ import {
 } from '@nestjs/common'
 import { APP_FILTER, Reflector } from '@nestjs/core'
 import { andThen, isPromise } from '../awaitable.ts'
-import type { ResponseHeaders } from '../headers.ts'
-import { endWhereItIs, NodeHeaders, nodeSource } from '../node-response.ts'
+import type { HeaderAccess } from '../headers.ts'
+import { endWhereItIs, nodeHeaders, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { RateLimit as Limit, type Verdict } from '../rate-limit.ts'
 import { type Answer, type Refusal, written } from '../refusal.ts'
@@ -87,8 +87,7 @@ export class RateLimitFilter implements ExceptionFilter<RateLimitException> {
       return
     }
     const { headers, body } = written(answer)
-    const target = headersOf(response)
-    for (const [name, value] of Object.entries(headers)) target.set(name, value)
+    for (const [name, value] of Object.entries(headers)) nestHeaders.set(response, name, value)
     response.status(answer.status)
     response.send(body)
   }
@@ -178,17 +177,19 @@ function carryOut(
 ): boolean {
   if (verdict === undefined) return true
   if (verdict.gone) return false
-  limit.writeHeaders(verdict, headersOf(response))
+  if (!rawOf(response).headersSent) limit.writeHeaders(verdict, response, nestHeaders)
   if (verdict.answer !== undefined) throw new RateLimitException(verdict.refusal!, verdict.answer)
   return true
 }
 
-function headersOf(response: PlatformResponse): ResponseHeaders {
-  if (!('raw' in response)) return new NodeHeaders(response)
-  return {
-    get: (name) => response.getHeader(name)?.toString(),
-    set: (name, value) => response.header(name, value),
-  }
+const nestHeaders: HeaderAccess<PlatformResponse> = {
+  get(response, name) {
+    return 'raw' in response ? response.getHeader(name)?.toString() : nodeHeaders.get(response, name)
+  },
+  set(response, name, value) {
+    if ('raw' in response) response.header(name, value)
+    else nodeHeaders.set(response, name, value)
+  },
 }
 
 /**

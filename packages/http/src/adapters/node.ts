@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { carryOut, nodeSource } from '../node-response.ts'
 import { optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
-import { RateLimit } from '../rate-limit.ts'
+import { type Course, RateLimit } from '../rate-limit.ts'
 
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -34,16 +34,13 @@ export function rateLimit(options: NodeRateLimitOptions): (handler: NodeHandler)
   const limit = new RateLimit(options, nodeSource, ['onError'])
   const { onError = answer500 } = options
   if (typeof onError !== 'function') throw optionError('onError', onError, 'give a function')
-  return (handler) => (request, response) => {
-    limit.admitThen(
-      request,
-      response,
-      (verdict) => {
-        if (carryOut(limit, verdict, response)) handler(request, response)
-      },
-      (error) => onError(error, request, response),
-    )
+  const course: Course<IncomingMessage, ServerResponse, NodeHandler> = {
+    decided(limit, verdict, request, response, handler) {
+      if (carryOut(limit, verdict, response)) handler(request, response)
+    },
+    failed: onError,
   }
+  return (handler) => (request, response) => limit.admitThen(request, response, handler, course)
 }
 
 function answer500(error: unknown, _: IncomingMessage, response: ServerResponse): void {
