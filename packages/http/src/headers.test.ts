@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type HeaderStyle, writeHeaders } from './headers.ts'
+import { type HeaderStyle, headerWriters, writeHeaders } from './headers.ts'
 import type { Standing } from './standing.ts'
 import { webHeaders } from './web-response.ts'
 
@@ -11,7 +11,8 @@ const standing = (name: string, remaining: number, limit = 9): Standing => ({
 /** The headers after limits have written one after the other. */
 function written(styles: HeaderStyle[], ...limits: Standing[][]): Record<string, string> {
   const headers = new Headers()
-  for (const standings of limits) writeHeaders(styles, standings, headers, webHeaders, { wall: () => 1_000 })
+  for (const standings of limits)
+    writeHeaders(headerWriters(styles), standings, headers, webHeaders, { wall: () => 1_000 })
   return Object.fromEntries(headers)
 }
 

@@ -21,23 +21,23 @@ export interface HeaderAccess<To> {
  * in the others the one with less remaining stays.
  */
 export function writeHeaders<To>(
-  styles: readonly HeaderStyle[],
+  writers: readonly HeaderWriter[],
   standings: readonly Standing[],
   to: To,
   headers: HeaderAccess<To>,
   clock: Pick<Clock, 'wall'>,
 ): void {
-  for (const style of styles) WRITERS[style](standings, to, headers, clock)
+  for (const write of writers) write(standings, to, headers, clock)
 }
 
-type Writer = <To>(
+export type HeaderWriter = <To>(
   standings: readonly Standing[],
   to: To,
   headers: HeaderAccess<To>,
   clock: Pick<Clock, 'wall'>,
 ) => void
 
-const WRITERS: Record<HeaderStyle, Writer> = {
+const WRITERS: Record<HeaderStyle, HeaderWriter> = {
   'draft-11'(standings, to, headers) {
     let policies = headers.get(to, 'ratelimit-policy')
     let limits = policies === undefined ? undefined : headers.get(to, 'ratelimit')
@@ -65,6 +65,10 @@ const WRITERS: Record<HeaderStyle, Writer> = {
     const unixTime = ({ resetAfter }: Standing) => Math.ceil(clock.wall() / 1000) + resetAfter
     separately(standings, to, headers, 'x-ratelimit-', unixTime)
   },
+}
+
+export function headerWriters(styles: readonly HeaderStyle[]): readonly HeaderWriter[] {
+  return styles.map((style) => WRITERS[style])
 }
 
 function separately<To>(

@@ -23,7 +23,7 @@ export const nodeSource = {
   },
 } satisfies RequestSource<IncomingMessage, ServerResponse>
 
-/** The headers of a response of Node's that were not sent yet. */
+/** The headers of a response of Node's; where they were sent, writing throws. */
 export const nodeHeaders: HeaderAccess<ServerResponse> = {
   get(response, name) {
     const value = response.getHeader(name)
@@ -47,7 +47,12 @@ export function carryOut<Req extends IncomingMessage>(
 ): boolean {
   if (verdict === undefined) return true
   if (verdict.gone) return false
-  if (!response.headersSent) limit.writeHeaders(verdict, response, nodeHeaders)
+  try {
+    limit.writeHeaders(verdict, response, nodeHeaders)
+  } catch (error) {
+    // Asked only here: on Express's responses the question costs more than the whole decision.
+    if (!response.headersSent) throw error
+  }
   if (verdict.answer === undefined) return true
   send(verdict.answer, response)
   return false

@@ -1,6 +1,6 @@
 import type { Decision } from '@spillway/core'
 import { type Awaitable, andThen, isPromise } from './awaitable.ts'
-import { type HeaderAccess, writeHeaders } from './headers.ts'
+import { type HeaderAccess, type HeaderWriter, headerWriters, writeHeaders } from './headers.ts'
 import { limitersOf, type RateLimitOptions, type Settings, settings } from './options.ts'
 import { type Answer, answerOf, type Refusal, refusalOf } from './refusal.ts'
 import { LazyFacts, type RequestFacts, type RequestSource } from './request-facts.ts'
@@ -47,6 +47,7 @@ interface Passage<Req, Res> {
  */
 export class RateLimit<Req, Res> {
   private readonly settings: Settings<Req>
+  private readonly writers: readonly HeaderWriter[]
 
   /**
    * @param own the names of the adapter's own options
@@ -58,6 +59,7 @@ export class RateLimit<Req, Res> {
     own?: readonly string[],
   ) {
     this.settings = settings(options, own)
+    this.writers = headerWriters(this.settings.headers)
   }
 
   /**
@@ -167,8 +169,7 @@ export class RateLimit<Req, Res> {
 
   /** Writes a verdict's headers. */
   writeHeaders<To>({ standings, answer, refusal }: Verdict, to: To, headers: HeaderAccess<To>): void {
-    const { settings } = this
-    writeHeaders(settings.headers, standings, to, headers, settings.clock)
+    writeHeaders(this.writers, standings, to, headers, this.settings.clock)
     const retryAfter = answer && refusal?.retryAfter
     if (retryAfter !== undefined) headers.set(to, 'retry-after', String(retryAfter))
   }
