@@ -1,11 +1,12 @@
 import { createLimiter, fixedWindow } from '@spillway/core'
+import { ManualClock } from '@spillway/core/testing'
 import { globally } from '@spillway/http'
 import { type FastifyRateLimitOptions, rateLimit } from '@spillway/http/fastify'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { expect, onTestFinished, test } from 'vitest'
 
 function limiterOf(limit: number, name = 'api') {
-  return createLimiter({ name, limit: fixedWindow({ limit, window: '1h' }) })
+  return createLimiter({ name, clock: new ManualClock(0), limit: fixedWindow({ limit, window: '1h' }) })
 }
 
 async function serve(options: FastifyRateLimitOptions, routes: (app: FastifyInstance) => void) {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createLimiter, fixedWindow } from '@spillway/core'
+import { ManualClock } from '@spillway/core/testing'
 import { globally } from '@spillway/http'
 import { rateLimit as fetchLimit } from '@spillway/http/fetch'
 import { rateLimit as honoLimit } from '@spillway/http/hono'
@@ -9,7 +10,12 @@ import { Hono } from 'hono'
 import { expect, onTestFinished, test } from 'vitest'
 
 const limiterOf = (mode: 'hard' | 'soft' = 'hard') =>
-  createLimiter({ name: 'api', mode, limit: fixedWindow({ limit: 1, window: '1h' }) })
+  createLimiter({
+    name: 'api',
+    mode,
+    clock: new ManualClock(0),
+    limit: fixedWindow({ limit: 1, window: '1h' }),
+  })
 
 const request = () => new Request('http://localhost/')
 

@@ -4,12 +4,13 @@ import { APP_GUARD, NestFactory } from '@nestjs/core'
 import { ExpressAdapter } from '@nestjs/platform-express'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import { createLimiter, fixedWindow, type HardLimiter } from '@spillway/core'
+import { ManualClock } from '@spillway/core/testing'
 import { byRoute, globally } from '@spillway/http'
 import { RateLimit, RateLimitGuard, RateLimitModule, rateLimit } from '@spillway/http/nest'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 function limiterOf(limit: number, name = 'api', mode: 'hard' | 'soft' = 'hard') {
-  return createLimiter({ name, mode, limit: fixedWindow({ limit, window: '1h' }) })
+  return createLimiter({ name, mode, clock: new ManualClock(0), limit: fixedWindow({ limit, window: '1h' }) })
 }
 
 @Controller()

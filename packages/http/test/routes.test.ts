@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import Router from '@koa/router'
 import { createLimiter, fixedWindow } from '@spillway/core'
+import { ManualClock } from '@spillway/core/testing'
 import { byRoute } from '@spillway/http'
 import { rateLimit as expressLimit } from '@spillway/http/express'
 import { rateLimit as fastifyLimit } from '@spillway/http/fastify'
@@ -17,7 +18,8 @@ import { Handled, listening } from './servers/served.ts'
 
 // A quota for each route, in each framework where it knows its routes.
 
-const limiterOf = () => createLimiter({ name: 'route', limit: fixedWindow({ limit: 1, window: '1h' }) })
+const limiterOf = () =>
+  createLimiter({ name: 'route', clock: new ManualClock(0), limit: fixedWindow({ limit: 1, window: '1h' }) })
 
 const SERVERS: Record<string, () => Promise<RequestListener>> = {
   async express() {

@@ -1,4 +1,5 @@
 import { createLimiter, fixedWindow } from '@spillway/core'
+import { ManualClock } from '@spillway/core/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { pipelined } from './pipelined.ts'
 import { SERVERS } from './servers/index.ts'
@@ -6,7 +7,13 @@ import { SERVERS } from './servers/index.ts'
 const TEN_THOUSAND = 10_000
 
 const limiterOf = (limit: number, maxKeys?: number) =>
-  createLimiter({ name: 'api', mode: 'soft', maxKeys, limit: fixedWindow({ limit, window: '1h' }) })
+  createLimiter({
+    name: 'api',
+    mode: 'soft',
+    maxKeys,
+    clock: new ManualClock(0),
+    limit: fixedWindow({ limit, window: '1h' }),
+  })
 
 /** As many different addresses as there are places, all outside the trusted ones. */
 const addresses = Array.from({ length: TEN_THOUSAND }, (_, place) => `203.${place >> 8}.${place & 255}.7`)
