@@ -7,7 +7,7 @@ import { caseTable, shown } from './tables.ts'
 
 const usage = `Usage: npm run bench -- [options]
 
-Measures each question's contenders in turns, each in a process of its own, writes benchmarks/results
+Measures each question's contenders in alternation, each in a process of its own, writes benchmarks/results
 and the tables of README.md and docs/performance.md. With --quick or --case it only prints.
 
   --only NAME     a question (${questions.map(({ name }) => name).join(', ')}); may be given again
@@ -47,6 +47,7 @@ if (!values.tables) {
         name: theCase.name,
         rounds: await runRounds(question, theCase, question.rounds ?? rounds, values.quick ? 0.2 : 1),
         targets: theCase.targets,
+        turns: theCase.turns,
       }
       cases.push(result)
       console.log(`\n${theCase.name}\n\n${caseTable(result)}\n`)

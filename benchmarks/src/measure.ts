@@ -26,14 +26,12 @@ const SLICES = 256
 /**
  * Nanoseconds a check, of so many checks in bursts between which everything else has its turn.
  *
- * @param warmUp the part of them that is not counted
- * @param act carries out those from one number to another
+ * @param act carries out so many
  */
 export async function medianOfSlices(
   checks: number,
   burst: number,
-  warmUp: number,
-  act: (from: number, to: number) => Promise<void> | undefined,
+  act: (checks: number) => Promise<void> | undefined,
 ): Promise<number> {
   const slice = Math.ceil(checks / SLICES)
   const times: number[] = []
@@ -41,13 +39,13 @@ export async function medianOfSlices(
     const began = process.hrtime.bigint()
     const first = done
     while (done < first + slice && done < checks) {
-      const end = Math.min(checks, done + burst)
-      const acting = act(done, end)
+      const next = Math.min(checks - done, burst)
+      const acting = act(next)
       if (acting !== undefined) await acting
-      done = end
+      done += next
       await turn()
     }
     times.push(Number(process.hrtime.bigint() - began) / (done - first))
   }
-  return quantile(times.slice(warmUp * SLICES), 0.5)
+  return quantile(times, 0.5)
 }

@@ -3,16 +3,22 @@ export type Measures = Readonly<Record<string, number>>
 
 /** What a contender's process is given. */
 export interface Given {
-  /** A Redis of the round's own. */
+  /** A Redis of the contender's own. */
   readonly redisUrl: string
   /** Parts of the usual amount of work, to have a quick look: 1, or less. */
   readonly share: number
+  /** Measures whenever it is this contender's turn, and resolves when it has had its last. */
+  turns(measure: () => Promise<Measures>): Promise<void>
 }
 
 export interface Contender {
   readonly name: string
-  /** Runs in a process of its own. Throws where what it measured did not decide as it must. */
-  run(given: Given): Promise<Measures>
+  /**
+   * Runs in a process of its own. Throws where what it measured did not decide as it must.
+   *
+   * @returns what it measured, unless it did so in `turns`
+   */
+  run(given: Given): Promise<Measures | undefined>
 }
 
 /** What must be reached: a ratio to another contender of the same round, or a plain figure. */
@@ -29,8 +35,13 @@ export interface Case {
   readonly name: string
   readonly contenders: readonly Contender[]
   readonly targets: readonly Target[]
-  /** Whether a round needs a Redis. */
+  /** Whether a contender needs a Redis. */
   readonly redis?: boolean
+  /**
+   * How many turns each contender has in a round, in which all their processes live, and wait while it is not their turn.
+   * Not there: a round is one process after the other.
+   */
+  readonly turns?: number
 }
 
 /** One file per question. */

@@ -21,6 +21,8 @@ export interface CaseResult {
   readonly name: string
   readonly rounds: Rounds
   readonly targets: readonly Target[]
+  /** In a round, where contenders take turns: then a list entry of `rounds` is a turn. */
+  readonly turns?: number | undefined
 }
 
 /** What `results/QUESTION.json` holds. */
@@ -84,7 +86,7 @@ export function medianOf(rounds: readonly Measures[] | undefined, measure: strin
   )
 }
 
-/** What a target is judged by: the median of the rounds' ratios, or of the figures. */
+/** What a target is judged by: the median of the ratios of what ran one after the other, or of the figures. */
 export function reached({ rounds }: CaseResult, { ours, to, measure }: Target): number {
   const mine = rounds[ours] ?? []
   if (to === undefined) return medianOf(mine, measure)

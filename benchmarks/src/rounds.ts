@@ -1,14 +1,10 @@
-import { fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { startRedis } from '@spillway/redis-server'
-import type { Case, Contender, Measures, Question } from './question.ts'
+import { ContenderProcess } from './contender-process.ts'
+import type { Case, Measures, Question } from './question.ts'
 
-const MAIN = fileURLToPath(new URL('./contender-main.ts', import.meta.url))
-
-/** A contender's measures, a list entry a round. */
+/** A contender's measures, a list entry a round; where contenders take turns, a turn. */
 export type Rounds = Record<string, Measures[]>
 
-/** Contenders take turns, each in a process of its own; every other round backwards, so that none always follows the same. */
+/** Every other round, and turn, goes backwards, so that no contender always follows the same one. */
 export async function runRounds(
   question: Question,
   theCase: Case,
@@ -16,40 +12,51 @@ export async function runRounds(
   share: number,
 ): Promise<Rounds> {
   const results: Rounds = Object.fromEntries(theCase.contenders.map(({ name }) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    const order = round % 2 === 0 ? theCase.contenders : theCase.contenders.toReversed()
-    for (const contender of order) {
-      results[contender.name]!.push(await measured(question, theCase, contender, share))
-    }
+  const round = theCase.turns === undefined ? oneByOne : inTurns
+  for (let done = 0; done < rounds; done++) {
+    const isBack = done % 2 !== 0
+    const contenders = isBack ? theCase.contenders.toReversed() : theCase.contenders
+    await round(question, { ...theCase, contenders }, share, (name, measures) =>
+      results[name]!.push(measures),
+    )
   }
   return results
 }
 
-async function measured(
+type Round = (
   question: Question,
   theCase: Case,
-  contender: Contender,
   share: number,
-): Promise<Measures> {
-  const redis = theCase.redis ? await startRedis() : undefined
-  try {
-    return await inProcess([question.name, theCase.name, contender.name, redis?.url ?? 'none', String(share)])
-  } finally {
-    await redis?.stop()
+  measured: (name: string, measures: Measures) => void,
+) => Promise<void>
+
+const oneByOne: Round = async (question, theCase, share, measured) => {
+  for (const contender of theCase.contenders) {
+    const process = await ContenderProcess.start(question, theCase, contender, share)
+    try {
+      measured(contender.name, await process.answer())
+    } finally {
+      await process.stop()
+    }
   }
 }
 
-function inProcess(args: string[]): Promise<Measures> {
-  return new Promise((resolve, reject) => {
-    const child = fork(MAIN, args, { execArgv: ['--expose-gc', '--import', 'tsx'] })
-    let measures: Measures | undefined
-    child.on('message', (message) => {
-      measures = message as Measures
-    })
-    child.on('error', reject)
-    child.on('exit', (code) => {
-      if (measures !== undefined) resolve(measures)
-      else reject(new Error(`${args.slice(0, 3).join(', ')} ended with ${code} and measured nothing`))
-    })
-  })
+/** What else the machine does comes over all of them alike. */
+const inTurns: Round = async (question, theCase, share, measured) => {
+  const processes: { name: string; process: ContenderProcess }[] = []
+  try {
+    for (const contender of theCase.contenders) {
+      const process = await ContenderProcess.start(question, theCase, contender, share)
+      processes.push({ name: contender.name, process })
+      // It makes itself ready alone.
+      await process.answer()
+    }
+    for (let turn = 0; turn < theCase.turns!; turn++) {
+      const order = turn % 2 === 0 ? processes : processes.toReversed()
+      for (const { name, process } of order) measured(name, await process.turn())
+    }
+    for (const { process } of processes) await process.end()
+  } finally {
+    for (const { process } of processes) await process.stop()
+  }
 }

@@ -45,11 +45,13 @@ export function caseTable({ rounds }: CaseResult): string {
 /** A question's tables, and on which machine they were measured. */
 export function section(result: Result): string {
   const { machine, date, commit } = result
-  const count = Object.values(result.cases[0]?.rounds ?? {})[0]?.length ?? 0
+  const { rounds = {}, turns = 1 } = result.cases[0] ?? {}
+  const count = (Object.values(rounds)[0]?.length ?? 0) / turns
+  const inTurns = turns > 1 ? `, ${turns} turns each` : ''
   const tables = result.cases.map((theCase) => `**${theCase.name}**\n\n${caseTable(theCase)}`)
   return `${tables.join('\n\n')}
 
-Medians over ${count} rounds. ${date.slice(0, 10)}, commit ${commit}, Node ${machine.node}, Redis ${machine.redis}, ${machine.cpus} × ${machine.cpu}.`
+Medians over ${count} rounds${inTurns}. ${date.slice(0, 10)}, commit ${commit}, Node ${machine.node}, Redis ${machine.redis}, ${machine.cpus} × ${machine.cpu}.`
 }
 
 /** The page with what stands between `<!-- NAME -->` and `<!-- /NAME -->` replaced. */

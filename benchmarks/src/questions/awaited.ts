@@ -1,56 +1,46 @@
 import { createLimiter, type Decision, fixedWindow, type Mode } from '@spillway/core'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
-import { admissible, draws, keyNames, type Popularity } from '../keys.ts'
-import { expectAdmitted, medianOfSlices } from '../measure.ts'
+import type { Popularity } from '../keys.ts'
 import type { Case, Contender, Question, Target } from '../question.ts'
+import { type Asked, type Shape, TIME, TURNS, WRAP, warmChecks } from '../warm-checks.ts'
 
 // A check that RAM decides, awaited, beside rate-limiter-flexible's memory limiter.
 
 const LIMIT = 5000
-const WINDOW_MS = 3_600_000
-const CHECKS = 2 ** 20
-const BURST = 256
-const WARM_UP = 1 / 2
+/** So long that a run seldom sees its end. */
+const WINDOW_MS = 86_400_000
 const FLEXIBLE = 'rate-limiter-flexible, memory'
 
-interface Subject {
+interface Made {
   /** What is awaited: the limiter's own promise, with nothing of ours around it. Rejects or says no where it denies. */
   check(key: string): Promise<object>
   allowed(answer: object): boolean
   warm?(): Promise<void>
 }
 
-function contender(name: string, keys: number, popularity: Popularity, subject: () => Subject): Contender {
+function contender(name: string, shape: Shape, make: () => Made): Contender {
   return {
     name,
-    run: async ({ share }) => {
-      const names = keyNames(keys)
-      const order = draws(popularity, keys, 2 ** 20)
-      const { check, allowed, warm } = subject()
-      let admitted = 0
-      for (const key of names) if (allowed(await check(key))) admitted++
-      await warm?.()
-      const count = Math.ceil((CHECKS * share) / order.length) * order.length
-      const ns = await medianOfSlices(count, BURST, WARM_UP, async (from, to) => {
+    run: (given) => {
+      const { check, allowed, warm } = make()
+      const ask = async ({ names, order }: Asked, from: number, to: number) => {
+        let count = 0
         for (let place = from; place < to; place++) {
           try {
-            if (allowed(await check(names[order[place % order.length]!]!))) admitted++
+            if (allowed(await check(names[order[place & WRAP]!]!))) count++
           } catch {
             // Denied.
           }
         }
-      })
-      const all = new Uint32Array(keys + count)
-      for (let place = 0; place < all.length; place++) {
-        all[place] = place < keys ? place : order[(place - keys) % order.length]!
+        return count
       }
-      expectAdmitted(admitted, admissible(all, keys, LIMIT))
-      return { 'ns a check': ns, 'checks a second': 1e9 / ns }
+      const first = async (key: string) => allowed(await check(key))
+      return warmChecks(given, shape, { first, ask, ...(warm && { warm }) })
     },
   }
 }
 
-function spillway(mode: Mode & ('soft' | 'leased'), keys: number): () => Subject {
+function spillway(mode: Mode & ('soft' | 'leased'), keys: number): () => Made {
   return () => {
     const limit = fixedWindow({ limit: LIMIT, window: WINDOW_MS })
     const limiter = createLimiter({ name: 'bench', limit, mode, maxKeys: 2 * keys, timeout: '10s' })
@@ -62,7 +52,7 @@ function spillway(mode: Mode & ('soft' | 'leased'), keys: number): () => Subject
   }
 }
 
-function flexible(): Subject {
+function flexible(): Made {
   const limiter = new RateLimiterMemory({ points: LIMIT, duration: WINDOW_MS / 1000 })
   return { check: (key) => limiter.consume(key), allowed: () => true }
 }
@@ -72,18 +62,21 @@ function popularityCase(
   popularity: Popularity,
   least: { soft: number; leased?: number },
 ): Case {
-  const target = (ours: string, atLeast: number): Target => ({
-    measure: 'checks a second',
+  // So many times as fast.
+  const target = (ours: string, times: number): Target => ({
+    measure: TIME,
     ours,
     to: FLEXIBLE,
-    atLeast,
+    atMost: 1 / times,
   })
+  const shape = { keys, popularity, burst: 256, checks: 2 ** 16, warmUp: 2 ** 20, limit: LIMIT }
   return {
+    turns: TURNS,
     name: `check awaited, ${keys / 1000}k keys, ${popularity === 'zipf' ? 'Zipf' : 'uniform'}`,
     contenders: [
-      contender(FLEXIBLE, keys, popularity, flexible),
-      contender('soft', keys, popularity, spillway('soft', keys)),
-      contender('leased', keys, popularity, spillway('leased', keys)),
+      contender(FLEXIBLE, shape, flexible),
+      contender('soft', shape, spillway('soft', keys)),
+      contender('leased', shape, spillway('leased', keys)),
     ],
     targets: [
       target('soft', least.soft),
