@@ -30,6 +30,27 @@ test('a key over its limit and a blocked one are forgotten last: other keys in p
   await limiter.close()
 })
 
+test('soft: a key that was pushed out begins anew for checkSync, which does not wait; check hears of it first', async () => {
+  const clock = new ManualClock(1_000_000)
+  const limit = fixedWindow({ limit: 2, window: '1h' })
+  const store = memoryStore({ clock })
+  // A second node, so that what is pending is settled.
+  const made = { name: 'api', limit, mode: 'soft', store, clock, random: () => 0.5 } as const
+  const [limiter, other] = [createLimiter({ ...made, maxKeys: 1 }), createLimiter(made)]
+  const pushOut = async () => {
+    await clock.advance(3000)
+    limiter.checkSync('another')
+    await clock.advance(3000)
+  }
+  for (const allowed of [true, true, false]) expect(limiter.checkSync('key').allowed).toBe(allowed)
+  await pushOut()
+  expect(await limiter.check('key')).toMatchObject({ allowed: false, reason: 'limit' })
+  await pushOut()
+  expect(limiter.checkSync('key').allowed).toBe(true)
+  expect(limiter.stats().evictedInWindow).toBeGreaterThan(1)
+  await Promise.all([limiter.close(), other.close(), clock.advance(1000)])
+})
+
 test('leased: a key that was pushed out while its question was still to be sent has one ledger: nothing is booked twice', async () => {
   const clock = new ManualClock(1_000_000)
   const store = faultyStore(memoryStore({ clock }), { clock, latency: 1 })

@@ -63,6 +63,7 @@ export class Limited {
           asks(plan, 'b', 'x', '*'),
           asks(undefined, 'a', 'y'),
           asks(undefined, undefined, 'x', '*'),
+          ...(several.crowd ? [asks(undefined, 'c', 'z', '*')] : []),
         ]
       } else {
         const { spike } = several
@@ -78,7 +79,11 @@ export class Limited {
           ),
           reserve: spike > 0 ? count('api~spike', key, numbers) : undefined,
         })
-        this.asked = [asks('key'), asks('other', plan)]
+        this.asked = [
+          asks('key'),
+          asks('other', plan),
+          ...(several.crowd ? [asks('third'), asks('fourth', plan)] : []),
+        ]
       }
     }
     this.counts = [...found.values()]

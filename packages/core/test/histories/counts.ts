@@ -33,7 +33,9 @@ export async function countsOnce(count: Count): Promise<void> {
     counted.most += sum(life.asked.filter(({ at }) => at <= lostAt && at > lostAt - LONGEST_WAY))
     const holds = isHard(life) ? life.alive : !life.replaced || life.leftInPeace
     if (!holds) continue
-    const gone = isHard(life) || life.replaced ? lostAt : -Infinity
+    // What it does not hold any more: also keys that were pushed out.
+    const isGone = isHard(life) || life.replaced || fleet.history.several?.crowd !== undefined
+    const gone = isGone ? lostAt : -Infinity
     counted.least += sum(admitted.filter((admission) => admission.at > gone && mustCount(count, admission)))
   }
   // What was booked for a node that could not give it back in time counts as spent, but for windows that are over.

@@ -7,8 +7,9 @@ import type { JointTable, Operation, Reply, Request, Store, Table, TableName } f
 import { CALM } from '../../src/testing/network.ts'
 import { type SimulatedNode, Simulation, type Surroundings } from '../../src/testing/simulation.ts'
 import { type Asked, Limited } from './asked.ts'
+import { Claims, MAX_WAITING } from './claims.ts'
 import { type Count, type Life, NodeLife, type Verb } from './count.ts'
-import type { History, NodePlan, Step } from './history.ts'
+import type { Crowd, History, NodePlan, Step } from './history.ts'
 
 /** Commands in a history at most: more tell of a node that asks again and again without an end. */
 const MOST_COMMANDS = 20_000
@@ -35,7 +36,7 @@ const BEFORE_END = 350
 /** What the keys of a table saw of a node's life. */
 type Lives = ReadonlyMap<string, Life>
 
-interface Player {
+export interface Player {
   node: SimulatedNode
   life: NodeLife
   plan: NodePlan
@@ -48,6 +49,7 @@ export class Fleet {
   readonly simulation: Simulation
   readonly lives: NodeLife[] = []
   private readonly limited: Limited
+  private readonly claims = new Claims(this)
   /** When the store lost its data last. */
   lostAt = -Infinity
   /** What can never be right. */
@@ -86,16 +88,22 @@ export class Fleet {
         player.life = life
         return this.limiter(life, surroundings)
       },
-      waits: plan.waits || plan.mode === 'hard',
+      waits: plan.waits || plan.mode === 'hard' || this.mustWait(plan),
       skew: { wall: plan.wall, rate: plan.rate },
     })
     return player as Player
   }
 
+  /** Of a key that was pushed out a soft `checkSync` knows nothing, and lets it pass: the bound is that of `check`. */
+  private mustWait({ mode }: NodePlan): boolean {
+    return this.history.several?.crowd !== undefined && (mode === 'soft' || mode === 'fixed')
+  }
+
   private limiter(node: NodeLife, { clock, random, store }: Surroundings): SoftLimiter {
     const { options, asked } = this.limited
+    const { maxKeys, dryRun }: Crowd = this.history.several?.crowd ?? { maxKeys: 4, dryRun: false }
     const limiter = createLimiter({
-      ...{ name: 'api', maxKeys: 4, clock, random },
+      ...{ name: 'api', maxKeys, dryRun, maxWaiting: MAX_WAITING, clock, random },
       ...options,
       ...optionsOf(node.plan, this.history),
       store: this.watched(node, store),
@@ -120,26 +128,31 @@ export class Fleet {
     })
   }
 
-  /** Notes what is offered; returns how to note what is decided. */
-  private noting(node: NodeLife, { counts, reserve }: Asked, cost: number): (decision: Decision) => Decision {
+  /** Notes what is offered; returns how to note what is decided, or was some time ago. */
+  noting(
+    node: NodeLife,
+    { counts, reserve }: Asked,
+    cost: number,
+  ): (decision: Decision, ago?: number) => Decision {
     const offers = [...counts, ...(reserve === undefined ? [] : [reserve])].map((count) => {
       const offer = { at: this.now, cost, until: this.now }
       count.life(node).offered.push(offer)
       return offer
     })
-    return (decision) => {
+    return (decision, ago = 0) => {
       if (!node.alive) return decision
       // A check that waits for one limit is offered to the others for as long.
       if (this.history.several !== undefined) for (const offer of offers) offer.until = this.now
       if (decision.remaining < 0) this.wrongs.push('a decision said that less than nothing is left')
-      if (!decision.allowed) return decision
+      if (!decision.allowed || decision.wouldDeny) return decision
       for (const count of decision.spike ? [reserve as Count] : counts) {
         const life = count.life(node)
         life.told += cost
         if (node.plan.mode === 'hard') continue
         const table = life.table as Table
         // Before it has heard of the store's time it says how long ago something was.
-        life.admitted.push({ at: this.now, cost, believed: table.known ? table.now() : this.now })
+        const at = this.now - ago
+        life.admitted.push({ at, cost, believed: table.known ? table.now() - ago : at })
         life.refundable += cost
       }
       return decision
@@ -216,7 +229,13 @@ export class Fleet {
     for (const [at, { operations }] of requests.entries())
       for (const [place, operation] of operations.entries()) {
         const its = replies.map(({ results }) => results[place])
-        answered(operation, paid(its, at, reserve), (replies[at] as Reply).now, lives[at]?.get(operation[1]))
+        if (!this.claims.settled.has(operation))
+          answered(
+            operation,
+            paid(its, at, reserve),
+            (replies[at] as Reply).now,
+            lives[at]?.get(operation[1]),
+          )
       }
     return replies
   }
@@ -230,7 +249,11 @@ export class Fleet {
       life.asked.push({ at: this.now, cost: sum(costs) })
     } else if (operation[0] === 'refund' && operation[3] !== undefined) {
       const [, , cost, at] = operation
-      const place = life.admitted.findIndex((admission) => admission.at === at && admission.cost === cost)
+      if (this.claims.settling) {
+        this.claims.settled.add(operation)
+        return
+      }
+      const place = this.claims.takenAt(life, cost, at)
       if (place >= 0) life.admitted.splice(place, 1)
       else if (life.uncertain < cost) this.wrongs.push('a node gave back what it had not taken')
       life.back.push({ at, cost })
@@ -285,6 +308,15 @@ export class Fleet {
         // Nor is what an earlier day has counted in the next one.
         if (node.alive && !stands && !this.history.endsSlice)
           this.verb('penalty', its.counts, step.cost, node.limiter.penalty(its.keys as string, step.cost))
+        break
+      case 'glance':
+        if (node.alive && !stands && !this.mustWait(player.plan)) this.glance(player, key, step.cost)
+        break
+      case 'acquire':
+        if (node.alive && !stands) this.claims.acquire(player, its, step)
+        break
+      case 'reserve':
+        if (node.alive && !stands) this.claims.reserve(player, its, step)
         break
       case 'reset':
         if (node.alive && !stands)
@@ -341,6 +373,13 @@ export class Fleet {
     for (let check = 0; check < 6; check++) node.check(place, cost)
   }
 
+  /** One key after the other is looked for in RAM; that the store would have to be asked is an answer. */
+  private glance({ node }: Player, key: number, cost: number): void {
+    const { length } = this.limited.asked
+    for (let next = 0; next < length; next++)
+      (node.limiter as SoftLimiter).checkSync?.(String((key + next) % length), { cost })
+  }
+
   private flush({ node, pausedUntil }: Player): void {
     if (node.alive && this.simulation.time > pausedUntil) node.limiter.flush().catch(() => {})
   }
@@ -381,7 +420,7 @@ export class Fleet {
     this.verb('refund', its.counts, cost, node.limiter.refund(its.keys as string, cost))
   }
 
-  private verb(what: Verb['what'], counts: readonly Count[], cost: number, done: Promise<boolean>): void {
+  verb(what: Verb['what'], counts: readonly Count[], cost: number, done: Promise<boolean>): void {
     for (const count of counts) {
       const verb: Verb = { what, cost, from: this.now, until: Infinity, known: false }
       count.verbs.push(verb)
@@ -423,6 +462,7 @@ export class Fleet {
       100,
       living.map((limiter) => limiter.close()),
     )
+    this.claims.over()
     return pending
   }
 

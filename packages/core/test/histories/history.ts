@@ -20,7 +20,8 @@ export interface NodePlan {
 
 /**
  * What happens at a step; `ms` and `cost` are of use to some. `load`: checks come to all nodes for a while;
- * `chatter`: and these flush again and again.
+ * `chatter`: and these flush again and again. `acquire` waits for `ms`, or gives up before; what `reserve` has taken is
+ * settled as `plan` after up to half a second.
  */
 export type Act =
   | 'check'
@@ -30,6 +31,9 @@ export type Act =
   | 'flush'
   | 'refund'
   | 'penalty'
+  | 'glance'
+  | 'acquire'
+  | 'reserve'
   | 'reset'
   | 'set'
   | 'pause'
@@ -73,6 +77,14 @@ export interface Several {
   readonly spike: number
   /** The store takes hard checks of all limits at once; otherwise of each by itself, as a Cluster does of scopes. */
   readonly together?: boolean
+  /** There are more keys than nodes hold in RAM. */
+  readonly crowd?: Crowd
+}
+
+export interface Crowd {
+  /** So many keys of a limit a node holds, if it can. */
+  readonly maxKeys: number
+  readonly dryRun: boolean
 }
 
 export interface Network {
@@ -133,6 +145,8 @@ export interface Kind {
   readonly days?: boolean
   /** Whether checks decide on several limits, by plans and out of a reserve. */
   readonly several?: boolean
+  /** Whether nodes are to hold more keys than fit in RAM; with several limits only. */
+  readonly crowded?: boolean
   /** Whether some begin with a burst on all nodes. */
   readonly rush?: boolean
 }
@@ -191,14 +205,20 @@ const limitNumber = fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 
 /** Where nothing is freed while a history lasts: some are not used up. */
 const limitOfDay = fc.oneof(limitNumber, fc.integer({ min: 61, max: 300 }))
 
+const crowd: fc.Arbitrary<Crowd> = fc.record({
+  maxKeys: fc.constantFrom(1, 1, 2),
+  dryRun: fc.constantFrom(false, false, false, true),
+})
+
 /** @param window of them all; none: each has its own */
-function several(window: number | undefined): fc.Arbitrary<Several> {
+function several(window: number | undefined, crowded: boolean): fc.Arbitrary<Several> {
   const numbers = fc.record({
     algorithm: fc.constantFrom(...ALGORITHMS),
     limit: limitNumber,
     window: window === undefined ? fc.constantFrom(300, 1000) : fc.constant(window),
   })
   const plan = limitNumber
+  const more: { crowd?: fc.Arbitrary<Crowd> } = crowded ? { crowd } : {}
   return fc.oneof(
     fc.record({
       others: fc.array(numbers, { maxLength: 2 }),
@@ -206,6 +226,7 @@ function several(window: number | undefined): fc.Arbitrary<Several> {
       plan,
       spike: fc.constantFrom(0, 0, 1, 4),
       together: fc.boolean(),
+      ...more,
     }),
     fc.record({
       others: fc.array(numbers, { minLength: 2, maxLength: 2 }),
@@ -213,6 +234,7 @@ function several(window: number | undefined): fc.Arbitrary<Several> {
       plan,
       spike: fc.constant(0),
       together: fc.boolean(),
+      ...more,
     }),
   )
 }
@@ -236,7 +258,7 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
     act: fc.oneof(
       { weight: 9, arbitrary: fc.constantFrom<Act>('check', 'check', 'check', 'burst') },
       { weight: 1, arbitrary: fc.constantFrom<Act>('load', 'chatter') },
-      { weight: 2, arbitrary: fc.constantFrom<Act>(...acts, 'flush') },
+      { weight: kind.crowded ? 4 : 2, arbitrary: fc.constantFrom<Act>(...acts, 'flush') },
     ),
     node: fc.nat(7),
     cost: fc.oneof(
@@ -245,7 +267,10 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
     ),
     ms: fc.oneof(fc.nat(100), fc.nat(1500)),
     plan: fc.nat(7),
-    ...(more && { key: fc.nat(3) }),
+    // Of more keys one is asked for all that it has.
+    ...(more && {
+      key: kind.crowded ? fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat(3)) : fc.nat(3),
+    }),
   })
   const rest = fc.record({
     algorithm: fc.constant(algorithm),
@@ -257,8 +282,10 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
     nodes: fc.array(plan, { minLength: 2, maxLength: 4 }),
     ...(kind.rush && { rush: fc.constantFrom(0, 1, 2, 4) }),
     steps: fc.array(step, { minLength: 10, maxLength: 50, size: 'max' }),
-    ...(more && { several: several(days ? DAY : undefined) }),
+    ...(more && { several: several(days ? DAY : undefined, kind.crowded === true) }),
   })
-  const times = days ? fc.oneof(day, endOfDay) : shortWindows
+  // Quota that a node has twice is still there when it is asked for it only where its window lasts.
+  const short = kind.crowded ? fc.oneof(shortWindows, day, day) : shortWindows
+  const times = days ? fc.oneof(day, endOfDay) : short
   return fc.tuple(times, rest).map(([time, others]) => ({ ...time, ...others }))
 }

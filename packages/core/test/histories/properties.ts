@@ -12,6 +12,8 @@ export interface Property {
   readonly kind: Omit<Kind, 'algorithm'>
   /** What may happen besides, where checks decide on several limits. */
   readonly more: readonly Act[]
+  /** What may happen besides all that, where nodes hold fewer keys than they are asked for. */
+  readonly crowded: readonly Act[]
   /** @throws Broken where it does not hold of a limit and a key */
   holds(count: Count): void | Promise<void>
 }
@@ -19,12 +21,16 @@ export interface Property {
 const FAULTS = ['pause', 'suspend', 'stall', 'away'] as const
 const DEATHS = ['crash', 'restart', 'join', 'switch'] as const
 
+const WAITING = ['glance', 'glance', 'acquire', 'acquire'] as const
+const CLAIMS = [...WAITING, 'reserve', 'reserve'] as const
+
 export const PROPERTIES = {
   soft: {
     name: 'soft nodes stay within the bound of the design',
     share: 400,
     kind: { modes: ['soft', 'soft', 'fixed'], acts: [...FAULTS, ...DEATHS] },
     more: ['refund', 'penalty', 'set'],
+    crowded: CLAIMS,
     holds: keepsSoftBound,
   },
   leased: {
@@ -32,6 +38,7 @@ export const PROPERTIES = {
     share: 400,
     kind: { modes: ['leased', 'leased', 'leased', 'hard'], acts: [...FAULTS, ...DEATHS, 'refund', 'reset'] },
     more: ['penalty', 'set'],
+    crowded: CLAIMS,
     holds: keepsBudget,
   },
   deaths: {
@@ -39,6 +46,7 @@ export const PROPERTIES = {
     share: 250,
     kind: { modes: ['leased', 'hard'], acts: ['crash', 'crash', 'restart', 'join'] },
     more: ['set'],
+    crowded: CLAIMS,
     holds: keepsBudget,
   },
   capped: {
@@ -50,6 +58,7 @@ export const PROPERTIES = {
       rush: true,
     },
     more: ['penalty', 'set'],
+    crowded: CLAIMS,
     holds: keepsBudget,
   },
   mixed: {
@@ -60,6 +69,7 @@ export const PROPERTIES = {
       acts: [...FAULTS, ...DEATHS, 'switch', 'switch'],
     },
     more: ['refund', 'penalty', 'set'],
+    crowded: CLAIMS,
     holds: keepsSoftBound,
   },
   counts: {
@@ -71,6 +81,7 @@ export const PROPERTIES = {
       days: true,
     },
     more: ['penalty', 'set'],
+    crowded: CLAIMS,
     holds: countsOnce,
   },
   reset: {
@@ -82,6 +93,8 @@ export const PROPERTIES = {
       days: true,
     },
     more: ['set'],
+    // What is settled after a reset gives nothing back, and charges what is over.
+    crowded: WAITING,
     holds: forgetsWhatWasReset,
   },
 } satisfies Record<string, Property>

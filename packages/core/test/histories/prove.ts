@@ -26,8 +26,9 @@ function seeds(): Seeds {
   return [[SPILLWAY_SEED === 'random' ? undefined : Number(SPILLWAY_SEED), 1]]
 }
 
-/** Of several limits there are so many fewer. */
+/** Of several limits there are so many fewer, and where there are more keys than fit in RAM. */
 const FEWER = 6
+const FEWEST = 36
 
 /** Requires a property of its share of the histories, of each algorithm; a failure prints its seed and its history. */
 export function prove(name: keyof typeof PROPERTIES): void {
@@ -35,7 +36,9 @@ export function prove(name: keyof typeof PROPERTIES): void {
   const proveFor = async (kind: Kind, share: number) => {
     const found = (REGRESSIONS[name] ?? []).filter(
       ({ history }) =>
-        history.algorithm === kind.algorithm && (history.several !== undefined) === kind.several,
+        history.algorithm === kind.algorithm &&
+        (history.several !== undefined) === kind.several &&
+        (history.several?.crowd !== undefined) === kind.crowded,
     )
     for (const [place, [seed, part]] of seeds().entries())
       await fc.assert(
@@ -48,10 +51,20 @@ export function prove(name: keyof typeof PROPERTIES): void {
       )
   }
   it.each(ALGORITHMS)(`${property.name}: %s`, (algorithm) =>
-    proveFor({ ...property.kind, algorithm, several: false }, property.share),
+    proveFor({ ...property.kind, algorithm, several: false, crowded: false }, property.share),
   )
   it.each(ALGORITHMS)(`${property.name}: %s, and more limits`, (algorithm) => {
     const acts = [...property.kind.acts, ...property.more]
-    return proveFor({ ...property.kind, algorithm, acts, several: true }, property.share / FEWER)
+    return proveFor(
+      { ...property.kind, algorithm, acts, several: true, crowded: false },
+      property.share / FEWER,
+    )
+  })
+  it.each(ALGORITHMS)(`${property.name}: %s, and more keys than fit in RAM`, (algorithm) => {
+    const acts = [...property.kind.acts, ...property.more, ...property.crowded]
+    return proveFor(
+      { ...property.kind, algorithm, acts, several: true, crowded: true },
+      property.share / FEWEST,
+    )
   })
 }

@@ -405,6 +405,42 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
   ],
   leased: [
     {
+      what: 'a key that is pushed out while its question is still to be sent is held twice, and what one gives back the other spends',
+      history: {
+        ...TWO_LEASED_BUCKETS,
+        window: 86400000,
+        algorithm: 'fixed-window',
+        limit: 20,
+        several: {
+          ...{ others: [], scoped: false, plan: 20, spike: 0 },
+          crowd: { maxKeys: 1, dryRun: false },
+        },
+        nodes: [
+          { ...node('leased'), waits: true },
+          { ...node('leased'), waits: true },
+        ],
+        steps: [
+          { wait: 0, act: 'check', node: 1, cost: 1, ms: 0, plan: 0, key: 2 },
+          ...steps(
+            [10, 'glance', 0, 1, 0, 0],
+            [10, 'check', 0, 1, 0, 0],
+            [10, 'check', 0, 1, 0, 0],
+            [20, 'burst', 1, 1, 0, 0],
+            [20, 'burst', 1, 1, 0, 0],
+            [20, 'burst', 1, 1, 0, 0],
+            [20, 'burst', 1, 1, 0, 0],
+            [20, 'burst', 1, 1, 0, 0],
+            [20, 'burst', 1, 1, 0, 0],
+            [20, 'burst', 1, 1, 0, 0],
+            [20, 'burst', 0, 1, 0, 0],
+            [0, 'burst', 0, 1, 0, 0],
+            [0, 'burst', 0, 1, 0, 0],
+            [0, 'burst', 0, 1, 0, 0],
+          ),
+        ],
+      },
+    },
+    {
       what: 'a look at a key by another limit than its plan drains its bucket at that one’s rate',
       history: {
         ...TWO_LEASED_BUCKETS,

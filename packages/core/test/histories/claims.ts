@@ -1,0 +1,129 @@
+import type { Decision } from '../../src/decision.ts'
+import { AcquireError, ConfigError, StoreError } from '../../src/errors.ts'
+import type { Operation } from '../../src/store/store.ts'
+import type { Asked } from './asked.ts'
+import type { Count, Life, NodeLife } from './count.ts'
+import type { Fleet, Player } from './fleet.ts'
+import type { Step } from './history.ts'
+
+/** So many may wait for a key on a node. */
+export const MAX_WAITING = 3
+
+/** Longest after which a reservation is settled, and after which it can't be any more. */
+const LONGEST_CALL = 500
+const SETTLE_AFTER = 400
+
+/** One that waits for its turn. */
+interface Acquiring {
+  readonly node: NodeLife
+  readonly asked: Asked
+}
+
+class GivenUp extends Error {}
+
+/** Checks that are not over with their decision: those that wait to be allowed, and those whose cost is told later. */
+export class Claims {
+  /** A reservation is being settled: what goes back now was told of, and is noted as given back. */
+  settling = false
+  readonly settled = new WeakSet<Operation>()
+  private readonly waiting = new Set<Acquiring>()
+
+  constructor(private readonly fleet: Fleet) {}
+
+  acquire({ node, life }: Player, asked: Asked, { cost, ms, plan }: Step): void {
+    const { fleet } = this
+    const { simulation } = fleet
+    const before = [...this.waiting].filter((one) => one.node === life && one.asked === asked)
+    const mine: Acquiring = { node: life, asked }
+    this.waiting.add(mine)
+    const controller = new AbortController()
+    const gaveUp = new GivenUp()
+    if (plan % 3 === 0)
+      simulation.at(simulation.time + ms / 2, () => {
+        if (life.alive) controller.abort(gaveUp)
+      })
+    const note = fleet.noting(life, asked, cost)
+    const limit = asked.plan === undefined ? {} : { limit: asked.plan as [] }
+    node.limiter
+      .acquire(asked.keys as string, { cost, signal: controller.signal, maxWait: 1 + ms, ...limit })
+      .then(
+        (decision) => {
+          this.waiting.delete(mine)
+          if (isTaken(decision)) {
+            if (decision.delayMs === 0 && before.some((one) => this.waiting.has(one)))
+              fleet.wrongs.push('one that came later was served before')
+            note(decision, decision.delayMs)
+          }
+        },
+        (error: unknown) => {
+          this.waiting.delete(mine)
+          if (!life.alive) return
+          if (isFull(error) && before.length < MAX_WAITING)
+            fleet.wrongs.push('a line was full with too few that wait')
+          if (!isExpected(error, gaveUp)) fleet.wrongs.push(`an acquire failed: ${error}`)
+          // What the store did not acknowledge to have back stays taken.
+          if (!fleet.isWell && life.plan.mode !== 'hard')
+            for (const count of countsOf(asked)) count.life(life).uncertain += cost
+        },
+      )
+  }
+
+  reserve({ node, life }: Player, asked: Asked, { cost, ms, plan }: Step): void {
+    const { fleet } = this
+    const { simulation } = fleet
+    const limit = asked.plan === undefined ? {} : { limit: asked.plan as [] }
+    const note = fleet.noting(life, asked, cost)
+    const settleAfter = SETTLE_AFTER
+    node.limiter.reserve(asked.keys as string, cost, { settleAfter, ...limit }).then(
+      (reservation) => {
+        note(reservation)
+        if (!isTaken(reservation) || !life.alive) return
+        const counts = reservation.spike ? [asked.reserve as Count] : asked.counts
+        // It goes back by its settlement, if it does.
+        for (const count of counts) count.life(life).refundable -= cost
+        simulation.at(simulation.time + (ms % LONGEST_CALL), () => {
+          // What an earlier day has of it can't be given back in the next one.
+          if (!life.alive || life.replaced || fleet.history.endsSlice) return
+          const actual = plan
+          this.settling = true
+          const done = actual === 0 ? reservation.release() : reservation.settle(actual)
+          this.settling = false
+          if (actual < cost) fleet.verb('refund', counts, cost - actual, done)
+          else if (actual > cost) fleet.verb('penalty', counts, actual - cost, done)
+        })
+      },
+      (error: unknown) => {
+        if (!(error instanceof StoreError)) fleet.wrongs.push(`a reservation failed: ${error}`)
+      },
+    )
+  }
+
+  /** Which of a hard node's admissions goes back; −1: none. Who waited says about when it took: of a bucket, in its own way. */
+  takenAt({ admitted }: Life, cost: number, at: number): number {
+    const exactly = admitted.findIndex((admission) => admission.at === at && admission.cost === cost)
+    if (exactly >= 0) return exactly
+    return admitted.findLastIndex((admission) => admission.cost === cost)
+  }
+
+  /** All nodes that live are closed: nobody may be left waiting. */
+  over(): void {
+    for (const { node } of this.waiting) if (node.alive) this.fleet.wrongs.push('one waits for ever')
+  }
+}
+
+function countsOf({ counts, reserve }: Asked): readonly Count[] {
+  return reserve === undefined ? counts : [...counts, reserve]
+}
+
+function isTaken({ allowed, wouldDeny, source }: Decision): boolean {
+  return allowed && !wouldDeny && source !== 'outage'
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof AcquireError && error.code === 'ERR_QUEUE_FULL'
+}
+
+function isExpected(error: unknown, gaveUp: GivenUp): boolean {
+  const isClosed = error instanceof ConfigError && error.code === 'ERR_CLOSED'
+  return error === gaveUp || error instanceof AcquireError || error instanceof StoreError || isClosed
+}
