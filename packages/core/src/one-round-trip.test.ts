@@ -390,16 +390,16 @@ describe('hard, on a store that can take of each limit by itself only', () => {
   }
 
   it.each(Object.entries(LIMITS))(
-    '%s with a reserve: a check waits for one round trip, and takes of the limits or of the reserve',
+    '%s with a reserve: a check waits for one round trip, as a peek does, and takes of the limits or of the reserve',
     async (_, limit) => {
       const clock = new ManualClock(1_000_000)
       const memory = memoryStore({ clock })
       const far = faultyStore(memory, { clock, latency: ROUND_TRIP / 2 })
       const made = { name: 'api', limit, spike: { extra: 4, per: '1h' }, clock }
       const limiter = createLimiter({ ...made, store: noting(clock, far).store })
-      const check = async (cost: number) => {
+      const answered = async (asked: Promise<Decision>) => {
         let decision: Decision | undefined
-        void limiter.check('a', { cost }).then((its) => {
+        void asked.then((its) => {
           decision = its
         })
         await clock.advance(ROUND_TRIP)
@@ -408,7 +408,10 @@ describe('hard, on a store that can take of each limit by itself only', () => {
         await clock.advance(ROUND_TRIP)
         return decision as Decision
       }
+      const check = (cost: number) => answered(limiter.check('a', { cost }))
+      expect(await answered(limiter.peek('a'))).not.toHaveProperty('spike')
       expect(await check(3)).toMatchObject({ allowed: true })
+      expect((await answered(limiter.peek('a'))).spike).toBe(true)
       expect((await check(3)).spike).toBe(true)
       expect(await check(2)).toMatchObject({ allowed: false, reason: 'limit' })
       expect(await check(4)).toMatchObject({ allowed: false, reason: 'cost' })
@@ -440,8 +443,10 @@ describe('hard, on a store that can take of each limit by itself only', () => {
     const limit = fixedWindow({ limit: 1, window: '1h' })
     const spike = { extra: 1, per: '1h' }
     const limiter = createLimiter({ name: 'api', limit, spike, store, clock, onOutage: 'throw' })
+    expect(await limiter.peek('a')).toMatchObject({ allowed: true, source: 'store' })
     expect(await limiter.check('a')).toMatchObject({ allowed: true, source: 'store' })
     await expect(limiter.check('a')).rejects.toMatchObject({ code: 'ERR_STORE_REPLY' })
+    await expect(limiter.peek('a')).rejects.toMatchObject({ code: 'ERR_STORE_REPLY' })
     expect(await limiter.check('b', { cost: 2 })).toMatchObject({ allowed: false, reason: 'cost' })
     await limiter.close()
   })

@@ -95,8 +95,12 @@ export class Spike {
   }
 
   async peek(limits: Decider<string>, key: string): Promise<Decision> {
+    // In one round trip; elsewhere RAM knows whether the reserve is to be asked.
+    const reserve = this.settings.mode === 'hard' ? this.reserve.peek(key) : undefined
+    // It may fail where it would not pay.
+    reserve?.catch(() => {})
     const decision = await limits.peek(key)
-    return isFull(decision) ? spiked(decision, await this.reserve.peek(key)) : decision
+    return isFull(decision) ? spiked(decision, await (reserve ?? this.reserve.peek(key))) : decision
   }
 }
 
