@@ -1,8 +1,9 @@
 import type { Outcome, Verdict } from './judge.ts'
-import type { Measured } from './measured.ts'
+import type { Measured, Soak } from './measured.ts'
 import { LIMIT } from './tracks.ts'
 
-const BEGIN = '<!-- Measured by `npm run chaos`; everything up to the end mark is written by it. -->'
+const BEGIN =
+  '<!-- Measured by `npm run chaos` and `npm run soak`, which write everything up to the end mark. -->'
 const END = '<!-- End of what was measured. -->'
 
 /** The tracks of the table: each mode with its default for outages. */
@@ -14,16 +15,19 @@ const COLUMNS = [
 ]
 
 /** The page with its measured part replaced. @throws Error where the page has no marks for it */
-export function withMeasurements(page: string, measured: Measured): string {
+export function withMeasurements(page: string, measured: Measured, soak: Soak): string {
   const begin = page.indexOf(BEGIN)
   const end = page.indexOf(END)
   if (begin < 0 || end < begin) throw new Error(`docs/failures.md needs the lines ${BEGIN} and ${END}`)
-  return `${page.slice(0, begin)}${BEGIN}\n\n${measurements(measured)}\n${page.slice(end)}`
+  return `${page.slice(0, begin)}${BEGIN}\n\n${[...measurements(measured), ...soaked(soak)].join('\n')}\n${page.slice(end)}`
 }
 
-function measurements(measured: Measured): string {
+function measurements(measured: Measured): string[] {
+  const all = [...measured.verdicts, ...measured.smoke, ...measured.load.map(({ claims }) => ({ claims }))]
+  const failed = measured.failed.map((name) => `_${name}_`)
   return [
-    `Measured on ${measured.date.slice(0, 10)} with ${measured.machine}.`,
+    `Measured by \`npm run chaos\` on ${measured.date.slice(0, 10)} with ${measured.machine}: ${all.length - failed.length} of`,
+    `${all.length} cases held${failed.length > 0 ? `, not ${failed.join(', ')}` : ''}.`,
     '',
     '### Fault by mode',
     '',
@@ -59,7 +63,43 @@ function measurements(measured: Measured): string {
       ]),
     ),
     '',
-  ].join('\n')
+  ]
+}
+
+function soaked({ date, machine, minutes, every, rounds }: Soak): string[] {
+  const names = [...new Set(rounds.map(({ fault }) => fault))].sort()
+  const held = rounds.filter(({ verdict }) => verdict.holds).length
+  const longest = (its: Soak['rounds']) =>
+    Math.max(...its.flatMap(({ verdict }) => verdict.outcomes.map(({ longestCheck }) => longestCheck)))
+  return [
+    '### Soak',
+    '',
+    `Measured by \`npm run soak\` on ${date.slice(0, 10)} with ${machine}: the same limiters under load for`,
+    `${minutes} minutes, and every ${every} s a random fault, after which everything must add up. ${held} of ${rounds.length} held.`,
+    '',
+    ...table(
+      ['fault', 'times', 'held', 'longest check', 'did not hold'],
+      names.map((name) => {
+        const its = rounds.filter(({ fault }) => fault === name)
+        const good = its.filter(({ verdict }) => verdict.holds).length
+        const failures = its.flatMap(({ verdict }) => failuresOf(verdict))
+        return [
+          name,
+          `${its.length}`,
+          `${good}`,
+          `${Math.round(longest(its))} ms`,
+          failures.length > 0 ? failures.join('; ') : '–',
+        ]
+      }),
+    ),
+    '',
+  ]
+}
+
+function failuresOf({ claims, outcomes }: Verdict): string[] {
+  const of = (track: string, its: Verdict['claims']) =>
+    its.filter(({ holds }) => !holds).map(({ says, detail }) => `${track}${says}: ${detail}`)
+  return [...of('', claims), ...outcomes.flatMap(({ track, claims }) => of(`${track}: `, claims))]
 }
 
 function faults(verdicts: readonly Verdict[]): string[] {

@@ -7,6 +7,7 @@ import type { Evidence } from './under-load.ts'
 
 const hard: Track = { label: 'hard', mode: 'hard', onOutage: 'deny', limit: 100, window: 1e10 }
 const soft: Track = { label: 'soft', mode: 'soft', onOutage: 'local', limit: 100, window: 1e10 }
+const leasedShort: Track = { label: 'leased', mode: 'leased', onOutage: 'deny', limit: 100, window: 1000 }
 const short: Track = { label: 'short', mode: 'soft', onOutage: 'local', limit: 100, window: 1000 }
 
 function phase(): PhaseTally {
@@ -17,7 +18,7 @@ function tally(track: Track, key: Partial<KeyTally>, changes: Partial<TrackTally
   return {
     ...{ label: track.label, longest: 1, longestExcess: -1, open: 0, mostOpen: 1, degraded: 0, recovered: 0 },
     ...{ pending: 0, expired: 0, uncertain: 0, isDegraded: false, held: 1, storeCalls: 1, storeEntries: 1 },
-    ...{ acknowledged: 50, staleness: { key: 1 } },
+    ...{ acknowledged: 50, windows: { 'key 1': 50 }, staleness: { key: 1 } },
     keys: { key: { offered: 60, counted: 50, outage: 0, most: 10, ...key } },
     phases: { before: phase(), during: phase(), after: phase() },
     ...changes,
@@ -58,7 +59,7 @@ function evidence(story: Story): Evidence {
 }
 
 test('finds nothing where all is well', () => {
-  for (const track of [hard, soft, short]) expect(judge(evidence({ track })).holds).toBe(true)
+  for (const track of [hard, soft, short, leasedShort]) expect(judge(evidence({ track })).holds).toBe(true)
 })
 
 test.each<[string, Story]>([
@@ -77,6 +78,10 @@ test.each<[string, Story]>([
     { track: short, tally: { acknowledged: 49 } },
   ],
   ['what was settled twice in a window', { track: short, tally: { acknowledged: 51 } }],
+  [
+    'leased mode above its limit in a window',
+    { track: leasedShort, tally: { windows: { 'key 1': 101, 'key 2': 1 } } },
+  ],
   ['a check that takes too long', { tally: { longestExcess: 51 } }],
   ['a check that is never answered', { tally: { open: 1 } }],
   ['an outage where there is none', { tally: { degraded: 1, recovered: 1 } }],
@@ -113,4 +118,9 @@ test('onOutage must do what it says', () => {
   expect(judge(evidence({ outage: 'away', tally: passed })).holds).toBe(false)
   const hammered = { ...told, phases: during({ denied: { outage: 1 }, storeCalls: 31 }) }
   expect(judge(evidence({ outage: 'away', tally: hammered })).holds).toBe(false)
+  const calls = (storeCalls: number) => ({ ...denied.phases, after: { ...phase(), storeCalls } })
+  const calm = { ...denied, phases: calls(102) }
+  expect(judge(evidence({ outage: 'away', tally: calm })).holds).toBe(true)
+  const stampede = { ...denied, phases: calls(103) }
+  expect(judge(evidence({ outage: 'away', tally: stampede })).holds).toBe(false)
 })

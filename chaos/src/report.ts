@@ -9,7 +9,7 @@ const COLUMNS = [
     'offered',
     'admitted',
     'let through',
-    'counted',
+    'settled',
     'difference',
     'booked',
     'owed',
@@ -56,11 +56,29 @@ export function printLoad({ name, title, figures, claims }: LoadVerdict): void {
   for (const { says, holds } of claims) if (!holds) console.log(`  ✗ ${says}`)
 }
 
-/** One line where all held. */
+/** A line a fault, over all tracks; of those that did not hold all. */
 export function printSmoke({ setting, nodeVersion, verdicts, holds }: SmokeResult): void {
   const held = verdicts.filter((verdict) => verdict.holds).length
+  const totals = [
+    'offered',
+    'admitted',
+    'admittedInOutage',
+    'counted',
+    'owed',
+    'expired',
+    'uncertain',
+  ] as const
+  const head = [
+    'fault',
+    ...['offered', 'admitted', 'let through', 'settled', 'owed', 'expired', 'uncertain', 'longest ms'],
+  ]
+  const table = new Table({ head, style: { head: [], border: [], compact: true } })
+  for (const { fault, outcomes } of verdicts) {
+    const sums = totals.map((what) => outcomes.reduce((sum, outcome) => sum + outcome[what], 0))
+    table.push([fault, ...sums, Math.max(...outcomes.map(({ longestCheck }) => longestCheck))])
+  }
   console.log(
-    `\n${holds ? '✓' : '✗'} smoke: ${setting.name}, Node ${nodeVersion}: ${held} of ${verdicts.length}`,
+    `\n${holds ? '✓' : '✗'} smoke: ${setting.name}, Node ${nodeVersion}: ${held} of ${verdicts.length}\n${table.toString()}`,
   )
   for (const verdict of verdicts) if (!verdict.holds) printVerdict(verdict)
 }

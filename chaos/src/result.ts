@@ -3,14 +3,15 @@ import { arch, availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { withMeasurements } from './failures-page.ts'
 import type { Claim } from './judge.ts'
-import type { Result } from './measured.ts'
+import type { Origin, Result, Soak } from './measured.ts'
 
 const FOLDER = new URL('../results/', import.meta.url)
 const FILE = fileURLToPath(new URL('chaos.json', FOLDER))
+const SOAK = fileURLToPath(new URL('soak.json', FOLDER))
 const PAGE = fileURLToPath(new URL('../../docs/failures.md', import.meta.url))
 
 /** Where results were measured, and when. */
-export function origin(): { machine: string; date: string } {
+export function origin(): Origin {
   const machine = `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, ${arch()}, Node ${process.version}`
   return { machine, date: new Date().toISOString() }
 }
@@ -40,15 +41,26 @@ export function writeResult(result: Result, order: readonly string[]): void {
     ...smoke.filter(({ holds }) => !holds).map(({ setting }) => `smoke: ${setting.name}`),
     ...load.filter(({ claims }) => claims.some(({ holds }) => !holds)).map(({ name }) => `load: ${name}`),
   ]
-  const measured = { ...origin(), verdicts, smoke, load, failed }
-  save('chaos.json', measured)
-  writeFileSync(PAGE, withMeasurements(readFileSync(PAGE, 'utf8'), measured))
+  save(FILE, { ...origin(), verdicts, smoke, load, failed })
+  writePage()
+}
+
+/** Writes a soak's result in the place of the one before it, and the page. */
+export function writeSoak(soak: Soak): void {
+  save(SOAK, soak)
+  writePage()
+}
+
+function writePage(): void {
+  const page = readFileSync(PAGE, 'utf8')
+  const [chaos, soak] = [FILE, SOAK].map((file) => JSON.parse(readFileSync(file, 'utf8')))
+  writeFileSync(PAGE, withMeasurements(page, chaos, soak))
 }
 
 /** Writes a file in chaos/results. Of the claims only those that did not hold are kept: the others are many. */
-export function save(name: string, value: object): void {
+function save(file: string, value: object): void {
   mkdirSync(FOLDER, { recursive: true })
   const failed = (key: string, item: unknown) =>
     key === 'claims' ? (item as readonly Claim[]).filter(({ holds }) => !holds) : item
-  writeFileSync(fileURLToPath(new URL(name, FOLDER)), `${JSON.stringify(value, failed, 2)}\n`)
+  writeFileSync(file, `${JSON.stringify(value, failed, 2)}\n`)
 }

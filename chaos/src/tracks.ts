@@ -4,6 +4,8 @@ import type { Track } from './node/job.ts'
 const ONE_WINDOW = 365 * 24 * 3_600_000
 /** So that windows end while a fault lasts. */
 const SHORT_WINDOW = 2000
+/** Less than what is asked of a steady key in such a window. */
+const SHORT_LIMIT = 40
 export const LIMIT = 1000
 
 /** What every fault meets: a limiter of each on every node. */
@@ -22,6 +24,8 @@ export const tracks: readonly Track[] = [
     window: ONE_WINDOW,
   },
   { label: 'leased deny', mode: 'leased', onOutage: 'deny', limit: LIMIT, window: ONE_WINDOW },
+  // Its leases end while a node is paused.
+  { label: 'leased short', mode: 'leased', onOutage: 'deny', limit: SHORT_LIMIT, window: SHORT_WINDOW },
 ]
 
 /** What the smoke list runs: the default of each mode. */

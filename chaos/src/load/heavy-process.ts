@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { watchOver } from '@spillway/redis-server'
-import type { Figures, HeavyLoad } from '../node/heavy-loads.ts'
+import type { HeavyLoad } from '../node/heavy-loads.ts'
+import type { Figures } from '../node/meter.ts'
 import type { Program } from '../program.ts'
 
 type Message = { ask: string } | { figures: Figures } | { error: string }

@@ -1,10 +1,7 @@
-import { ConfigError, createLimiter, type Decision, fixedWindow, memoryStore } from '@spillway/core'
+import { ConfigError, createLimiter, fixedWindow, memoryStore } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
-import { EventLoop } from './event-loop.ts'
-
-/** What a load measured: numbers by name. */
-export type Figures = Record<string, number>
+import { type Figures, Meter } from './meter.ts'
 
 export interface HeavyLoad {
   readonly name: string
@@ -40,18 +37,14 @@ async function distinctKeys({ url, name, keys, maxKeys, away }: HeavyLoad, ask: 
     const until = performance.now() + 10_000
     while (!limiter.stats().degraded && performance.now() < until) await limiter.check('warm')
   }
-  let admitted = 0
-  let deniedInOutage = 0
+  const meter = new Meter(limiter, 2000)
   let most = 0
   let offered = 0
   const begun = performance.now()
   // Far above its bound it proves no more by filling the machine.
   while (offered < (keys as number) && most < 4 * (maxKeys as number)) {
-    for (const last = Math.min(offered + 500, keys as number); offered < last; offered++) {
-      const decision = limiter.checkSync(`key-${offered}`)
-      if (decision.allowed) admitted++
-      else if (decision.reason === 'outage') deniedInOutage++
-    }
+    for (const last = Math.min(offered + 500, keys as number); offered < last; offered++)
+      meter.checkSync(`key-${offered}`)
     if (offered % 10_000 === 0) most = Math.max(most, limiter.stats().keys)
     await turn()
   }
@@ -59,10 +52,10 @@ async function distinctKeys({ url, name, keys, maxKeys, away }: HeavyLoad, ask: 
   if (away) await ask('restart')
   await settled(limiter)
   const heapAfter = heapMb()
-  const { expired, pending } = limiter.stats()
+  const figures = meter.end()
   await limiter.close()
   await store.close()
-  return { offered, admitted, deniedInOutage, most, seconds, heapBefore, heapAfter, expired, pending }
+  return { ...figures, most, seconds, heapBefore, heapAfter }
 }
 
 async function settled(limiter: { flush(): Promise<void>; stats(): { pending: number } }): Promise<void> {
@@ -85,66 +78,53 @@ async function oneKey({ url, name, limit, ms }: HeavyLoad): Promise<Figures> {
     sync: { interval: '100ms' },
   })
   const hard = createLimiter({ name: `${name}-hard`, limit: rule, store, timeout: '2s' })
-  await soft.check('key')
-  let softChecks = 1
-  let softAdmitted = 1
-  for (const until = performance.now() + (ms as number); performance.now() < until; await turn()) {
-    for (let check = 0; check < 1000; check++, softChecks++) if (soft.checkSync('key').allowed) softAdmitted++
-  }
+  const softly = new Meter(soft, 100)
+  await softly.check('key')
+  for (const until = performance.now() + (ms as number); performance.now() < until; await turn())
+    for (let check = 0; check < 1000; check++) softly.checkSync('key')
   await settled(soft)
-  let hardChecks = 0
-  let hardAdmitted = 0
+  const hardly = new Meter(hard, 2000)
   const until = performance.now() + (ms as number)
   const ask = async () => {
-    while (performance.now() < until) {
-      hardChecks++
-      if ((await hard.check('key')).allowed) hardAdmitted++
-    }
+    while (performance.now() < until) await hardly.check('key')
   }
   await Promise.all(Array.from({ length: 64 }, ask))
-  const { uncertain } = hard.stats()
+  const figures = { ...of('soft', softly.end()), ...of('hard', hardly.end()) }
   await soft.close()
   await hard.close()
   await store.close()
-  return { softChecks, softAdmitted, hardChecks, hardAdmitted, uncertain }
+  return figures
+}
+
+/** The figures, of one of several limiters. */
+function of(mode: string, figures: Figures): Figures {
+  return Object.fromEntries(Object.entries(figures).map(([what, number]) => [`${mode} ${what}`, number]))
 }
 
 /** Many keys whose windows all end at the same instants, just when all of them are checked. */
 async function rollover({ url, name, keys, windows, window }: HeavyLoad): Promise<Figures> {
   const store = redisStore(url)
-  const loop = new EventLoop()
   const timeout = 500
   const limiter = createLimiter({
     ...{ name, store, mode: 'soft', timeout },
     limit: fixedWindow({ limit: 100, window: window as number }),
     sync: { interval: '200ms' },
   })
-  let longest = 0
-  let longestExcess = -Infinity
-  let checks = 0
+  const meter = new Meter(limiter, timeout)
   for (let round = 0; round < (windows as number); round++) {
     await later((window as number) - (Date.now() % (window as number)))
-    const answers: Promise<Decision>[] = []
-    for (let key = 0; key < (keys as number); key++, checks++) {
-      const started = performance.now()
-      const late = loop.lateness()
-      const answer = limiter.check(`key-${key}`)
-      answers.push(answer)
-      void answer.then(() => {
-        const took = performance.now() - started
-        longest = Math.max(longest, took)
-        longestExcess = Math.max(longestExcess, took - timeout - (loop.lateness() - late))
-      })
+    const answers: Promise<boolean>[] = []
+    for (let key = 0; key < (keys as number); key++) {
+      answers.push(meter.check(`key-${key}`))
       if (key % 500 === 499) await turn()
     }
     await Promise.all(answers)
   }
   await settled(limiter)
-  loop.stop()
-  const { admitted, expired, pending, keys: held } = limiter.stats()
+  const figures = { ...meter.end(), held: limiter.stats().keys }
   await limiter.close()
   await store.close()
-  return { checks, admitted, expired, pending, held, longest, longestExcess }
+  return figures
 }
 
 /** Keys that are too long, and as many of the longest that are not. */
@@ -157,24 +137,24 @@ async function oversizedKeys({ url, name, checks }: HeavyLoad): Promise<Figures>
   await limiter.check('warm')
   const before = heapMb()
   const megabyte = 'x'.repeat(2 ** 20)
+  const meter = new Meter(limiter, 2000)
   let refused = 0
-  let admitted = 0
   for (let check = 0; check < (checks as number); check++) {
     const long = check % 2 === 0 ? `${check}${megabyte}` : `${check}${'é'.repeat(513)}`
-    await limiter.check(long).then(
+    await meter.check(long).then(
       () => {},
       (error: unknown) => {
         if (error instanceof ConfigError && error.code === 'ERR_KEY') refused++
       },
     )
-    if ((await limiter.check(String(check).padEnd(1024, 'x'))).allowed) admitted++
+    await meter.check(String(check).padEnd(1024, 'x'))
   }
   await settled(limiter)
   const after = heapMb()
-  const { keys, pending } = limiter.stats()
+  const figures = { ...meter.end(), refused, keys: limiter.stats().keys, before, after }
   await limiter.close()
   await store.close()
-  return { checks: checks as number, refused, admitted, keys, pending, before, after }
+  return figures
 }
 
 /** An hour in which other keys come all the time, on a clock that is moved by hand. */
@@ -185,18 +165,18 @@ async function churn({ name, keysAMinute, maxKeys }: HeavyLoad): Promise<Figures
     ...{ name, store, clock, mode: 'soft', maxKeys: maxKeys as number },
     limit: fixedWindow({ limit: 10, window: '1m' }),
   })
+  const meter = new Meter(limiter, 100)
   const figures: Figures = {}
   for (let minute = 1; minute <= 60; minute++) {
     for (let key = 0; key < (keysAMinute as number); key++) {
-      limiter.checkSync(`key-${minute}-${key}`)
+      meter.checkSync(`key-${minute}-${key}`)
       if (key % 1000 === 999) await clock.advance(60_000 / ((keysAMinute as number) / 1000))
     }
     if (minute % 20 === 0) figures[`heapAtMinute${minute}`] = heapMb()
     figures.most = Math.max(figures.most ?? 0, limiter.stats().keys)
   }
   await clock.advance(5000)
-  figures.pending = limiter.stats().pending
-  figures.expired = limiter.stats().expired
+  Object.assign(figures, meter.end())
   await limiter.close()
   return figures
 }
@@ -209,16 +189,18 @@ async function restore({ url, name, keys, interval }: HeavyLoad, ask: Ask): Prom
     ...{ name, store, limit, mode: 'soft', timeout: '5s', maxKeys: 2 * (keys as number) },
     sync: { interval: interval as number },
   })
-  for (let key = 0; key < (keys as number); key++) limiter.checkSync(`key-${key}`)
+  const meter = new Meter(limiter, 5000)
+  for (let key = 0; key < (keys as number); key++) meter.checkSync(`key-${key}`)
   await settled(limiter)
   await ask('flushall')
   const lost = performance.now()
   limiter.checkSync('key-0')
   await ask('restored')
   const ms = performance.now() - lost
+  const figures = { ...meter.end(), keys: keys as number, ms }
   await limiter.close()
   await store.close()
-  return { keys: keys as number, ms }
+  return figures
 }
 
 export const heavyLoads: Record<string, (load: HeavyLoad, ask: Ask) => Promise<Figures>> = {

@@ -26,6 +26,11 @@ export interface Track {
   readonly window: number
 }
 
+/** Whether its windows end while a case lasts. */
+export function isShort({ window }: Track): boolean {
+  return window < 60_000
+}
+
 /** What a node does in a case. */
 export interface Job {
   /** Sets the limiters' names apart from those of other cases. */
@@ -98,6 +103,8 @@ export interface TrackTally {
   storeEntries: number
   /** Cost that the store has said it has of this node's, over all windows. */
   acknowledged: number
+  /** By key and window, where those are short: cost admitted for certain within it, by the machine's clock. */
+  windows: Record<string, number>
   /** Of each key: milliseconds from one settlement of it being sent to the next one's reply, at most. */
   staleness: Staleness
 }

@@ -10,6 +10,7 @@ import {
 } from '@spillway/core'
 import type { EventLoop } from './event-loop.ts'
 import {
+  isShort,
   type Job,
   type KeyTally,
   limiterName,
@@ -45,7 +46,7 @@ export class TrackRunner {
   private uncertainBefore = 0
 
   constructor(
-    track: Track,
+    private readonly track: Track,
     private readonly job: Job,
     private readonly store: Store,
     private readonly loop: EventLoop,
@@ -54,7 +55,7 @@ export class TrackRunner {
     this.tally = {
       ...{ label: track.label, keys: {}, longest: 0, longestExcess: -Infinity, open: 0, mostOpen: 0 },
       ...{ degraded: 0, recovered: 0, pending: 0, expired: 0, uncertain: 0, isDegraded: false, held: 0 },
-      ...{ storeCalls: 0, storeEntries: 0, staleness: {}, acknowledged: 0 },
+      ...{ storeCalls: 0, storeEntries: 0, staleness: {}, acknowledged: 0, windows: {} },
       phases: { before: emptyPhase(), during: emptyPhase(), after: emptyPhase() },
     }
     const { mode, maxOvershoot, onOutage, limit, window } = track
@@ -133,6 +134,7 @@ export class TrackRunner {
     const { loop, tally } = this
     const started = performance.now()
     const late = loop.lateness()
+    const window = this.windowNow()
     let offers = this.offers.get(key)
     if (offers === undefined) {
       offers = []
@@ -159,6 +161,11 @@ export class TrackRunner {
     const decided = (decision: Decision) => {
       ended()
       this.decided(this.key(key), cost, decision)
+      const isAdmitted = decision.allowed && decision.source !== 'outage'
+      if (window !== undefined && isAdmitted && window === this.windowNow()) {
+        const place = `${key} ${window}`
+        tally.windows[place] = (tally.windows[place] ?? 0) + cost
+      }
     }
     // Every fourth check of those that can be asked without waiting is.
     if ('checkSync' in this.limiter && this.turn++ % 4 === 0) {
@@ -170,6 +177,10 @@ export class TrackRunner {
       return
     }
     this.limiter.check(key, { cost }).then(decided, failed)
+  }
+
+  private windowNow(): number | undefined {
+    return isShort(this.track) ? Math.floor(Date.now() / this.track.window) : undefined
   }
 
   private decided(key: KeyTally, cost: number, decision: Decision): void {
@@ -226,6 +237,7 @@ export class TrackRunner {
     tally.keys = {}
     tally.phases = { before: emptyPhase(), during: emptyPhase(), after: emptyPhase() }
     tally.acknowledged = 0
+    tally.windows = {}
     tally.longest = 0
     tally.longestExcess = -Infinity
     tally.mostOpen = 0

@@ -2,16 +2,18 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import type { Round } from '../measured.ts'
 import { build, packCore } from '../program.ts'
 import { printVerdict } from '../report.ts'
-import { origin, save } from '../result.ts'
+import { origin, writeSoak } from '../result.ts'
 import { tracks } from '../tracks.ts'
-import { type Round, soak, soakFaults } from './soak.ts'
+import { soak, soakFaults } from './soak.ts'
 
 const USAGE = `Usage: npm run soak -- [options]
 
 Keeps limiters in every mode under load, lets a random fault happen every 20 s, and checks after each that
-everything adds up. Writes chaos/results/soak.json when it ran for 30 minutes or more with all faults.
+everything adds up. Writes chaos/results/soak.json and docs/failures.md when it ran for 30 minutes or more with all
+faults.
 
   --minutes N      how long (default 30)
   --every N        seconds from one fault to the next, at least (default 20)
@@ -49,7 +51,7 @@ async function main(): Promise<void> {
     if (faults.length === 0) throw new Error(`no fault matches ${values.only}`)
     await soak({ minutes, every, seed, faults, tracks, program: built.program, onRound })
     const failed = rounds.filter(({ verdict }) => !verdict.holds)
-    if (minutes >= 30 && values.only === '') save('soak.json', { ...origin(), minutes, every, seed, rounds })
+    if (minutes >= 30 && values.only === '') writeSoak({ ...origin(), minutes, every, seed, rounds })
     console.log(`\n${rounds.length - failed.length} of ${rounds.length} rounds held`)
     if (failed.length > 0) process.exitCode = 1
   } finally {

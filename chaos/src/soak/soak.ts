@@ -8,7 +8,8 @@ import type { Fault } from '../fault.ts'
 import { networkFaults } from '../faults/network.ts'
 import { nodeFaults } from '../faults/node.ts'
 import { serverFaults } from '../faults/server.ts'
-import { judge, type Verdict } from '../judge.ts'
+import { judge } from '../judge.ts'
+import type { Round } from '../measured.ts'
 import { Network } from '../network.ts'
 import { EventLoop } from '../node/event-loop.ts'
 import { type Counts, type Job, limiterName, type Target, type Track } from '../node/job.ts'
@@ -28,14 +29,6 @@ const QUIET = TIMEOUT + 4 * INTERVAL
 export const soakFaults: readonly Fault[] = [...serverFaults, ...networkFaults, ...nodeFaults].filter(
   ({ keeps, serverArgs, nodes }) => keeps && serverArgs === undefined && nodes === undefined,
 )
-
-export interface Round {
-  readonly second: number
-  readonly fault: string
-  readonly verdict: Verdict
-  /** Of each node, in the quiet at its end. */
-  readonly heapMb: readonly number[]
-}
 
 /** What can be asked of a soak. */
 export interface SoakOptions {

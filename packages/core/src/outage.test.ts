@@ -74,22 +74,26 @@ const expected = {
 const rules: OnOutage[] = ['local', 'allow', 'deny', 'throw']
 
 describe.each(['silent', 'refusing'] as const)('with a store that is %s', (state) => {
-  it.each(rules)('a hard limiter answers by onOutage %s within the timeout', async (onOutage) => {
-    const { clock, store, limiter } = setUp('hard', onOutage)
-    store.state = state
-    for (let turn = 1; turn <= 5; turn++) {
-      const answer = await within(clock, 100, limiter.check('key'))
-      if (onOutage !== 'local') expect(answer).toMatchObject(expected[onOutage])
-      else if (turn <= 2)
-        expect(answer).toMatchObject({ allowed: true, source: 'outage', remaining: 2 - turn })
-      else expect(answer).toMatchObject({ allowed: false, source: 'outage', reason: 'limit', remaining: 0 })
-      if (onOutage === 'deny')
-        expect(answer).toMatchObject({ retryAfterMs: expect.toSatisfy((ms: number) => ms >= 1) })
-    }
-    const peeked = await within(clock, 100, limiter.peek('another'))
-    if (onOutage === 'local') expect(peeked).toMatchObject({ allowed: true, source: 'outage', remaining: 1 })
-    else expect(peeked).toMatchObject(expected[onOutage])
-  })
+  it.each(rules.flatMap((rule) => [['hard', rule] as const, ['leased', rule] as const]))(
+    'a %s limiter answers by onOutage %s within the timeout',
+    async (mode, onOutage) => {
+      const { clock, store, limiter } = setUp(mode, onOutage)
+      store.state = state
+      for (let turn = 1; turn <= 5; turn++) {
+        const answer = await within(clock, 100, limiter.check('key'))
+        if (onOutage !== 'local') expect(answer).toMatchObject(expected[onOutage])
+        else if (turn <= 2)
+          expect(answer).toMatchObject({ allowed: true, source: 'outage', remaining: 2 - turn })
+        else expect(answer).toMatchObject({ allowed: false, source: 'outage', reason: 'limit', remaining: 0 })
+        if (onOutage === 'deny')
+          expect(answer).toMatchObject({ retryAfterMs: expect.toSatisfy((ms: number) => ms >= 1) })
+      }
+      const peeked = await within(clock, 100, limiter.peek('another'))
+      if (onOutage === 'local')
+        expect(peeked).toMatchObject({ allowed: true, source: 'outage', remaining: 1 })
+      else expect(peeked).toMatchObject(expected[onOutage])
+    },
+  )
 
   it.each(rules)('a soft limiter answers by onOutage %s at once, once it knows', async (onOutage) => {
     const { clock, store, limiter } = setUp('soft', onOutage)

@@ -963,3 +963,17 @@ test('a year and the largest count work in every algorithm', () => {
     expect(key.copy().take(now + retryAfterMs, 1).allowed).toBe(true)
   }
 })
+
+test('a two-counter window lets nearly twice its limit pass within some true window, a log does not', () => {
+  const passed = (limit: unknown) => {
+    const its = limit as Algorithm
+    const state = its.create()
+    let admitted = 0
+    // The last moment of one window, and that of the next.
+    for (const now of [999, 1998])
+      for (let check = 0; check < 100; check++) if (its.take(state, now, 1, 'store', true).allowed) admitted++
+    return admitted
+  }
+  expect(passed(slidingWindow({ limit: 100, window: 1000 }))).toBe(199)
+  expect(passed(slidingLog({ limit: 100, window: 1000 }))).toBe(100)
+})
