@@ -14,8 +14,8 @@ export interface KeyedLimit extends Decider<string> {
   of(key: string): SingleLimit
   /** @throws StoreError where the store does not acknowledge it */
   setLimit(limit: Algorithm): Promise<void>
-  /** Another table of the store answers again: what is away is asked at the next occasion. */
-  probeSoon(): void
+  /** Another table of the store answers again: what is away is asked at once. */
+  probe(): void
 }
 
 /** What decides on a key, and the key that each has. */

@@ -142,10 +142,14 @@ export class Link {
     this.limitSet?.(parameters)
   }
 
-  /** Another table of the store answers again: this one is asked at the next occasion. */
-  probeSoon(): void {
+  /** Another table of the store answers again: one that is away is asked at once whether it does, too. */
+  probe(): void {
+    if (!this.isAway || this.isProbing) return
+    const now = this.clock.monotonic()
     this.probeAfter = FIRST_PROBE
-    this.probeAt = Math.min(this.probeAt, this.clock.monotonic())
+    this.probeAt = now
+    // Whatever comes of it, the link has noted.
+    this.exchange([], now + this.timeout).catch(() => {})
   }
 
   private succeeded(): void {

@@ -99,7 +99,7 @@ export class Plans<K extends string | ScopeKeys> {
     const before = this.away
     this.away += away ? 1 : -1
     if (before === 0 || this.away === 0) this.changed(away)
-    if (!away) for (const single of this.singles.values()) single.probeSoon()
+    if (!away) for (const single of this.singles.values()) single.probe()
   }
 
   /**

@@ -41,7 +41,7 @@ function setUp() {
   return { clock, server, limiter }
 }
 
-test('once one table of a store answers again the others are asked without waiting', async () => {
+test('once one table of a store answers again the others are asked at once', async () => {
   const { clock, server, limiter } = setUp()
   const check = (its: readonly string[]) => Promise.all(its.map((key) => limiter.check(key)))
   const [first] = keys as [string]
@@ -63,7 +63,9 @@ test('once one table of a store answers again the others are asked without waiti
   await check(others)
   server.isDown = false
   await check([first])
-  expect((await check(keys)).every(({ reason }) => reason !== 'outage')).toBe(true)
+  // Nobody has asked for a key of theirs.
+  await clock.advance(0)
   expect(limiter.stats().degraded).toBe(false)
+  expect((await check(keys)).every(({ reason }) => reason !== 'outage')).toBe(true)
   await limiter.close()
 })

@@ -81,8 +81,8 @@ export class ShardedLimit implements KeyedLimit {
     return all(Array.from(this.shards, (_, place) => this.shard(place).setLimit(limit)))
   }
 
-  probeSoon(): void {
-    for (const shard of this.made) shard.probeSoon()
+  probe(): void {
+    for (const shard of this.made) shard.probe()
   }
 
   flush(): Promise<void> {

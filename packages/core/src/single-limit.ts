@@ -148,8 +148,8 @@ export class SingleLimit implements Decider<string> {
     this.local?.limitChanged(before)
   }
 
-  probeSoon(): void {
-    this.link.probeSoon()
+  probe(): void {
+    this.link.probe()
   }
 
   flush(): Promise<void> {
