@@ -27,14 +27,15 @@ export class Meter {
   ) {}
 
   checkSync(key: string): boolean {
+    const late = this.loop.lateness()
     const started = performance.now()
     const { allowed, reason } = (this.limiter as Required<Measured>).checkSync(key)
-    return this.note(allowed, reason, performance.now() - started, 0)
+    return this.note(allowed, reason, performance.now() - started, this.loop.lateness() - late)
   }
 
   async check(key: string): Promise<boolean> {
-    const started = performance.now()
     const late = this.loop.lateness()
+    const started = performance.now()
     const { allowed, reason } = await this.limiter.check(key)
     return this.note(allowed, reason, performance.now() - started, this.loop.lateness() - late)
   }

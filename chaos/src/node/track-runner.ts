@@ -132,8 +132,9 @@ export class TrackRunner {
 
   offer(key: string, cost: number): void {
     const { loop, tally } = this
-    const started = performance.now()
+    // First: a process that is held up between the two is late, and no check took longer for it.
     const late = loop.lateness()
+    const started = performance.now()
     const window = this.windowNow()
     let offers = this.offers.get(key)
     if (offers === undefined) {
