@@ -108,6 +108,39 @@ test.each([
   },
 )
 
+/** Keys that may be held beside `maxKeys` and as many again, until the store has heard of them. */
+const IN_A_HURRY = 1000
+
+test.each(['too slow', 'away'])(
+  'a flood of keys is held within the bound with a store that is %s, and what is admitted of it is settled',
+  async (how) => {
+    const clock = new ManualClock(1_000_000)
+    const memory = memoryStore({ clock })
+    const store = faultyStore(memory, { clock, latency: 5000 })
+    const made = { name: 'api', limit: fixedWindow({ limit: 2, window: '1h' }), clock } as const
+    const limiter = createLimiter({ ...made, mode: 'soft', store, timeout: '1m', maxKeys: 100 })
+    if (how === 'away') store.goAway(3000)
+    limiter.checkSync('first')
+    await clock.advance(100)
+    const admitted: string[] = []
+    for (let key = 0; key < 10_000; key++) {
+      const { allowed, reason } = limiter.checkSync(`key-${key}`)
+      if (allowed) admitted.push(`key-${key}`)
+      else expect(reason).toBe('outage')
+    }
+    expect(limiter.stats().degraded).toBe(how === 'away')
+    expect(admitted.length).toBeGreaterThan(90)
+    expect(limiter.stats().keys).toBeLessThanOrEqual(how === 'away' ? 101 : 200 + IN_A_HURRY)
+    expect(limiter.stats().pending).toBe(admitted.length + 1)
+    await clock.advance(60_000)
+    expect(limiter.stats()).toMatchObject({ pending: 0, expired: 0, degraded: false })
+    expect(limiter.stats().keys).toBeLessThanOrEqual(100)
+    const auditor = createLimiter({ ...made, store: memory })
+    for (const key of admitted) expect(await auditor.peek(key)).toMatchObject({ allowed: true, remaining: 0 })
+    await Promise.all([limiter.close(), auditor.close(), clock.advance(60_000)])
+  },
+)
+
 test('a peek takes nothing while the store is away, and no outage rule admits a cost above the limit', async () => {
   const clock = new ManualClock(1_000_000)
   const inner = memoryStore({ clock })
