@@ -7,7 +7,7 @@ export interface Mutant {
   /** The file of histories, under `packages/core/test/histories`, that must fail. */
   readonly caughtBy: string
   /** The algorithm whose histories are lived: one is enough, and the others take their time. */
-  readonly algorithm: `${'fixed-window' | 'token-bucket'}${'' | ', and more limits'}`
+  readonly algorithm: `${'fixed-window' | 'sliding-log' | 'token-bucket'}${'' | ', and more limits'}`
 }
 
 const LEDGER = 'packages/core/src/local/ledger.ts'
@@ -83,6 +83,14 @@ export const mutants: readonly Mutant[] = [
     algorithm: 'fixed-window',
   },
   {
+    name: 'what of a log is booked ahead is spent before it is free',
+    file: LEDGER,
+    from: 'const isRipe = start <= earliest',
+    to: 'const isRipe = earliest < Infinity',
+    caughtBy: 'leased',
+    algorithm: 'sliding-log',
+  },
+  {
     name: 'a late delta lands in the window in which it arrives',
     file: MEMORY,
     from: 'row.merge(cell, this.terms, now, behind, current, entries)',
@@ -101,7 +109,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a late flush heals back what was reset',
     file: MEMORY,
-    from: 'if (generation < row.generation) return\n    const cell',
+    from: 'if (generation < row.generation) return undefined\n    const cell',
     to: 'const cell',
     caughtBy: 'reset',
     algorithm: 'fixed-window',

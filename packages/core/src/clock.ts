@@ -21,6 +21,9 @@ export interface Clock {
   clearTimer(timer: Timer): void
 }
 
+/** How much the speeds of two clocks may differ. */
+export const DRIFT = 0.001
+
 /** The longest delay that Node's timers hold; a longer one would fire at once. */
 const LONGEST_DELAY = 2 ** 31 - 1
 /** A timer that fires so many milliseconds late tells of a process that was blocked. */

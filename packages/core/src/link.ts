@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from './clock.ts'
+import { type Clock, DRIFT } from './clock.ts'
 import { StoreError } from './errors.ts'
 import type { JointTable, LimitInForce, Operation, Reply, Request, Table } from './store/store.ts'
 
@@ -42,6 +42,8 @@ export class Link {
   private isProbing = false
   private probeAt = 0
   private probeAfter = FIRST_PROBE
+  /** Of the answer by which the store's time is surely the latest: what it was, and when that came, monotonic. */
+  private surely = { storeTime: -Infinity, at: 0 }
 
   constructor(
     readonly table: Table,
@@ -62,6 +64,26 @@ export class Link {
   /** The store is away, and it is not yet time to ask it again. */
   get barred(): boolean {
     return this.isAway && this.clock.monotonic() < this.probeAt
+  }
+
+  /**
+   * The earliest that the store's time can be: a command was carried out before its answer came. Of the time since then
+   * no more counts than our monotonic clock says, and a thousandth less, since clocks differ in speed.
+   */
+  get earliest(): number {
+    return this.earliestAt(this.clock.monotonic())
+  }
+
+  private earliestAt(monotonic: number): number {
+    const { storeTime, at } = this.surely
+    return storeTime + (monotonic - at) * (1 - DRIFT)
+  }
+
+  /** Takes in the store's time. One that is earlier than it could be was put back, and is followed. */
+  private hear(storeTime: number, sentAt: number): void {
+    const at = this.clock.monotonic()
+    if (storeTime >= this.earliestAt(at) || storeTime < Math.floor(this.earliestAt(sentAt)))
+      this.surely = { storeTime, at }
   }
 
   /** Whole milliseconds until the store is asked again; at least 1. */
@@ -91,7 +113,10 @@ export class Link {
       this.table.exchange(request),
       this.clock,
       deadline - sentAt,
-      (reply) => this.answered(reply),
+      (reply) => {
+        this.hear(reply.now, sentAt)
+        this.answered(reply)
+      },
       (error) => {
         if (error instanceof StoreError) this.failed(error, sentAt)
       },

@@ -65,6 +65,11 @@ export interface Algorithm<S = unknown> extends Limit {
   refund(state: S, now: number, behind: number, cost: number, at?: number, beside?: number): number
   /** What is in use, as the design defines usage, rounded up. */
   usage(state: S, now: number): number
+  /**
+   * Only a log's: takes out up to `cost` of what expires after `now` and up to `until`, no more than one each `gap`
+   * milliseconds. Returns when each part expires, and how much it is: time, cost, time, cost….
+   */
+  bookAhead?(state: S, now: number, until: number, gap: number, cost: number): number[]
   /** How much cost time frees in a millisecond, on average until it has freed `cost`. */
   flow(state: S, now: number, cost: number): number
   /** The moment from which the state is as good as none. */

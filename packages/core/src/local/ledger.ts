@@ -4,6 +4,8 @@ import type { Counters } from '../store/store.ts'
 /** Of a ledger that has none. */
 const NO_ENTRIES: number[] = []
 Object.freeze(NO_ENTRIES)
+/** Of a ledger all of whose quota may be spent. */
+const NO_STARTS: readonly number[] = []
 
 /** Cost that checks hold together, until each is decided by its other limits too. */
 export class Holding {
@@ -26,6 +28,9 @@ class Particulars {
   granted = 0
   returned = 0
   settledReturned = 0
+  /** Booked quota of a log that may not be spent yet: store time, cost, time, cost…; and how much it is. */
+  starts: readonly number[] = NO_STARTS
+  ahead = 0
   /** A log's admissions that the store may not have: time, cost, time, cost…. */
   entries: readonly number[] = NO_ENTRIES
   /** Store time of the newest admission, of a log, and of others while that is a guess; -1: none. */
@@ -97,6 +102,85 @@ export class Ledger {
     if (lease !== this.lease) this.own.lease = lease
   }
 
+  /** Whether some may be spent, now or soon. */
+  get isBooked(): boolean {
+    return this.allowance > 0 || this.ahead > 0
+  }
+
+  /** Booked quota that may not be spent yet. */
+  get ahead(): number {
+    return this.particulars.ahead
+  }
+
+  /** When the last of it may be, in store time; 0: there is none. */
+  get lastStart(): number {
+    return this.particulars.starts.at(-2) ?? 0
+  }
+
+  /** When so much of what is booked may be spent; 0: it is not booked. */
+  startOf(cost: number): number {
+    const { starts } = this.particulars
+    let there = this.allowance
+    for (let place = 0; place < starts.length; place += 2) {
+      there += starts[place + 1] as number
+      if (there >= cost) return starts[place] as number
+    }
+    return 0
+  }
+
+  /** Quota was booked that may be spent from `starts` on. */
+  await(starts: readonly number[]): void {
+    if (starts.length === 0) return
+    const all: [start: number, cost: number][] = []
+    const { starts: before } = this.particulars
+    for (const list of [before, starts])
+      for (let place = 0; place < list.length; place += 2)
+        all.push([list[place] as number, list[place + 1] as number])
+    all.sort(([one], [other]) => one - other)
+    this.own.starts = all.flat()
+    this.own.ahead = all.reduce((sum, [, cost]) => sum + cost, 0)
+  }
+
+  /** What may be spent now of what might not before; returns how much that is. */
+  ripen(earliest: number): number {
+    const { starts } = this.particulars
+    let ripe = 0
+    let place = 0
+    for (; place < starts.length; place += 2) {
+      const start = starts[place] as number
+      const isRipe = start <= earliest
+      if (!isRipe) break
+      ripe += starts[place + 1] as number
+    }
+    if (ripe > 0) {
+      this.own.starts = starts.slice(place)
+      this.own.ahead -= ripe
+    }
+    return ripe
+  }
+
+  /**
+   * What may not be spent yet is given up: what it was to take the place of goes back to where it was, as if it had been
+   * admitted then.
+   */
+  giveUpAhead(window: number): void {
+    const { starts } = this.particulars
+    for (let place = 0; place < starts.length; place += 2) {
+      const start = starts[place] as number
+      const cost = starts[place + 1] as number
+      this.admitted += cost
+      this.note(start - window, cost)
+    }
+    this.forgetAhead()
+  }
+
+  /** What might not be spent yet could be by now, but for its slice, which is over. */
+  forgetAhead(): void {
+    if (this.ahead === 0) return
+    this.own.starts = NO_STARTS
+    this.own.ahead = 0
+  }
+
   get entries(): readonly number[] {
     return this.particulars.entries
   }
@@ -146,7 +230,7 @@ export class Ledger {
 
   /** What of the booked quota may still be spent. */
   get allowance(): number {
-    return Math.max(0, this.granted - this.returned - this.admitted - this.held)
+    return Math.max(0, this.granted - this.returned - this.admitted - this.held - this.ahead)
   }
 
   get owes(): boolean {

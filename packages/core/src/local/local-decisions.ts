@@ -122,6 +122,7 @@ export class LocalDecisions {
     const monotonic = clock.monotonic()
     const now = this.link.table.now()
     if (now >= local.sliceEnd) this.sync.begin(local, now, monotonic)
+    local.ripen(this.link.earliest)
     const blockedFor = (local.blockedUntil ?? now) - now
     if (blockedFor > 0) return blockedDecision(limit.take(local.state, now, cost, 'local', false), blockedFor)
     const within = cost <= local.headroom && (!strict || this.link.table.latest() < local.sliceEnd)
@@ -192,9 +193,14 @@ export class LocalDecisions {
     return this.bookedElsewhere(local, decision, now, cost)
   }
 
-  /** What is left is booked for others, or will be by the time the store is heard: as if it were spent. */
-  bookedElsewhere({ state }: LocalKey, decision: Decision, now: number, cost: number): Decision {
+  /**
+   * What is left is booked for others, or will be by the time the store is heard: as if it were spent. Or for this node,
+   * from later on.
+   */
+  bookedElsewhere({ state, current }: LocalKey, decision: Decision, now: number, cost: number): Decision {
     const { limit } = this.settings
+    const start = current.startOf(cost)
+    if (start > 0) return deniedDecision(decision, Math.max(1, Math.ceil(start - this.link.earliest)))
     const full = limit.take(state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
     const retryAfter = full.allowed ? Math.ceil(this.sync.pacing.roundTrip) : full.retryAfterMs
     return deniedDecision(decision, retryAfter)

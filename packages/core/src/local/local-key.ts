@@ -1,4 +1,5 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
+import { costOf } from '../store/row.ts'
 import type { Ask, Operation, Snapshot } from '../store/store.ts'
 import { KeyRecord } from './key-record.ts'
 import { Debt, type Holding, Ledger } from './ledger.ts'
@@ -181,7 +182,15 @@ export class LocalKey extends KeyRecord {
   /** Gives all booked quota back. */
   giveUp(): void {
     this.current.giveBack(this.current.allowance)
+    this.current.giveUpAhead(this.limit.window)
     this.headroom = 0
+  }
+
+  /** What was booked ahead may be spent as soon as its time has surely come. */
+  ripen(earliest: number): void {
+    if (this.current.ahead === 0) return
+    const ripe = this.current.ripen(earliest)
+    if (ripe > 0) this.headroom += ripe
   }
 
   /** Has quota again that was given up, unless the store may have heard of that. */
@@ -233,8 +242,12 @@ export class LocalKey extends KeyRecord {
     return late.admitted > 0 ? [...operation, late.counters] : operation
   }
 
-  /** Takes in the store's answer; what is pending stays so until the store itself says that it has it. */
-  reconcile(snapshot: Snapshot, now: number): number {
+  /**
+   * Takes in the store's answer; what is pending stays so until the store itself says that it has it.
+   *
+   * @param unheard store time by which all may be spent that was booked by answers that were lost
+   */
+  reconcile(snapshot: Snapshot, now: number, unheard: number): number {
     // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
     if (snapshot.generation > this.generation && this.known) {
       this.note()
@@ -256,13 +269,20 @@ export class LocalKey extends KeyRecord {
       this.known = true
     }
     if (theirs !== undefined) {
+      const more = snapshot.granted - theirs.granted
       theirs.granted = Math.max(theirs.granted, snapshot.granted)
+      if (more > 0 && this.limit.algorithm === 'sliding-log') {
+        const { starts } = snapshot
+        const untold = Math.min(more, theirs.allowance) - costOf(starts)
+        theirs.await(untold > 0 ? [...starts, unheard, untold] : starts)
+      }
       if (ahead === 1) theirs.giveBack(theirs.allowance)
       theirs.settled(snapshot.admitted, snapshot.refunded, snapshot.returned)
       if (ahead === 0 && (this.before !== undefined || snapshot.lateGranted > 0)) {
         const late = this.ownLate
         // Booked by an answer that was lost, and no use any more.
         late.granted = Math.max(late.granted, snapshot.lateGranted)
+        late.forgetAhead()
         late.giveBack(late.allowance)
         late.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
       }

@@ -26,6 +26,12 @@ const TURN_SOFT = 7.5
 const TURN_STRICT = 4.8
 /** Where turns become shorter towards a slice's end, they are longer before. */
 const TURN_SHRINKING = 7
+/** Where it is booked ahead. */
+const TURN_AHEAD = 6
+/** For what part of a turn that is booked: rather more than there is, so that nothing is left over. */
+const AHEAD_OF_TURN = 0.95
+/** A turn that would end so near the slice's end lasts until that, in turns. */
+const LAST_AHEAD = 1.5
 /** Turns that there is still time for until the slice ends. */
 const LAST_TURNS = 3
 /** What is booked in a turn at most, in what time frees in it. */
@@ -54,6 +60,8 @@ export class Pacing {
   private readonly memory: number
   private readonly turn: number
   private readonly shrinks: boolean
+  /** Whether what a log frees is booked before it is free. */
+  private readonly booksAhead: boolean
   /** The longest that a key at its limit waits for what time frees. */
   private readonly pause: number
 
@@ -61,7 +69,14 @@ export class Pacing {
     const { interval, limit } = settings
     this.memory = Math.max(2 * interval, limit.window / 8)
     this.shrinks = settings.strict && limit.algorithm === 'sliding-window'
-    this.turn = this.shrinks ? TURN_SHRINKING : settings.strict ? TURN_STRICT : TURN_SOFT
+    this.booksAhead = settings.strict && settings.extra === 0 && limit.algorithm === 'sliding-log'
+    this.turn = this.shrinks
+      ? TURN_SHRINKING
+      : this.booksAhead
+        ? TURN_AHEAD
+        : settings.strict
+          ? TURN_STRICT
+          : TURN_SOFT
     this.pause = Math.min(interval, limit.window / LOOKS)
   }
 
@@ -157,6 +172,15 @@ export class Pacing {
     const counts = !strict && !isOnce
     if (!early || (counts && this.countsUnbooked(key, this.expected(key, now, monotonic), need)))
       return nothing
+    const share = Math.round(1e6 * this.share(key)) / 1e6
+    if (pace.takesTurns && this.booksAhead) {
+      // Of what is left over its share, and of what is freed until its next turn; the last one lasts until the slice ends.
+      const rest = key.sliceEnd - now
+      const span = rest < LAST_AHEAD * pace.turn ? rest : pace.turn
+      const freed = Math.ceil((pace.freed * span) / pace.turn)
+      const ahead = Math.ceil(AHEAD_OF_TURN * span)
+      return [pace.demandSent, share, Math.max(asks, freed) + held, asks + held, ahead]
+    }
     if (pace.takesTurns)
       return strict
         ? [
@@ -167,7 +191,7 @@ export class Pacing {
           ]
         : nothing
     pace.asked = asks
-    return [pace.demandSent, Math.round(1e6 * this.share(key)) / 1e6, most + held, asks + held]
+    return [pace.demandSent, share, most + held, asks + held]
   }
 
   /** A new slice begins, of which the store has not spoken yet. */
@@ -175,9 +199,10 @@ export class Pacing {
     const { limit, strict, early } = this.settings
     if (strict) {
       key.headroom = 0
-      // Booked quota has ended for all nodes at once: they do not come back at once.
+      // Booked quota has ended for all nodes at once: they do not come back at once, but for what is dealt out evenly.
       const { takesTurns, turn } = key.pace
-      if (takesTurns) key.ownPace.quietUntil = monotonic + this.settings.random() * turn
+      const wait = this.booksAhead ? 0 : this.settings.random() * turn
+      if (takesTurns) key.ownPace.quietUntil = monotonic + wait
     } else if (limit.lateSlices === 0) {
       // Half of its share, until the store has booked more.
       if (key.isPaced) key.ownPace.heardAt = monotonic
@@ -243,12 +268,13 @@ export class Pacing {
       return
     }
     const left = limit.limit - limit.usage(key.state, now)
-    const { allowance } = key.current
+    const { allowance, ahead } = key.current
+    const booked = allowance + ahead
     const { own, others, elsewhere, asked, fruitless } = key.pace
     const flow = limit.flow(key.state, now, limit.limit)
     // A node that is alone has nobody to take turns with.
     const alone = others === 0 && elsewhere === 0
-    const saturated = flow > 0 && own + others > flow && left - allowance < (own + others) * this.pause
+    const saturated = flow > 0 && own + others > flow && left - booked < (own + others) * this.pause
     if (saturated && !alone) {
       this.takeTurn(key, left, now, monotonic)
       return
@@ -269,12 +295,12 @@ export class Pacing {
     const again = this.young && !strict ? Math.max(FEW, key.current.admitted) : Infinity
     key.untilSync = Math.max(1, Math.min(until, again, Math.ceil(over)))
     const asksAgain = alone && fruitless < MOST_FRUITLESS
-    if (left - allowance >= 1 && (asksAgain || allowance >= asked)) {
+    if (left - booked >= 1 && (asksAgain || allowance >= asked)) {
       if (key.isPaced) key.ownPace.quietUntil = -Infinity
     } else {
       // To ask again is of use when time has freed some, or others gave theirs back.
       key.untilSync = UNBOUNDED
-      const changes = limit.lateSlices > 0 || elsewhere > 0 || (fruitless > 0 && left - allowance >= 1)
+      const changes = limit.lateSlices > 0 || elsewhere > 0 || (fruitless > 0 && left - booked >= 1)
       key.ownPace.quietUntil = changes ? monotonic + this.pause : Infinity
     }
   }
@@ -306,6 +332,8 @@ export class Pacing {
     if (this.settings.strict) {
       key.headroom = allowance
       key.untilSync = UNBOUNDED
+      // It has its next turn when it may spend the last of what is booked.
+      if (current.ahead > 0) pace.quietUntil = monotonic + Math.max(0, current.lastStart - now)
     } else {
       // This node's share of it. Without demand of its own it has none: nor a division by it.
       const hidden = HIDDEN * (1 - share) * pace.turnPending
@@ -316,6 +344,12 @@ export class Pacing {
       pace.usedThen = limit.limit - left
       key.untilSync = this.turn
     }
+  }
+
+  /** Milliseconds for which quota is booked ahead at most; none is: −∞. */
+  get furthest(): number {
+    const { booksAhead, settings, pause } = this
+    return booksAhead ? Math.ceil(LAST_AHEAD * Math.max(settings.interval, pause)) : -Infinity
   }
 
   /** Whether a soft node may admit the cost beyond its headroom. */

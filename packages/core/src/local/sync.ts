@@ -289,6 +289,7 @@ export class Sync {
   /** The key goes over into the slice of `now`. */
   begin(key: LocalKey, now: number, monotonic: number): void {
     this.correct(key)
+    key.ripen(this.link.earliest)
     key.dropHeld(now)
     this.expire(key.roll(Math.floor(now / this.settings.limit.window)))
     this.pacing.begin(key, now, monotonic)
@@ -302,7 +303,9 @@ export class Sync {
     // A node that had not heard of a reset has nothing booked, whatever it asked for.
     if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.asked = 0
     this.correct(key)
-    this.expire(key.reconcile(snapshot, now))
+    const { table } = this.link
+    this.expire(key.reconcile(snapshot, now, Math.ceil(table.latest()) + pacing.furthest))
+    key.ripen(this.link.earliest)
     pacing.learn(key, snapshot, now, monotonic)
     this.heard(key, isFirst && pacing.isPressing(key, now))
   }
@@ -316,7 +319,7 @@ export class Sync {
     // Quota that was booked by an answer under way.
     if (this.pacing.closing) key.giveUp()
     if (key.waiting.length > 0 || (isPressing && key.owes)) this.queueAtOnce(key)
-    else if (key.owes || key.current.allowance > 0) this.requeue(key)
+    else if (key.owes || key.current.isBooked) this.requeue(key)
     else this.keys.release(key)
   }
 
@@ -325,7 +328,7 @@ export class Sync {
     // Quota may have been booked by the answer that is lost: the key is read again, and gives it back.
     if (error instanceof StoreError && error.uncertain) key.stale = true
     this.serve(key, error)
-    if (key.mustTell || key.current.allowance > 0) this.requeue(key)
+    if (key.mustTell || key.current.isBooked) this.requeue(key)
     else this.keys.release(key)
   }
 

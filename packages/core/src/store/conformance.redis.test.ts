@@ -132,10 +132,12 @@ const charge = fc.record({
   key,
   cost: fc.oneof(cost, fc.constantFrom(LARGEST_COUNT, 2 ** 52, 2 ** 53 - 1)),
 })
+/** Of a log also what expires within so many milliseconds. */
+const ahead = fc.constantFrom(0, 0, 3, 20, 700)
 const read = fc.record({
   kind: fc.constant('read' as const),
   key,
-  ask: fc.tuple(fc.nat(9), fc.constantFrom(0, 0.5, 1), fc.nat(9), fc.nat(9)),
+  ask: fc.tuple(fc.nat(9), fc.constantFrom(0, 0.5, 1), fc.nat(9), fc.nat(9), ahead),
 })
 const peek = fc.record({ kind: fc.constant('peek' as const), key })
 const reset = fc.record({
@@ -159,7 +161,7 @@ const settle = fc.record({
   lateAdmitted: fc.nat(4),
   lateRefunded: fc.nat(2),
   returned: fc.nat(3),
-  ask: fc.option(fc.tuple(fc.nat(9), fc.constantFrom(0, 0.25, 1 / 3, 1), fc.nat(9), fc.nat(3)), {
+  ask: fc.option(fc.tuple(fc.nat(9), fc.constantFrom(0, 0.25, 1 / 3, 1), fc.nat(9), fc.nat(3), ahead), {
     nil: null,
   }),
   place: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
@@ -174,13 +176,13 @@ const settlePlainly = settle.map((step) => ({
   refunded: 0,
   lateRefunded: 0,
   returned: 0,
-  ask: [step.ask?.[0] ?? 0, 0.5, 0, 0] as [number, number, number, number],
+  ask: [step.ask?.[0] ?? 0, 0.5, 0, 0, 0] as Settle['ask'] & object,
   restores: false,
 }))
 const readPlainly = fc.record({
   kind: fc.constant('read' as const),
   key,
-  ask: fc.tuple(fc.nat(2), fc.constant(0.5), fc.constant(0), fc.constant(0)),
+  ask: fc.tuple(fc.nat(2), fc.constant(0.5), fc.constant(0), fc.constant(0), fc.constant(0 as const)),
 })
 const anything = fc.oneof(
   { weight: 4, arbitrary: take },
@@ -196,10 +198,10 @@ const anything = fc.oneof(
   { weight: 1, arbitrary: block },
 )
 
-function history<T>(step: fc.Arbitrary<T>) {
+function history<T>(step: fc.Arbitrary<T>, passes = advance, least = 1) {
   return fc.array(
     fc.record({
-      advance,
+      advance: passes,
       node: fc.nat(NODES.length - 1),
       since: fc.constantFrom(-1, 0, 0.5, 1),
       extra: fc.constantFrom(0, 0, 2),
@@ -210,7 +212,7 @@ function history<T>(step: fc.Arbitrary<T>) {
       other: fc.integer({ min: 1, max: 4 }),
       steps: fc.array(step, { minLength: 0, maxLength: 4 }),
     }),
-    { minLength: 1, maxLength: 15 },
+    { minLength: least, maxLength: 15 },
   )
 }
 
@@ -412,53 +414,62 @@ it('keeps the debt of a bucket that was settled until it has drained, and no old
   }
 })
 
+type Exchanges = ReturnType<typeof history<typeof anything extends fc.Arbitrary<infer T> ? T : never>>
+
+/** Both stores are told the same, and must answer alike. */
+async function answerAlike(
+  own: Algorithm,
+  times: number,
+  exchanges: Exchanges extends fc.Arbitrary<infer T> ? T : never,
+): Promise<void> {
+  const name = `all-${names++}`
+  const plan = planOf(own, times)
+  const [ours, theirs] = [own, plan].map((limit) => [memory.open(name, limit), redis.open(name, limit)]) as [
+    Table[],
+    Table[],
+  ]
+  const ledgers = new Map<string, Ledger>()
+  const markers = ['', '']
+  now = 0
+  for (const exchange of exchanges) {
+    const limit = exchange.plan ? plan : own
+    now = Math.max(now, exchange.advance(now, limit.window))
+    const node = NODES[exchange.node] as string
+    const ledger = (key: string) => {
+      const id = `${node}/${key}`
+      if (!ledgers.has(id)) ledgers.set(id, new Ledger())
+      return ledgers.get(id) as Ledger
+    }
+    const operations = exchange.steps.map((step) => operationOf(step, limit, ledger))
+    const since = exchange.since < 0 ? -1 : Math.floor(exchange.since * now)
+    const request = {
+      node,
+      sequence: 0,
+      deadline: 0,
+      since,
+      presence: 0,
+      extra: exchange.extra,
+      operations,
+      ...inForce(exchange.follows, limit, exchange.other),
+    }
+    const [expected, actual] = (await Promise.all(
+      (exchange.plan ? theirs : ours).map((table, place) =>
+        table.exchange({ ...request, operations: heardFrom(markers[place] as string, operations) }),
+      ),
+    )) as [Reply, Reply]
+    markers.splice(0, 2, expected.marker, actual.marker)
+    expect(plain(limit, actual), JSON.stringify({ now, request })).toEqual(plain(limit, expected))
+    for (const result of [...expected.changed, ...expected.results])
+      if (result instanceof Snapshot) ledger(result.key).hear(result)
+  }
+  await checkExpiry(name)
+}
+
 for (const [what, limit] of Object.entries(limits)) {
   describe(what, () => {
     it('is answered alike by memory and by Redis', async () => {
       const times = fc.integer({ min: 2, max: 5 })
-      const property = fc.asyncProperty(limit, times, history(anything), async (own, times, exchanges) => {
-        const name = `all-${names++}`
-        const plan = planOf(own, times)
-        const [ours, theirs] = [own, plan].map((limit) => [
-          memory.open(name, limit),
-          redis.open(name, limit),
-        ]) as [Table[], Table[]]
-        const ledgers = new Map<string, Ledger>()
-        const markers = ['', '']
-        now = 0
-        for (const exchange of exchanges) {
-          const limit = exchange.plan ? plan : own
-          now = Math.max(now, exchange.advance(now, limit.window))
-          const node = NODES[exchange.node] as string
-          const ledger = (key: string) => {
-            const id = `${node}/${key}`
-            if (!ledgers.has(id)) ledgers.set(id, new Ledger())
-            return ledgers.get(id) as Ledger
-          }
-          const operations = exchange.steps.map((step) => operationOf(step, limit, ledger))
-          const since = exchange.since < 0 ? -1 : Math.floor(exchange.since * now)
-          const request = {
-            node,
-            sequence: 0,
-            deadline: 0,
-            since,
-            presence: 0,
-            extra: exchange.extra,
-            operations,
-            ...inForce(exchange.follows, limit, exchange.other),
-          }
-          const [expected, actual] = (await Promise.all(
-            (exchange.plan ? theirs : ours).map((table, place) =>
-              table.exchange({ ...request, operations: heardFrom(markers[place] as string, operations) }),
-            ),
-          )) as [Reply, Reply]
-          markers.splice(0, 2, expected.marker, actual.marker)
-          expect(plain(limit, actual), JSON.stringify({ now, request })).toEqual(plain(limit, expected))
-          for (const result of [...expected.changed, ...expected.results])
-            if (result instanceof Snapshot) ledger(result.key).hear(result)
-        }
-        await checkExpiry(name)
-      })
+      const property = fc.asyncProperty(limit, times, history(anything), answerAlike)
       await fc.assert(property, { numRuns: 2 * (fc.readConfigureGlobal().numRuns as number) })
     })
 
@@ -579,5 +590,23 @@ describe('several tables that take together', () => {
       for (const { table } of all) await checkExpiry(group, table)
     })
     await fc.assert(property, { numRuns: 2 * (fc.readConfigureGlobal().numRuns as number) })
+  })
+})
+
+describe('what a sliding log frees soon', () => {
+  it('is booked alike by memory and by Redis', async () => {
+    const limit = fc
+      .tuple(fc.integer({ min: 3, max: 30 }), fc.constantFrom(97, 1000))
+      .map(([limit, window]) => slidingLog({ limit, window }) as Algorithm)
+    const part = fc.constantFrom(0, 0.02, 0.1, 0.2, 0.3)
+    const soon = part.map<Advance>((part) => (at, window) => at + Math.floor(part * window))
+    const asking = settle.map((step): Settle => {
+      const ask: Settle['ask'] = [1, 0.25, 4 + step.admitted, 0, 700]
+      return { ...step, key: 0, lag: 0, forgets: 0, how: 'new', restores: false, ask }
+    })
+    const taking = take.map((step) => ({ ...step, key: 0 }))
+    const step = fc.oneof(taking, taking, asking)
+    const property = fc.asyncProperty(limit, fc.constant(2), history(step, soon, 12), answerAlike)
+    await fc.assert(property, { numRuns: 3 * (fc.readConfigureGlobal().numRuns as number) })
   })
 })

@@ -177,16 +177,17 @@ class MemoryTable implements Table {
   ): readonly Decision[] | Snapshot | undefined {
     const key = operation[1]
     const { node, extra } = request
+    let starts: readonly number[] | undefined
     switch (operation[0]) {
       case 'take':
         return this.take(key, operation.slice(2) as number[], now, slice)
       case 'peek':
         return [this.peek(key, 1, now, slice)]
       case 'read':
-        if (operation[2] !== undefined) this.grant(key, node, 0, now, slice, operation[2], extra)
+        if (operation[2] !== undefined) starts = this.grant(key, node, 0, now, slice, operation[2], extra)
         break
       case 'settle':
-        this.settle(operation, node, now, slice, extra)
+        starts = this.settle(operation, node, now, slice, extra)
         break
       case 'restore':
         this.settle(operation, node, now, slice, extra)
@@ -206,7 +207,9 @@ class MemoryTable implements Table {
         this.reset(operation, node, now, slice)
         break
     }
-    return this.snapshot(key, node, now, slice)
+    const snapshot = this.snapshot(key, node, now, slice)
+    if (starts !== undefined && snapshot.entries !== undefined) snapshot.starts = starts
+    return snapshot
   }
 
   private create(): Row {
@@ -256,10 +259,10 @@ class MemoryTable implements Table {
     now: number,
     slice: number,
     extra: number,
-  ): void {
+  ): readonly number[] | undefined {
     const [, key, generation, theirs, current, late, ask, entries, lateEntries] = operation
     const row = this.find(key, now, slice) ?? this.create()
-    if (generation < row.generation) return
+    if (generation < row.generation) return undefined
     const cell = row.cell(node, slice)
     const behind = slice - theirs
     if (late)
@@ -272,7 +275,7 @@ class MemoryTable implements Table {
       )
     this.giveBack(key, row, now, behind, row.merge(cell, this.terms, now, behind, current, entries))
     this.file(key, row, slice)
-    if (ask) this.grant(key, node, behind === 0 ? current[2] : 0, now, slice, ask, extra)
+    return ask ? this.grant(key, node, behind === 0 ? current[2] : 0, now, slice, ask, extra) : undefined
   }
 
   private grant(
@@ -283,11 +286,12 @@ class MemoryTable implements Table {
     slice: number,
     ask: Ask,
     extra: number,
-  ): void {
-    if ((this.blocks.get(key) ?? 0) > now) return
+  ): readonly number[] | undefined {
+    if ((this.blocks.get(key) ?? 0) > now) return undefined
     const row = this.find(key, now, slice) ?? this.create()
-    row.grant(row.cell(node, slice), known, this.terms, now, ask, extra)
+    const starts = row.grant(row.cell(node, slice), known, this.terms, now, ask, extra)
     this.file(key, row, slice)
+    return starts
   }
 
   /** A refund of a full key must reach every node: those that deny it do not ask. */

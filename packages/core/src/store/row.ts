@@ -204,25 +204,39 @@ export class Row {
 
   /**
    * Notes a node's demand, and books for it what it asks for, as far as there is room. Where more has been booked
-   * than the node knows of, it is told that first: a question that comes twice books once.
+   * than the node knows of, it is told that first: a question that comes twice books once. Of a log, what expires soon
+   * may be booked too: it is taken out of the log, and counts as booked until then and after.
+   *
+   * @returns from when on it may be spent, see `Snapshot`
    */
-  grant(cell: Cell, known: number, terms: Terms, now: number, ask: Ask, extra: number): void {
-    const [demand, fraction, most, least] = ask
-    if (most + least > 0) this.goBy(terms)
+  grant(cell: Cell, known: number, terms: Terms, now: number, ask: Ask, extra: number): number[] {
+    const [demand, fraction, most, least, ahead = 0] = ask
     this.demand += demand - cell.demand
     cell.demand = demand
-    if (cell.current.granted > known) return
+    if (most + least === 0) return []
+    this.goBy(terms)
+    if (cell.current.granted > known) return []
     const { limit } = terms.limit
     const usage = terms.limit.usage(this.state, now)
     const room = limit - usage - this.bookedInAll
     const { current } = cell
     const has = current.booked
     const share = Math.floor(fraction * Math.max(0, room + has))
-    const target = Math.max(least, Math.min(most, share))
-    const more = Math.min(target - has, room + extra, limit - usage - has)
-    if (more <= 0) return
+    const target = Math.max(least, ahead > 0 ? share : Math.min(most, share))
+    let more = Math.max(0, Math.min(target - has, room + extra, limit - usage - has))
+    const starts = more > 0 ? [now, more] : []
+    const left = most - has - more
+    if (ahead > 0 && left > 0) {
+      const { window } = terms.limit
+      const until = Math.min(now + ahead, (Math.floor(now / window) + 1) * window - 1)
+      const soon = terms.limit.bookAhead?.(this.state, now, until, ahead / most, left) ?? []
+      for (const number of soon) starts.push(number)
+      more += costOf(soon)
+    }
+    if (more === 0) return starts
     current.granted = current.returned + current.admitted + has + more
     this.booked += more
+    return starts
   }
 
   /**
@@ -250,7 +264,8 @@ export class Row {
   }
 }
 
-function costOf(entries: readonly number[]): number {
+/** Of times and costs. */
+export function costOf(entries: readonly number[]): number {
   let cost = 0
   for (let place = 1; place < entries.length; place += 2) cost += entries[place] as number
   return cost

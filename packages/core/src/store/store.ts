@@ -11,8 +11,9 @@ export type Counters = readonly [admitted: number, refunded: number, granted: nu
 /**
  * Asks for quota to be booked for the node, so that it has `least`, or its `fraction` of what is left but no more
  * than `most`; and tells the store the node's demand (cost offered, denied or not; any unit, the same on all nodes).
+ * With `ahead`, of a log: what is not there now, up to `most`, of what expires within so many milliseconds.
  */
-export type Ask = readonly [demand: number, fraction: number, most: number, least: number]
+export type Ask = readonly [demand: number, fraction: number, most: number, least: number, ahead?: number]
 
 /**
  * What can be asked about one key. Lists, since they travel as JSON:
@@ -62,6 +63,8 @@ export type Operation =
   | readonly ['block', key: string, ms: number]
   | readonly ['reset', key: string, slice?: number, granted?: number]
 
+const NO_STARTS: readonly number[] = []
+
 /** What a store has of a key, for the node that asks. */
 export class Snapshot extends Numbers {
   /** The time of the key's last reset, 0 if none: what was admitted before it no longer counts. */
@@ -84,6 +87,8 @@ export class Snapshot extends Numbers {
   elsewhere = 0
   /** The sum of the nodes' demand. */
   demand = 0
+  /** Of a log, from when on what was booked just now may be spent: store time, cost, time, cost…. */
+  starts: readonly number[] = NO_STARTS
 
   constructor(readonly key: string) {
     super()

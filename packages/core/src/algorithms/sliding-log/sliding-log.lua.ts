@@ -57,6 +57,17 @@ local function add(key, a, b, c, d, now, behind, cost, entries)
   return a, b, c, d
 end
 
+-- takes part of an entry out
+local function takeout(log, member, time, had, part, d)
+  -- first in, then out: an emptied set would lose its expiry
+  if had > part then
+    d = d + 1
+    redis.call('ZADD', log, time, d .. ':' .. (had - part))
+  end
+  redis.call('ZREM', log, member)
+  return d
+end
+
 -- newest first; of what was taken at a time, from there on and oldest first: so none of what is left ends too soon
 local function remove(key, a, b, c, d, _, cost, at)
   local log = LOGS .. key
@@ -71,12 +82,7 @@ local function remove(key, a, b, c, d, _, cost, at)
     if #entry == 0 then break end
     local had = costof(entry[1])
     local part = math.min(left, had)
-    -- first in, then out: an emptied set would lose its expiry
-    if had > part then
-      d = d + 1
-      redis.call('ZADD', log, entry[2], d .. ':' .. (had - part))
-    end
-    redis.call('ZREM', log, entry[1])
+    d = takeout(log, entry[1], entry[2], had, part, d)
     a = a - part
     left = left - part
   end
@@ -84,6 +90,41 @@ local function remove(key, a, b, c, d, _, cost, at)
   if a == 0 or #newest == 0 then return 0, 0, 0, d end
   if at then c = tonumber(redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')[2]) end
   return a, tonumber(newest[2]), c, d
+end
+
+-- takes out up to this much of what expires after now and up to till, no more than one each gap milliseconds; answers
+-- also when each part expires, and how much it is
+bookahead = function(key, a, b, c, d, till, gap, cost)
+  local log, starts = LOGS .. key, {}
+  if a == 0 then return a, b, c, d, starts end
+  local due, place = now + gap / 2, 1
+  local entries = redis.call('ZRANGEBYSCORE', log, c, till - window, 'WITHSCORES')
+  while cost > 0 and place < #entries do
+    -- those of one time are one
+    local time, last, all = entries[place + 1], place, 0
+    while entries[last + 1] == time do
+      all = all + costof(entries[last])
+      last = last + 2
+    end
+    local start = tonumber(time) + window
+    local part = start < due and 0 or min(cost, all, floor((start - due) / gap) + 1)
+    if part > 0 then
+      starts[#starts + 1], starts[#starts + 2] = start, part
+      cost, a = cost - part, a - part
+      due = max(due + part * gap, start + gap / 2)
+    end
+    while part > 0 do
+      local had = costof(entries[place])
+      local out = min(part, had)
+      d = takeout(log, entries[place], time, had, out, d)
+      part, place = part - out, place + 2
+    end
+    place = last
+  end
+  if a == 0 then return 0, 0, 0, d, starts end
+  -- that nothing is as old as c any more is found when c would have expired
+  if #starts > 0 then b = tonumber(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2]) end
+  return a, b, c, d, starts
 end
 
 local function ends(_, b)

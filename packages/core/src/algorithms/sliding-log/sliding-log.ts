@@ -167,6 +167,33 @@ class SlidingLog implements Algorithm<SlidingLogState> {
     return cost - left
   }
 
+  bookAhead(state: SlidingLogState, now: number, until: number, gap: number, cost: number): number[] {
+    this.expire(state, now)
+    const { times, costs } = state
+    const starts: number[] = []
+    let left = cost
+    let due = now + gap / 2
+    let place = state.head
+    while (left > 0 && place < times.length) {
+      const start = (times[place] as number) + this.window
+      if (start > until) break
+      const passed = start < due ? 0 : Math.floor((start - due) / gap) + 1
+      const part = Math.min(left, costs[place] as number, passed)
+      if (part > 0) {
+        left -= part
+        due = Math.max(due + part * gap, start + gap / 2)
+        starts.push(start, part)
+        state.total -= part
+        costs[place] = (costs[place] as number) - part
+      }
+      if (costs[place] === 0) {
+        times.splice(place, 1)
+        costs.splice(place, 1)
+      } else place++
+    }
+    return starts
+  }
+
   usage(state: SlidingLogState, now: number): number {
     this.expire(state, now)
     return state.total

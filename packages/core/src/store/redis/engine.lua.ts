@@ -76,7 +76,7 @@ local function keepmeta(ms)
   if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
 end
 -- only a log has these
-local oldest, mergeentries, touched
+local oldest, mergeentries, touched, bookahead
 -- only a bucket has this: its d, where it goes by the limit of this request
 local drainsby
 `
@@ -203,6 +203,13 @@ local function heading(status, nodes, changes)
   return told
 end
 
+-- how many they are, and they
+local function packlist(numbers)
+  local parts = {pack('>d', #numbers)}
+  for i = 1, #numbers do parts[#parts + 1] = pack('>d', numbers[i]) end
+  return table.concat(parts)
+end
+
 local NOENTRIES = pack('>d', 0)
 -- a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
 local function entriesof(key, a, need)
@@ -210,9 +217,7 @@ local function entriesof(key, a, need)
   if need == 0 then return NOENTRIES end
   local entries = oldest(key, a, need)
   if need == math.huge then entries = mergeentries(entries) end
-  local parts = {pack('>d', #entries)}
-  for i = 1, #entries do parts[#parts + 1] = pack('>d', entries[i]) end
-  return table.concat(parts)
+  return packlist(entries)
 end
 
 -- what is kept of each key, or false, and the slice under which it lies, where that is not the top
@@ -580,9 +585,11 @@ local function merge(key, row, theirs, counters, entries)
 end
 
 -- notes the node's demand, and books for it what it asks for, as far as there is room; not where more has been
--- booked than it knows of
+-- booked than it knows of. Of a log what expires soon may be booked too: it is taken out of it. Returns from when on what
+-- was booked may be spent, of a log
 local function grant(key, row, ask, known)
-  if (blocks[key] or 0) > now then return end
+  if (blocks[key] or 0) > now then return nil end
+  local starts = {}
   local cell = opencell(row)
   row[9] = row[9] + ask[1] - cell[5]
   cell[5] = ask[1]
@@ -592,23 +599,38 @@ local function grant(key, row, ask, known)
     local room = limit - used - bookedinall(row)
     local has = unspent(cell)
     local share = floor(ask[2] * max(0, room + has))
-    local target = max(ask[4], min(ask[3], share))
-    local more = min(target - has, room + (request.x or 0), limit - used - has)
+    local ahead = ask[5] or 0
+    local target = max(ask[4], ahead > 0 and share or min(ask[3], share))
+    local more = max(0, min(target - has, room + (request.x or 0), limit - used - has))
+    if more > 0 then starts = {now, more} end
+    local left = ask[3] - has - more
+    if bookahead and ahead > 0 and left > 0 then
+      local till, soon = min(now + ahead, (slice + 1) * window - 1)
+      row[1], row[2], row[3], row[4], soon =
+        bookahead(key, row[1], row[2], row[3], row[4], till, ahead / ask[3], left)
+      for i = 1, #soon, 2 do
+        starts[#starts + 1], starts[#starts + 2] = soon[i], soon[i + 1]
+        more = more + soon[i + 1]
+      end
+    end
     if more > 0 then
       cell[3] = cell[4] + cell[1] + has + more
       row[7] = row[7] + more
     end
   end
   keep(key, row)
+  return starts
 end
 
 local function settle(key, row, op)
-  if op[3] < row[5] then return end
+  if op[3] < row[5] then return nil end
+  local starts
   opencell(row)
   if op[6] then merge(key, row, op[4] - 1, op[6], op[9]) end
   merge(key, row, op[4], op[5], op[8])
-  if type(op[7]) == 'table' then grant(key, row, op[7], op[4] == slice and op[5][3] or 0) end
+  if type(op[7]) == 'table' then starts = grant(key, row, op[7], op[4] == slice and op[5][3] or 0) end
   keep(key, row)
+  return starts
 end
 
 -- a take is answered by the state before it; the node replays the decisions from that
@@ -646,19 +668,21 @@ local function take(key, row, op)
 end
 
 local NONE = {0, 0, 0, 0, 0}
-local function snapshot(key, row)
+local NONEBOOKED = {}
+-- of a log also from when on what was booked just now may be spent
+local function snapshot(key, row, starts)
   local cell, before = owncells(row)
   local elsewhere = bookedinall(row) - unspent(cell) - unspent(before)
   cell, before = cell or NONE, before or NONE
   return pack(
     '>ddddddddddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], before[3],
     row[9], row[1], row[2], row[3], row[4], elsewhere, blocks[key] or 0
-  ) .. entriesof(key, row[1], math.huge)
+  ) .. entriesof(key, row[1], math.huge) .. (oldest and packlist(starts or NONEBOOKED) or '')
 end
 
 local function carryout(op)
   local name, key = op[1], op[2]
-  local row = rows[key]
+  local row, starts = rows[key]
   if name == 'take' then return take(key, row, op) end
   if name == 'peek' then
     local booked = bookedinall(row)
@@ -670,9 +694,9 @@ local function carryout(op)
     return ''
   end
   if name == 'settle' then
-    settle(key, row, op)
+    starts = settle(key, row, op)
   elseif name == 'read' and op[3] then
-    grant(key, row, op[3], 0)
+    starts = grant(key, row, op[3], 0)
   elseif name == 'refund' and row[11] >= 0 and (not op[6] or op[6] == marker) then
     local at = op[4]
     local behind = at and slice - floor(at / window) or 0
@@ -722,7 +746,7 @@ local function carryout(op)
     keep(key, row)
     change(key)
   end
-  return snapshot(key, row)
+  return snapshot(key, row, starts)
 end
 
 -- writes the rows down, and puts the results behind what every reply begins with

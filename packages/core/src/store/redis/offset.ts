@@ -1,5 +1,4 @@
-/** How much the speeds of two clocks may differ. */
-const DRIFT = 0.001
+import { DRIFT } from '../../clock.ts'
 
 /**
  * The store's time, from its replies: the difference between its clock and our monotonic one lies between what a

@@ -168,6 +168,12 @@ export class ReplyReader {
     return value
   }
 
+  private list(): number[] {
+    const numbers: number[] = []
+    for (let left = this.double(); left > 0; left--) numbers.push(this.double())
+    return numbers
+  }
+
   /** The state into `numbers`; returns what is booked, and until when the key is blocked. */
   private state(limit: Algorithm, numbers: Numbers): [booked: number, blockedUntil: number] {
     numbers.a = this.double()
@@ -177,10 +183,7 @@ export class ReplyReader {
     const isPlain = this.status === Status.taken || this.status === Status.takenAlone
     const booked = isPlain ? 0 : this.double()
     const blockedUntil = isPlain ? 0 : this.double()
-    if (limit.algorithm === 'sliding-log') {
-      numbers.entries = []
-      for (let left = this.double(); left > 0; left--) numbers.entries.push(this.double())
-    }
+    if (limit.algorithm === 'sliding-log') numbers.entries = this.list()
     return isPlain ? NOTHING_MORE : [booked, blockedUntil]
   }
 
@@ -198,6 +201,7 @@ export class ReplyReader {
     snapshot.lateGranted = this.double()
     snapshot.demand = this.double()
     ;[snapshot.elsewhere, snapshot.blockedUntil] = this.state(limit, snapshot)
+    if (limit.algorithm === 'sliding-log') snapshot.starts = this.list()
     return snapshot
   }
 

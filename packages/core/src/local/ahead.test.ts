@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest'
+import { createLimiter, type LimiterOptions, slidingLog } from '../index.ts'
+import { PoissonTraffic, type SimulatedNode, Simulation, seededRandom } from '../testing.ts'
+
+const NODES = 16
+const WINDOW = 1000
+const limit = slidingLog({ limit: 1000, window: WINDOW })
+
+function fleet(seed: number, modes: readonly LimiterOptions['mode'][]): Simulation {
+  const simulation = new Simulation({ seed, network: { latency: 0.5 } })
+  for (const mode of modes)
+    simulation.addNode({
+      limiter: (surroundings) =>
+        createLimiter({
+          ...{ name: 'api', limit, mode: mode as 'leased', sync: { interval: '100ms' }, maxKeys: 64 },
+          ...surroundings,
+        }),
+    })
+  return simulation
+}
+
+const leased = Array.from({ length: NODES }, () => 'leased' as const)
+
+test('nodes that are asked for twice the limit spend all that a log frees, and never more', async () => {
+  const simulation = fleet(1, leased)
+  await simulation.run(8 * WINDOW, new PoissonTraffic({ random: seededRandom(2), rate: 2000, nodes: NODES }))
+  const { overshoot, share, entriesPerCheck } = simulation.report(limit)
+  expect(overshoot.cost).toBeLessThanOrEqual(0)
+  expect(share).toBeGreaterThan(0.98)
+  expect(entriesPerCheck).toBeLessThan(0.1)
+})
+
+test.each([1, 2, 3])(
+  'what is booked ahead is not free before its time where nodes close: seed %i',
+  async (seed) => {
+    const simulation = fleet(seed, [...leased, 'hard'])
+    const closing = 3.5 * WINDOW
+    for (const node of simulation.nodes.slice(0, NODES))
+      simulation.at(closing, () => void node.limiter.close().catch(() => {}))
+    const random = seededRandom(seed)
+    // Then all goes to the hard one, so much that it takes whatever is free at once.
+    const nodes = (time: number) => (time < closing ? Math.floor(random() * NODES) : NODES)
+    const isFlood = (time: number) => time >= closing && time < closing + 100
+    const rate = (time: number) => (isFlood(time) ? 50_000 : 2000)
+    await simulation.run(
+      5 * WINDOW,
+      new PoissonTraffic({ random: seededRandom(seed + 3), rate, peak: 50_000, nodes }),
+    )
+    const { overshoot, share } = simulation.report(limit)
+    expect(overshoot.cost).toBeLessThanOrEqual(0)
+    // And all of it is taken: what was given back, too.
+    expect(share).toBeGreaterThan(0.98)
+  },
+)
+
+test('a node that is refused is told when it may spend what is booked for it', async () => {
+  const simulation = fleet(1, leased)
+  const { limiter } = simulation.nodes[0] as SimulatedNode
+  const after: boolean[] = []
+  const ask = async (waited: boolean) => {
+    const { allowed, retryAfterMs } = await limiter.check('key')
+    if (waited) after.push(allowed)
+    simulation.at(simulation.time + Math.max(1, retryAfterMs), () => void ask(!allowed))
+  }
+  simulation.at(2 * WINDOW, () => void ask(false))
+  // Nobody else asks this one.
+  const nodes = (_: number, random: () => number) => 1 + Math.floor(random() * (NODES - 1))
+  await simulation.run(5 * WINDOW, new PoissonTraffic({ random: seededRandom(2), rate: 1900, nodes }))
+  const allowed = after.filter((is) => is).length
+  expect(after.length).toBeGreaterThan(100)
+  // At other times it has nothing booked, and is told of what is.
+  expect(allowed).toBeGreaterThan(0.5 * after.length)
+})
