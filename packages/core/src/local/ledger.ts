@@ -242,6 +242,7 @@ export class Ledger {
   }
 
   get counters(): Counters {
+    if (this === NOTHING) return NO_COUNTERS
     return [this.admitted, this.refunded, this.granted, this.returned]
   }
 
@@ -313,6 +314,8 @@ export class Ledger {
     this.returned += returned
   }
 }
+
+const NO_COUNTERS: Counters = [0, 0, 0, 0]
 
 /** That of a slice in which nothing was counted. */
 export const NOTHING = new Ledger()

@@ -220,7 +220,7 @@ export class Sync {
     if (owing.length === 0) return
     // After this pass the counters of keys that were unknown are those of the store's ledger.
     await this.pass(owing)
-    const debts = owing.flatMap((key) => key.debts().map((debt) => ({ key, debt })))
+    const debts = owing.filter((key) => key.owes).flatMap((key) => key.debts().map((debt) => ({ key, debt })))
     for (let passes = 0; passes < MOST_PASSES; passes++) {
       const unpaid = debts.filter(({ key, debt }) => !key.isPaid(debt)).map(({ key }) => key)
       const lost = owing.filter((key) => key.lost)

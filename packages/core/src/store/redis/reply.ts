@@ -26,8 +26,8 @@ const MARKER = 36
 
 /** Of the state of a key that was taken of alone: four numbers. */
 const STATE = 32
-/** Of a row that came as it is: its state, whose it is, its slice, what was admitted in it and before it, and demand. */
-const SINGLE = STATE + 9 + 32
+/** Of the shorter of the rows that come as they are. */
+const BRIEF = 41
 const NO_SNAPSHOTS: readonly Snapshot[] = []
 
 /** Reads a script's answer from its first byte to its last. */
@@ -106,41 +106,38 @@ export class ReplyReader {
     operations: readonly Operation[],
     { areHere, keys }: Settlements,
   ): Reply['results'] {
-    const wentLong = new Set<number>()
-    for (let left = this.double(); left > 0; left--) wentLong.add(this.double() - 1)
+    const results: Reply['results'][number][] = new Array(operations.length).fill(undefined)
+    let left = this.double()
+    const wentLong = new Uint8Array(left === 0 ? 0 : keys.length)
+    for (; left > 0; left--) wentLong[this.double() - 1] = 1
     const slice = Math.floor(now / limit.window)
-    const rows = this.at
-    this.at += SINGLE * (keys.length - wentLong.size)
-    const results: Reply['results'][number][] = operations.map((operation, place) =>
-      areHere[place] ? undefined : this.result(limit, now, operation),
-    )
-    if (wentLong.size > 0) {
-      let listed = 0
-      for (const [place, operation] of operations.entries())
-        if (areHere[place] && wentLong.has(listed++)) results[place] = this.snapshot(limit, operation[1])
-    }
-    let at = rows
     let listed = 0
-    for (let place = 0; place < operations.length; place++) {
-      if (!areHere[place] || wentLong.has(listed++)) continue
-      results[place] = this.single((operations[place] as Operation)[1], slice, at)
-      at += SINGLE
-    }
+    for (const [place, operation] of operations.entries())
+      if (areHere[place] && !wentLong[listed++]) results[place] = this.single(operation[1], slice)
+    for (const [place, operation] of operations.entries())
+      if (!areHere[place]) results[place] = this.result(limit, now, operation)
+    if (wentLong.length === 0) return results
+    listed = 0
+    for (const [place, operation] of operations.entries())
+      if (areHere[place] && wentLong[listed++]) results[place] = this.snapshot(limit, operation[1])
     return results
   }
 
   /** A row as the script keeps it: see `settlements.lua.ts`. */
-  private single(key: string, slice: number, at: number): Snapshot {
-    const { view } = this
+  private single(key: string, slice: number): Snapshot {
+    const { view, at } = this
     const snapshot = new Snapshot(key)
     snapshot.slice = slice
     snapshot.a = view.getFloat64(at)
     snapshot.b = view.getFloat64(at + 8)
-    snapshot.c = view.getFloat64(at + 16)
-    snapshot.d = view.getFloat64(at + 24)
-    snapshot.admitted = view.getFloat64(at + 49)
-    snapshot.lateAdmitted = view.getFloat64(at + 57)
-    snapshot.demand = view.getFloat64(at + 65)
+    snapshot.admitted = view.getFloat64(at + 25)
+    snapshot.demand = view.getFloat64(at + 33)
+    this.at += BRIEF
+    if (view.getUint8(at + 24) === 0) return snapshot
+    snapshot.lateAdmitted = this.double()
+    snapshot.c = this.double()
+    snapshot.d = this.double()
+    this.at += 8
     return snapshot
   }
 

@@ -2,19 +2,21 @@ import { FURTHEST_SLICE } from '../store.ts'
 
 /**
  * The short way for settlements: of keys of which nothing is kept but their state and what one node has admitted, as of
- * nearly all. Such a row is SINGLE: the state, the node's id and a byte that tells it from other rows by its length, the
- * slice in which it last settled, what it admitted in that and in the one before, and its demand.
+ * nearly all. Such a row is SINGLE: a, b, the node's id and a 1, what it admitted in the slice in which it last settled, its
+ * demand, what it admitted in the slice before, c, d and the slice; or BRIEF, where it ends with the demand and has a 0: the
+ * next three are 0, and the slice is the one that a ends. Their lengths tell them from other rows.
  *
  * The request has them as lists: k keys, each once; n what was admitted in the slice v, below 0 where the node does not
  * know the key and only reads it; m what was in the slice before and e the node's demand, where any is not 0. A node that
  * has more to tell, or an older slice, sends operations; and of what is kept otherwise, these lists become operations
- * here (see `operations`), so that there is one way to settle all else.
+ * here (see `operationof`), so that there is one way to settle all else.
  *
  * The answer is the row as it is now, packed. Not for logs, which have entries.
  */
 export const settlementsLua = /* lua */ `
-local SINGLE, PACKEDSINGLE, SINGLEBYTES = '>ddddc9dddd', '>ddddc0dddd', 73
-local mine = node .. '\\0'
+local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', 41
+local SINGLE, PACKEDSINGLE, SINGLEBYTES = '>ddc9dddddd', '>ddc0dddddd', 73
+local BRIEFLY, SINGLY = node .. '\\0', node .. '\\1'
 
 -- keys that are blocked, or have changed, go the long way
 local function apart(keys)
@@ -34,33 +36,43 @@ local function settleplain(keys, admitted, lately, demands)
   local rows, filedin = found(keys)
   local those, others = apart(keys), {}
   local files, out, size, current = {}, nil, 0, nil
-  local fresh = slice + late
-  local roll, add, pack, unpack_row, now, slice, mine, drainsby = roll, add, pack, unpack_row, now, slice, mine, drainsby
+  local fresh, sliceend = slice + late, (slice + 1) * window
+  local roll, add, pack, unpack_row, now, slice, drainsby = roll, add, pack, unpack_row, now, slice, drainsby
   for i = 1, #keys do
     local key, row = keys[i], rows[i]
-    local a, b, c, d, owner, theirs, had, before, demand = 0, 0, 0, 0, mine, slice, 0, 0, 0
-    local length = row and #row
-    if length == SINGLEBYTES then
-      a, b, c, d, owner, theirs, had, before, demand = unpack_row(SINGLE, row)
-      if theirs < slice then
-        if theirs < slice - late then
-          owner, had, before, demand = mine, 0, 0, 0
-        else
-          had, before = 0, had
-        end
-        theirs = slice
+    local a, b, c, d, had, before, demand = 0, 0, 0, 0, 0, 0, 0
+    local isplain = not those[key]
+    if row and isplain then
+      local length, owner, theirs = #row, nil, slice
+      if length == BRIEFBYTES then
+        a, b, owner, had, demand = unpack_row(BRIEF, row)
+        if a ~= sliceend then theirs = a / window - 1 end
+        isplain = owner == BRIEFLY
+      elseif length == SINGLEBYTES then
+        a, b, owner, had, demand, before, c, d, theirs = unpack_row(SINGLE, row)
+        isplain = owner == SINGLY
+      elseif length == PLAINBYTES then
+        a, b, c, d = unpack_row(PLAIN, row)
+      else
+        isplain = false
       end
-    elseif length == PLAINBYTES then
-      a, b, c, d = unpack_row(PLAIN, row)
-    elseif row then
-      owner = nil
+      if theirs ~= slice then
+        if theirs < slice - late then
+          isplain, had, before, demand = true, 0, 0, 0
+        elseif theirs < slice then
+          had, before = 0, had
+        else
+          isplain = false
+        end
+      end
     end
-    if owner ~= mine or theirs ~= slice or those[key] then
+    if not isplain then
       others[#others + 1] = i
       rows[i] = ''
     else
       local rate, told = d, admitted[i]
-      a, b, c, d = roll(key, a, b, c, d, now)
+      -- a window that ends with this slice has nothing to roll
+      if drainsby or a ~= sliceend then a, b, c, d = roll(key, a, b, c, d, now) end
       -- a bucket gave way to the limit that was set
       local changes = d ~= rate
       if lately and lately[i] > before and late == 1 then
@@ -75,9 +87,14 @@ local function settleplain(keys, admitted, lately, demands)
       end
       told = demands and demands[i] or 0
       if told ~= demand then demand, changes = told, true end
-      row = pack(PACKEDSINGLE, a, b, c, d, mine, slice, had, before, demand)
+      local packed
+      if a == sliceend and before == 0 and c == 0 and d == 0 then
+        packed = pack(PACKEDBRIEF, a, b, BRIEFLY, had, demand)
+      else
+        packed = pack(PACKEDSINGLE, a, b, SINGLY, had, demand, before, c, d, slice)
+      end
       if changes then
-        local under = length and max(filedin[i] or top, fresh) or fresh
+        local under = row and max(filedin[i] or top, fresh) or fresh
         if drainsby then under = min(max(under, lastslice(a, b, c, d)), slice + ${FURTHEST_SLICE}) end
         if under ~= current then
           files[under] = files[under] or {}
@@ -85,10 +102,10 @@ local function settleplain(keys, admitted, lately, demands)
           size = #out
         end
         out[size + 1] = key
-        out[size + 2] = row
+        out[size + 2] = packed
         size = size + 2
       end
-      rows[i] = row
+      rows[i] = packed
     end
   end
   write(files)
@@ -103,27 +120,27 @@ local function operationof(i)
   return {'settle', key, 0, request.v, {admitted, 0, 0, 0}, {request.m and request.m[i] or 0, 0, 0, 0}, ask}
 end
 
--- a row in which nobody but this node, or one other, has settled
+-- a row in which only one node has settled: this one, or another
 local function unpacksingle(value, under)
-  local a, b, c, d, owner, theirs, had, before, demand = unpack_row(SINGLE, value)
+  local a, b, owner, had, demand, before, c, d, theirs
+  if #value == BRIEFBYTES then
+    a, b, owner, had, demand = unpack_row(BRIEF, value)
+    before, c, d, theirs = 0, 0, 0, a / window - 1
+  else
+    a, b, owner, had, demand, before, c, d, theirs = unpack_row(SINGLE, value)
+  end
   owner = string.sub(owner, 1, 8)
   local cells = pack(PACKEDCELL, owner, theirs, had, 0, 0, 0, demand)
   if before > 0 then cells = cells .. pack(PACKEDCELL, owner, theirs - 1, before, 0, 0, 0, 0) end
   return {a, b, c, d, 0, theirs, 0, 0, demand, cells, under, nil, nil}
 end
 
--- as such a row, or nil: with its cells taken out, of which there are no others
+-- as such a row, or nil: with this node's cells, and of no other
 local function packsingle(row, cell, before)
-  if row[10] ~= '' or row[5] + row[7] + row[8] ~= 0 then return nil end
+  if row[10] ~= '' or row[5] + row[7] + row[8] ~= 0 or not (cell or before) then return nil end
   if cell and cell[2] + cell[3] + cell[4] ~= 0 or before and before[2] + before[3] + before[4] ~= 0 then return nil end
-  local theirs, had, lately = slice, 0, before and before[1] or 0
-  if cell then
-    had = cell[1]
-  elseif before then
-    theirs, had, lately = slice - 1, lately, 0
-  else
-    return nil
-  end
-  return pack(PACKEDSINGLE, row[1], row[2], row[3], row[4], mine, theirs, had, lately, row[9])
+  local theirs, had, lately = slice, cell and cell[1], before and before[1] or 0
+  if not cell then theirs, had, lately = slice - 1, lately, 0 end
+  return pack(PACKEDSINGLE, row[1], row[2], SINGLY, had, row[9], lately, row[3], row[4], theirs)
 end
 `

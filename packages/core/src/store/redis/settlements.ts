@@ -29,16 +29,16 @@ export class Settlements {
     // A log's tell of entries.
     if (algorithm === 'sliding-log' || operations.length > MOST) return undefined
     const settlements = new Settlements()
+    const names = new Set<string>()
     for (const operation of operations) {
+      names.add(operation[1])
       const isHere = settlements.add(operation)
       settlements.areHere.push(isHere)
       if (!isHere) settlements.others.push(operation)
     }
-    const { keys } = settlements
-    if (keys.length === 0) return undefined
-    // One after the other: the second goes by what the first has left.
-    const names = new Set(operations.map((operation) => operation[1]))
-    return names.size === operations.length ? settlements : undefined
+    // Of two operations on one key the second goes by what the first has left.
+    const areApart = names.size === operations.length
+    return areApart && settlements.keys.length > 0 ? settlements : undefined
   }
 
   private add(operation: Operation): boolean {
