@@ -26,7 +26,11 @@ test('errors carry a name, a stable code and their cause', () => {
 test('any value can be shown, in few characters and well-formed', () => {
   fc.assert(
     fc.property(
-      fc.oneof(fc.anything({ withNullPrototype: true }), fc.string({ unit: 'binary' })),
+      fc.oneof(
+        fc.anything({ withNullPrototype: true, withBigInt: true }),
+        fc.string({ unit: 'binary', maxLength: 1000 }),
+        fc.bigInt({ min: 10n ** 900n, max: 10n ** 1000n }),
+      ),
       (value) => {
         const shown = show(value)
         expect(shown.isWellFormed()).toBe(true)

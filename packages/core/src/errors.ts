@@ -52,9 +52,11 @@ export class AcquireError extends Error {
 
 /** How a value is shown in an error message: short, and never throwing. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') {
-    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
-  }
+  if (typeof value === 'string') return JSON.stringify(shortened(value))
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
-  return typeof value === 'function' ? 'a function' : String(value)
+  return typeof value === 'function' ? 'a function' : shortened(String(value))
+}
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
