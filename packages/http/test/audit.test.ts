@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { promisify } from 'node:util'
-import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
+import { createLimiter, fixedWindow, leakyBucket, type Mode } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
 import { byApiKey, globally, type RateLimitOptions, type Refusal } from '@spillway/http'
@@ -17,7 +17,7 @@ const REDUCED_CAPACITY = 'https://iana.org/assignments/http-problem-types#tempor
 /** Nothing listens on a port of 1. */
 const NOWHERE = 'redis://127.0.0.1:1'
 
-function limiterOf(limit = 2, name = 'api', mode: 'hard' | 'soft' = 'hard') {
+function limiterOf(limit = 2, name = 'api', mode: Mode = 'hard') {
   const clock = new ManualClock(0)
   return createLimiter({ name, mode, clock, limit: fixedWindow({ limit, window: '1m' }) })
 }
@@ -241,11 +241,45 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
     expect((await limiter.peek('address:198.51.100.9')).remaining).toBe(99)
   })
 
-  test('runs the handler without a promise or a tick of its own in soft mode', async () => {
+  test('tells clients apart by their addresses, however these are written', async () => {
+    const limiter = limiterOf(10)
+    const { get } = await start({ limiter, trustProxy: ['127.0.0.0/8', '10.0.0.0/8'], ipv6Prefix: 56 })
+    for (const address of [
+      ...['2001:db8:0:11::1', '2001:DB8:0:0012:0::2', '[2001:db8:0:13::3]:443', '2001:db8:0:14::4%eth0'],
+      ...['203.0.113.5', '::ffff:203.0.113.5', '203.0.113.5:8080', '203.0.113.5, 10.1.2.3'],
+    ])
+      expect((await get({ 'x-forwarded-for': address })).status).toBe(200)
+    // What a check would leave of 10: one less than there is.
+    expect((await limiter.peek('address:2001:db8::/56')).remaining).toBe(5)
+    expect((await limiter.peek('address:203.0.113.5')).remaining).toBe(5)
+  })
+
+  test('tells of each limit of a limiter that has several', async () => {
+    const limit = [fixedWindow({ limit: 3, window: '1s' }), fixedWindow({ limit: 1, window: '1m' })]
+    const limiter = createLimiter({ name: 'api', clock: new ManualClock(0), limit })
+    const { get } = await start({ limiter })
+    expect(listOf(await get(), 'ratelimit')).toEqual({
+      '3-per-1s': { r: 2, t: 1 },
+      '1-per-1m': { r: 0, t: 60 },
+    })
+    const refused = await get()
+    expect(refused.status).toBe(429)
+    expect(refused.headers.get('retry-after')).toBe('60')
+    expect(listOf(refused, 'ratelimit-policy')).toEqual({
+      '3-per-1s': { q: 3, w: 1 },
+      '1-per-1m': { q: 1, w: 60 },
+    })
+    expect(await refused.json()).toMatchObject({ 'violated-policies': ['1-per-1m'] })
+  })
+
+  test.each([
+    ['soft', 0],
+    ['leased', 1], // the first request of a client waits for quota
+  ] as const)('runs the handler without a promise or a tick of its own in %s mode', async (mode, waiting) => {
     let ticked = true
     const during: boolean[] = []
     const { get } = await start(
-      { limiter: limiterOf(2, 'api', 'soft') },
+      { limiter: limiterOf(1_000, 'api', mode) },
       {
         before: () => {
           ticked = false
@@ -256,9 +290,9 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
         after: () => void during.push(ticked),
       },
     )
-    expect((await get()).status).toBe(200)
+    for (let request = 0; request <= waiting; request++) expect((await get()).status).toBe(200)
     // Nest awaits middleware and guards itself: what the guard returns is tested beside it.
-    expect(during).toEqual([name.startsWith('nest')])
+    expect(during.slice(waiting)).toEqual([name.startsWith('nest')])
   })
 
   describe("serves a leaky bucket's delay before the handler runs", () => {
@@ -373,6 +407,22 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
       expect(handled()).toBe(0)
       expect(listOf(await get(), 'ratelimit')).toEqual({ api: { r: 4, t: 60 } })
     })
+
+    test.each(['limiter', 'cost', 'skip', 'onDenied', 'response'])(
+      "a `%s` that throws goes to the framework's error path",
+      async (option) => {
+        const fail = () => {
+          throw new Error('no such plan')
+        }
+        const limiter = limiterOf(1)
+        const { get, handled } = await start({ limiter, key: globally(), [option]: fail })
+        await limiter.check('global') // so that the first request is refused
+        const response = await get()
+        expect(response.status).toBe(500)
+        expect(await response.text()).toContain(`${CAUGHT}no such plan`)
+        expect(handled()).toBe(0)
+      },
+    )
 
     test('a limiter that was closed', async () => {
       const limiter = limiterOf()
