@@ -39,12 +39,17 @@ async function fastifyServer(
   return app.server
 }
 
-async function expressServer(limit?: RequestHandler): Promise<Server> {
+/** @param place of the limit: on the route, where Express calls it for least, or before all of them */
+async function expressServer(limit?: RequestHandler, place: 'route' | 'app.use' = 'route'): Promise<Server> {
   const app = express()
-  if (limit) app.use(limit)
-  app.get('/', (_, response) => {
-    response.send('hello')
-  })
+  const handlers: RequestHandler[] = [
+    (_, response) => {
+      response.send('hello')
+    },
+  ]
+  if (limit && place === 'app.use') app.use(limit)
+  else if (limit) handlers.unshift(limit)
+  app.get('/', handlers)
   return createServer(app)
 }
 
@@ -53,6 +58,11 @@ const TOLD = [
   ['ratelimit-policy', '"bench";q=2147483647;w=60'],
   ['ratelimit', '"bench";r=2147400000;t=42'],
 ] as const
+
+const expressHeaders: RequestHandler = (_, response, next) => {
+  for (const [name, value] of TOLD) response.setHeader(name, value)
+  next()
+}
 
 export const CONTENDERS: readonly Contender[] = [
   { framework: 'fastify', limit: 'none', create: () => fastifyServer(() => undefined) },
@@ -89,11 +99,7 @@ export const CONTENDERS: readonly Contender[] = [
   {
     framework: 'express',
     limit: 'none, two constant headers',
-    create: () =>
-      expressServer((_, response, next) => {
-        for (const [name, value] of TOLD) response.setHeader(name, value)
-        next()
-      }),
+    create: () => expressServer(expressHeaders),
   },
   {
     framework: 'express',
@@ -109,6 +115,21 @@ export const CONTENDERS: readonly Contender[] = [
     framework: 'express',
     limit: 'express-rate-limit, memory',
     create: () => expressServer(expressRateLimit({ limit: LIMIT, windowMs: WINDOW_MS })),
+  },
+  {
+    framework: 'express',
+    limit: 'none, two constant headers, by app.use',
+    create: () => expressServer(expressHeaders, 'app.use'),
+  },
+  {
+    framework: 'express',
+    limit: '@spillway/http, soft, by app.use',
+    create: () => expressServer(expressLimit({ limiter: softLimiter() }), 'app.use'),
+  },
+  {
+    framework: 'express',
+    limit: 'express-rate-limit, memory, by app.use',
+    create: () => expressServer(expressRateLimit({ limit: LIMIT, windowMs: WINDOW_MS }), 'app.use'),
   },
 ]
 

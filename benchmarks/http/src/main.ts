@@ -1,11 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { cpus, release, type } from 'node:os'
 import { startRedis } from '@spillway/redis-server'
 import { CONTENDERS, nameOf } from './contenders.ts'
 import { type Load, measureRound, type Slice } from './measure.ts'
 import { DOCS, RESULTS } from './paths.ts'
-import { median, type Result } from './result.ts'
-import { costSection, withCostSection } from './table.ts'
+import { machine, median, type Result, versions } from './result.ts'
+import { costSection, withSection } from './table.ts'
 
 // `pnpm --filter @spillway/benchmark-http run bench [ROUNDS]`: measures, and writes the result and the table in the docs.
 
@@ -27,20 +26,10 @@ for (let round = 0; round < ROUNDS; round++) {
 
 const result: Result = {
   date: new Date().toISOString(),
-  machine: {
-    cpu: cpus()[0]!.model,
-    cpus: cpus().length,
-    node: process.versions.node,
-    system: `${type()} ${release()}`,
-  },
+  machine: machine(),
   load: LOAD,
   rounds: ROUNDS,
-  versions: Object.fromEntries(
-    ['fastify', '@fastify/rate-limit', 'express', 'express-rate-limit'].map((name) => [
-      name,
-      versionOf(name),
-    ]),
-  ),
+  versions: versions(),
   contenders: CONTENDERS.map((contender) => ({
     framework: contender.framework,
     limit: contender.limit,
@@ -48,12 +37,7 @@ const result: Result = {
   })),
 }
 writeFileSync(RESULTS, `${JSON.stringify(result, null, 2)}\n`)
-writeFileSync(DOCS, withCostSection(readFileSync(DOCS, 'utf8'), costSection(result)))
+writeFileSync(DOCS, withSection(readFileSync(DOCS, 'utf8'), 'cost', costSection(result)))
 for (const { framework, limit, slices } of result.contenders) {
   console.log(`${framework}: ${limit}`, Math.round(median(slices.map((slice) => slice.requestsPerSecond))))
-}
-
-function versionOf(name: string): string {
-  const manifest = new URL(`../node_modules/${name}/package.json`, import.meta.url)
-  return JSON.parse(readFileSync(manifest, 'utf8')).version
 }

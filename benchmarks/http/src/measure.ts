@@ -50,7 +50,7 @@ export async function measureRound(
   }
 }
 
-class ServerProcess {
+export class ServerProcess {
   private readonly child: ChildProcess
   private readonly exited: Promise<unknown>
   private readonly died: Promise<never>
@@ -73,7 +73,13 @@ class ServerProcess {
   }
 
   async cpuMicroseconds(): Promise<number> {
-    this.child.send('cpu')
+    this.child.send(0)
+    return this.message()
+  }
+
+  /** @returns the CPU time that so many requests took which come by no socket */
+  async cpuMicrosecondsOf(requests: number): Promise<number> {
+    this.child.send(requests)
     return this.message()
   }
 

@@ -1,14 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { cpus, release, type } from 'node:os'
 import type { Load, Slice } from './measure.ts'
+
+export interface Machine {
+  readonly cpu: string
+  readonly cpus: number
+  readonly node: string
+  readonly system: string
+}
+
+/** This one. */
+export function machine(): Machine {
+  return {
+    cpu: cpus()[0]!.model,
+    cpus: cpus().length,
+    node: process.versions.node,
+    system: `${type()} ${release()}`,
+  }
+}
+
+const COMPARED = ['fastify', '@fastify/rate-limit', 'express', 'express-rate-limit']
+
+/** Of what is compared. */
+export function versions(): Record<string, string> {
+  return Object.fromEntries(
+    COMPARED.map((name) => {
+      const manifest = new URL(`../node_modules/${name}/package.json`, import.meta.url)
+      return [name, JSON.parse(readFileSync(manifest, 'utf8')).version]
+    }),
+  )
+}
 
 /** What a run measured: `results/cost.json`. */
 export interface Result {
   readonly date: string
-  readonly machine: {
-    readonly cpu: string
-    readonly cpus: number
-    readonly node: string
-    readonly system: string
-  }
+  readonly machine: Machine
   readonly load: Load
   readonly rounds: number
   /** Versions of what was compared. */
@@ -17,6 +43,21 @@ export interface Result {
     readonly framework: string
     readonly limit: string
     readonly slices: readonly Slice[]
+  }[]
+}
+
+/** What requests cost without sockets: `results/javascript.json`. */
+export interface JavaScriptResult {
+  readonly date: string
+  readonly machine: Machine
+  /** Of how many requests a turn is, by framework. */
+  readonly requests: Readonly<Record<string, number>>
+  readonly versions: Readonly<Record<string, string>>
+  readonly contenders: readonly {
+    readonly framework: string
+    readonly limit: string
+    /** Of each turn, a request. */
+    readonly cpuMicroseconds: readonly number[]
   }[]
 }
 

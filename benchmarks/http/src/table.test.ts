@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { DOCS, RESULTS } from './paths.ts'
-import type { Result } from './result.ts'
-import { costSection, withCostSection } from './table.ts'
+import { DOCS, JAVASCRIPT_RESULTS, RESULTS } from './paths.ts'
+import type { JavaScriptResult, Result } from './result.ts'
+import { costSection, javaScriptSection, withSection } from './table.ts'
 
 const slices = (...requestsPerSecond: number[]) =>
   requestsPerSecond.map((each) => ({ requestsPerSecond: each, cpuMicrosecondsPerRequest: 1e6 / each }))
@@ -27,8 +27,29 @@ it('compares slice by slice, and takes the median', () => {
   expect(section).toContain('@fastify/rate-limit 11.0.0; Node 20.20.2, 2 × a CPU, 2026-01-02')
 })
 
-it('the docs show the result that is committed', () => {
+it('compares JavaScript turn by turn, and takes the median', () => {
+  const section = javaScriptSection({
+    date: '2026-01-02T03:04:05Z',
+    machine: { cpu: 'a CPU', cpus: 2, node: '20.20.2', system: 'Linux' },
+    requests: { express: 50 },
+    versions: { express: '5.0.0', 'express-rate-limit': '8.0.0' },
+    contenders: [
+      { framework: 'express', limit: 'none', cpuMicroseconds: [50, 100, 80] },
+      { framework: 'express', limit: 'some, by app.use', cpuMicroseconds: [60, 105, 88] },
+    ],
+  })
+  const cells = section.split('\n').map((line) => line.split('|').map((cell) => cell.trim()))
+  expect(cells[3]).toEqual(['', 'express', 'some, by app.use', '88.0 µs', '110.0 %', ''])
+  expect(section).toContain('CPU time over 3 turns of 50 (express) requests')
+  expect(section).toContain(
+    'on the route, but where it says `app.use`. express-rate-limit 8.0.0; Node 20.20.2',
+  )
+})
+
+it('the docs show the results that are committed', () => {
   const page = readFileSync(DOCS, 'utf8')
   const result = JSON.parse(readFileSync(RESULTS, 'utf8')) as Result
-  expect(withCostSection(page, costSection(result))).toBe(page)
+  expect(withSection(page, 'cost', costSection(result))).toBe(page)
+  const javaScript = JSON.parse(readFileSync(JAVASCRIPT_RESULTS, 'utf8')) as JavaScriptResult
+  expect(withSection(page, 'javascript', javaScriptSection(javaScript))).toBe(page)
 })

@@ -1,5 +1,5 @@
 import { markdownTable } from 'markdown-table'
-import { median, type Result } from './result.ts'
+import { type JavaScriptResult, median, type Result } from './result.ts'
 
 /** What `docs/http.md` shows of a result. */
 export function costSection(result: Result): string {
@@ -23,23 +23,52 @@ export function costSection(result: Result): string {
     [['server', 'limit', 'requests a second', 'of those without a limit', 'CPU a request'], ...rows],
     { align: ['l', 'l', 'r', 'r', 'r'] },
   )
-  const { machine, load, rounds, versions, date } = result
-  const peers = Object.entries(versions)
-    .filter(([name]) => name.includes('rate-limit'))
-    .map(([name, version]) => `${name} ${version}`)
+  const { load, rounds } = result
   return `${table}
 
 Medians over ${rounds * load.slices} slices of ${load.sliceSeconds} s with ${load.connections} connections, in ${rounds} rounds of fresh processes that take turns; the share is
-the median of each slice's. ${peers.join(', ')}; Node ${machine.node}, ${machine.cpus} × ${machine.cpu}, ${date.slice(0, 10)}.`
+the median of each slice's.${placeOfExpress(result)} ${origin(result)}`
 }
 
-const MARKS = { begin: '<!-- cost -->\n', end: '<!-- /cost -->' }
+/** What `docs/http.md` shows of requests without sockets. */
+export function javaScriptSection(result: JavaScriptResult): string {
+  const rows = result.contenders.map(({ framework, limit, cpuMicroseconds }) => {
+    const bare = result.contenders.find((other) => other.framework === framework && other.limit === 'none')!
+    const share = median(cpuMicroseconds.map((each, turn) => each / bare.cpuMicroseconds[turn]!))
+    return [framework, limit, `${median(cpuMicroseconds).toFixed(1)} µs`, `${(100 * share).toFixed(1)} %`]
+  })
+  const table = markdownTable(
+    [['server', 'limit', 'JavaScript a request', 'of that without a limit'], ...rows],
+    { align: ['l', 'l', 'r', 'r'] },
+  )
+  const turns = result.contenders[0]!.cpuMicroseconds.length
+  const requests = Object.entries(result.requests).map(([framework, each]) => `${each} (${framework})`)
+  return `${table}
 
-/** The page with its section on cost replaced. */
-export function withCostSection(page: string, section: string): string {
-  const begin = page.indexOf(MARKS.begin) + MARKS.begin.length
-  const end = page.indexOf(MARKS.end)
-  if (begin < MARKS.begin.length || end < begin)
-    throw new Error(`the page lacks ${MARKS.begin.trim()} … ${MARKS.end}`)
+Medians of CPU time over ${turns} turns of ${requests.join(' and ')} requests; the share is the median of each turn's.${placeOfExpress(result)} ${origin(result)}`
+}
+
+type Told = Pick<Result, 'contenders' | 'versions' | 'machine' | 'date'>
+
+function placeOfExpress({ contenders }: Pick<Told, 'contenders'> | JavaScriptResult): string {
+  const both = contenders.some(({ limit }) => limit.endsWith('by app.use'))
+  return both ? ' In Express the limit stands on the route, but where it says `app.use`.' : ''
+}
+
+/** Which versions, on which machine, and when. */
+function origin({ versions, machine, date }: Omit<Told, 'contenders'>): string {
+  const peers = Object.entries(versions)
+    .filter(([name]) => name.includes('rate-limit'))
+    .map(([name, version]) => `${name} ${version}`)
+  return `${peers.join(', ')}; Node ${machine.node}, ${machine.cpus} × ${machine.cpu}, ${date.slice(0, 10)}.`
+}
+
+/** The page with its section of that name replaced. */
+export function withSection(page: string, name: string, section: string): string {
+  const marks = { begin: `<!-- ${name} -->\n`, end: `<!-- /${name} -->` }
+  const begin = page.indexOf(marks.begin) + marks.begin.length
+  const end = page.indexOf(marks.end)
+  if (begin < marks.begin.length || end < begin)
+    throw new Error(`the page lacks ${marks.begin.trim()} … ${marks.end}`)
   return `${page.slice(0, begin)}\n${section}\n\n${page.slice(end)}`
 }
