@@ -50,9 +50,13 @@ Medians of CPU time over ${turns} turns of ${requests.join(' and ')} requests; t
 
 type Told = Pick<Result, 'contenders' | 'versions' | 'machine' | 'date'>
 
+/** Results of before 2026-11-28 have it by `app.use` only. */
 function placeOfExpress({ contenders }: Pick<Told, 'contenders'> | JavaScriptResult): string {
-  const both = contenders.some(({ limit }) => limit.endsWith('by app.use'))
-  return both ? ' In Express the limit stands on the route, but where it says `app.use`.' : ''
+  if (contenders.some(({ limit }) => limit.endsWith('by app.use')))
+    return ' In Express the limit stands on the route, but where it says `app.use`.'
+  return contenders.some(({ framework }) => framework === 'express')
+    ? ' In Express the limit stands before all routes, by `app.use`.'
+    : ''
 }
 
 /** Which versions, on which machine, and when. */
