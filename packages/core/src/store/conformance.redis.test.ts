@@ -465,6 +465,37 @@ async function answerAlike(
   await checkExpiry(name)
 }
 
+it.each([
+  fixedWindow({ limit: 10, window: '1s' }),
+  slidingWindow({ limit: 10, window: '1s' }),
+  tokenBucket({ capacity: 10, refill: 10, per: '1s' }),
+] as Algorithm[])('settles what several nodes have admitted of a key in turns: $algorithm', async (limit) => {
+  // The first two are there all along, the others begin a slice each and are not heard of again.
+  const nodes = [...NODES, '0000000000000001', '0000000000000002', '0000000000000003']
+  const tables = [memory, redis].map((store) => store.open(`turns-${names++}`, limit))
+  const admitted = nodes.map(() => 0)
+  let late = nodes.map(() => 0)
+  for (let turn = 0; turn < 30; turn++) {
+    const slice = Math.floor(turn / 10)
+    now = 100 * turn
+    if (turn % 10 === 0) late = admitted.splice(0, nodes.length, ...nodes.map(() => 0))
+    const place = turn % 10 === 0 ? 2 + slice : turn % 2
+    const most = (admitted[place] as number) + (turn % 4)
+    admitted[place] = most
+    const before = limit.lateSlices * (late[place] as number)
+    const ask = [1 + (turn % 5), 1, 0, 0] as const
+    await both(tables, limit, nodes[place] as string, [
+      'settle',
+      'key',
+      0,
+      slice,
+      [most, 0, 0, 0],
+      [before, 0, 0, 0],
+      ask,
+    ])
+  }
+})
+
 for (const [what, limit] of Object.entries(limits)) {
   describe(what, () => {
     it('is answered alike by memory and by Redis', async () => {

@@ -9,7 +9,8 @@ import { FURTHEST_SLICE } from '../store.ts'
  * The request has them as lists: k keys, each once; n what was admitted in the slice v, below 0 where the node does not
  * know the key and only reads it; m what was in the slice before and e the node's demand, where any is not 0. A node that
  * has more to tell, or an older slice, sends operations; and of what is kept otherwise, these lists become operations
- * here (see `operationof`), so that there is one way to settle all else.
+ * here (see `operationof`), so that there is one way to settle all else. What several nodes have settled within one slice has a
+ * way of its own, as long as nothing else is kept of it: those are the keys that are asked for most.
  *
  * The answer is the row as it is now, packed. Not for logs, which have entries.
  */
@@ -31,6 +32,44 @@ local function apart(keys)
   return those
 end
 
+-- a row in which several nodes have settled within the slice, and nothing else is kept: where it is told what a node
+-- has admitted, and the row's demand, returns the row and the answer; of another row nothing
+local function settleshared(key, row, told, lately, demand)
+  local a, b, c, d, generation, settled, booked, bookedlate, sum = unpack_row(ROW, row)
+  if settled ~= slice or generation + booked + bookedlate ~= 0 then return nil end
+  local place, had, its, before, at = nil, 0, 0, nil, ROWBYTES + 1
+  while true do
+    at = string.find(row, node, at, true)
+    if not at then break end
+    if at % CELLBYTES == (ROWBYTES + 1) % CELLBYTES then
+      local theirs, admitted, refunded, granted, returned, wanted = unpack_row(CELL, row, at + 8)
+      if refunded + granted + returned ~= 0 then return nil end
+      if theirs == slice then
+        place, had, its = at, admitted, wanted
+      else
+        before = admitted
+      end
+    end
+    at = at + 1
+  end
+  -- a node that begins a slice takes its demand over from the one before
+  if before and not place or lately > (before or 0) then return nil end
+  before = before or 0
+  local rate = d
+  a, b, c, d = roll(key, a, b, c, d, now)
+  if told > had then
+    a, b, c, d = add(key, a, b, c, d, now, 0, told - had)
+    if drainsby then d = drainsby end
+  elseif demand == its and d == rate then
+    return row, pack(PACKEDSINGLE, a, b, SINGLY, had, sum, before, c, d, slice)
+  end
+  had, sum = max(had, told), sum + demand - its
+  place = place or #row + 1
+  local packed = pack(ROW, a, b, c, d, 0, slice, 0, 0, sum) .. string.sub(row, ROWBYTES + 1, place - 1)
+    .. pack(PACKEDCELL, node, slice, had, 0, 0, 0, demand) .. string.sub(row, place + CELLBYTES)
+  return packed, pack(PACKEDSINGLE, a, b, SINGLY, had, sum, before, c, d, slice), lastslice(a, b, c, d)
+end
+
 -- answers those keys whose rows allow it, and returns the places of the others
 local function settleplain(keys, admitted, lately, demands)
   local rows, filedin = found(keys)
@@ -41,7 +80,7 @@ local function settleplain(keys, admitted, lately, demands)
   for i = 1, #keys do
     local key, row = keys[i], rows[i]
     local a, b, c, d, had, before, demand = 0, 0, 0, 0, 0, 0, 0
-    local isplain = not those[key]
+    local isplain, answer = not those[key], nil
     if row and isplain then
       local length, owner, theirs = #row, nil, slice
       if length == BRIEFBYTES then
@@ -54,7 +93,13 @@ local function settleplain(keys, admitted, lately, demands)
       elseif length == PLAINBYTES then
         a, b, c, d = unpack_row(PLAIN, row)
       else
-        isplain = false
+        local written, last
+        written, answer, last = settleshared(key, row, admitted[i], lately and lately[i] or 0, demands and demands[i] or 0)
+        isplain = answer ~= nil
+        if answer and written ~= row then
+          file(files, min(max(filedin[i] or top, fresh, last), slice + ${FURTHEST_SLICE}), key, written)
+          current = nil
+        end
       end
       if theirs ~= slice then
         if theirs < slice - late then
@@ -69,6 +114,8 @@ local function settleplain(keys, admitted, lately, demands)
     if not isplain then
       others[#others + 1] = i
       rows[i] = ''
+    elseif answer then
+      rows[i] = answer
     else
       local rate, told = d, admitted[i]
       -- a window that ends with this slice has nothing to roll
