@@ -4,8 +4,7 @@ import type { Report } from '@spillway/core/testing'
 export function percent(part: number): string {
   const value = part * 100
   if (value === 0) return '0'
-  if (value >= 99.95) return value.toFixed(1)
-  return value >= 10 ? value.toFixed(1) : value.toFixed(2)
+  return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)
 }
 
 /** A cell in one line. */
@@ -19,7 +18,7 @@ export function line(name: string, report: Report, roundTrip: number): string {
       42,
     ),
     `used ${percent(report.share)} of possible ${percent(report.shareOfPossible)}`.padEnd(33),
-    `denied falsely ${percent(report.falseDenials)}`.padEnd(21),
+    `denied falsely ${percent(report.falseDenials)} too many ${percent(report.excessDenials)}`.padEnd(36),
     `calls ${percent(report.callsPerCheck)} entries ${percent(report.entriesPerCheck)}`.padEnd(26),
     `waited ${percent(waits.part)}, trips ${trips(waits.median)} p99 ${trips(waits.p99)} max ${trips(waits.longest)}${unanswered}`,
   ].join(' ')

@@ -7,7 +7,14 @@ function measurement(scenario: string, seed: number, value: number): Measurement
   const report: Report = {
     windows: 19,
     overshoot: { mean: value, max: value, first: value, cost: value },
-    ...{ share: value, shareOfPossible: value, falseDenials: value, checks: value, unanswered: value },
+    ...{
+      share: value,
+      shareOfPossible: value,
+      falseDenials: value,
+      excessDenials: value,
+      checks: value,
+      unanswered: value,
+    },
     ...{ callsPerCheck: value, entriesPerCheck: value },
     waits: { part: value, median: value, p99: value, longest: value },
   }
@@ -23,7 +30,14 @@ test('seeds come together: means of what is a mean, the most of what is a maximu
     report: {
       windows: 19,
       overshoot: { mean: 2.5, max: 4, first: 4, cost: 4 },
-      ...{ share: 2.5, shareOfPossible: 2.5, falseDenials: 2.5, checks: 2.5, unanswered: 2.5 },
+      ...{
+        share: 2.5,
+        shareOfPossible: 2.5,
+        falseDenials: 2.5,
+        excessDenials: 2.5,
+        checks: 2.5,
+        unanswered: 2.5,
+      },
       ...{ callsPerCheck: 2.5, entriesPerCheck: 2.5 },
       waits: { part: 2.5, median: 2.5, p99: 4, longest: 4 },
     },

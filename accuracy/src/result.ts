@@ -67,6 +67,7 @@ function together(reports: readonly Report[]): Report {
     share: mean(({ share }) => share),
     shareOfPossible: mean(({ shareOfPossible }) => shareOfPossible),
     falseDenials: mean(({ falseDenials }) => falseDenials),
+    excessDenials: mean(({ excessDenials }) => excessDenials),
     checks: mean(({ checks }) => checks),
     unanswered: mean(({ unanswered }) => unanswered),
     callsPerCheck: mean(({ callsPerCheck }) => callsPerCheck),

@@ -69,6 +69,7 @@ function costTables(cells: readonly Result[]): string {
     'used',
     'of possible',
     'false denials',
+    'excess denials',
     'calls',
     'entries',
     'waited',
@@ -86,12 +87,10 @@ function costTables(cells: readonly Result[]): string {
 function costLine(cell: Result): string[] {
   const { report } = cell
   const trips = (ms: number) => (ms / roundTrip(scenarioOf(cell))).toFixed(1)
-  const parts = [report.share, report.shareOfPossible, report.falseDenials, report.callsPerCheck]
-  return [
-    titleOf(cell),
-    ...[...parts, report.entriesPerCheck, report.waits.part].map(percent),
-    ...[report.waits.p99, report.waits.longest].map(trips),
-  ]
+  const { share, shareOfPossible, falseDenials, excessDenials, callsPerCheck, entriesPerCheck, waits } =
+    report
+  const parts = [share, shareOfPossible, falseDenials, excessDenials, callsPerCheck, entriesPerCheck]
+  return [titleOf(cell), ...[...parts, waits.part].map(percent), ...[waits.p99, waits.longest].map(trips)]
 }
 
 function titleOf(cell: Result): string {

@@ -24,7 +24,7 @@ test('overshoot, share and false denials are those of the windows after the firs
     [399.5, 1, true],
   ])
   // the fourth window is not over
-  const { windows, overshoot, share, shareOfPossible, falseDenials, checks } = report(
+  const { windows, overshoot, share, shareOfPossible, falseDenials, excessDenials, checks } = report(
     all,
     limit,
     START,
@@ -37,6 +37,8 @@ test('overshoot, share and false denials are those of the windows after the firs
   expect(shareOfPossible).toBeCloseTo((13 + 8) / 20)
   // the cost of 2 had room, that of 3 had not
   expect(falseDenials).toBeCloseTo(1 / 6)
+  // three were denied; one that sees all would have denied the cost of 4 and that of 3
+  expect(excessDenials).toBeCloseTo(1 / 6)
   expect(checks).toBe(6)
 })
 

@@ -25,6 +25,11 @@ export interface Report {
   readonly shareOfPossible: number
   /** Checks denied though there was room, in parts of all checks. */
   readonly falseDenials: number
+  /**
+   * Checks denied less those that one limiter that sees every check would have denied, in parts of all checks: what a
+   * user loses by there being several nodes. Below 0: more was let in.
+   */
+  readonly excessDenials: number
   readonly checks: number
   /** Checks, of the whole simulation, that ended in an error or were not answered: in none of the other figures. */
   readonly unanswered: number
@@ -49,6 +54,7 @@ class Replay {
   possible = 0
   checks = 0
   falseDenials = 0
+  excessDenials = 0
   most = 0
   private readonly usage: Usage
   private readonly ideal: Usage
@@ -72,8 +78,9 @@ class Replay {
     if (this.ideal.over(now) + cost <= 0) {
       this.ideal.admit(now, cost)
       if (counts) this.possible += cost
-    }
+    } else if (counts) this.excessDenials--
     if (!allowed) {
+      if (counts) this.excessDenials++
       if (counts && this.usage.over(now) + cost <= 0) this.falseDenials++
       return
     }
@@ -156,6 +163,7 @@ export function report(seen: Observations, limit: Limit, start: number, end: num
         sum(({ possible }) => possible),
       ),
     falseDenials: sum(({ falseDenials }) => falseDenials) / checks,
+    excessDenials: sum(({ excessDenials }) => excessDenials) / checks,
     checks: sum((replay) => replay.checks),
     unanswered: seen.failed + seen.unanswered,
     callsPerCheck: calls / checks,
