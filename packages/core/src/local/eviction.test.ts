@@ -141,6 +141,32 @@ test.each(['too slow', 'away'])(
   },
 )
 
+test.each(['soft', 'leased'] as const)(
+  '%s: a refund of a key that is pushed out while the store is asked about it is carried out',
+  async (mode) => {
+    const clock = new ManualClock(1_000_000)
+    const memory = memoryStore({ clock })
+    const store = faultyStore(memory, { clock, latency: 5 })
+    const limit = fixedWindow({ limit: 5, window: '1h' })
+    const made = { name: 'api', limit, clock, random: () => 0.5 } as const
+    const limiter = createLimiter({ ...made, mode, store, maxKeys: 1 })
+    const hard = createLimiter({ ...made, store: memory })
+    const check = limiter.check('key', { cost: 5 })
+    await clock.advance(100)
+    expect((await check).allowed).toBe(true)
+    await Promise.all([limiter.flush(), clock.advance(3000)])
+    limiter.checkSync('another')
+    await clock.advance(3000)
+    const refund = limiter.refund('key', 2)
+    await clock.advance(2)
+    limiter.checkSync('another')
+    await clock.advance(3000)
+    expect(await refund).toBe(true)
+    expect((await hard.peek('key')).remaining).toBe(1)
+    await Promise.all([limiter.close(), hard.close(), clock.advance(1000)])
+  },
+)
+
 test('a peek takes nothing while the store is away, and no outage rule admits a cost above the limit', async () => {
   const clock = new ManualClock(1_000_000)
   const inner = memoryStore({ clock })

@@ -4,7 +4,7 @@ import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
-import type { Snapshot } from '../store/store.ts'
+import type { Operation, Snapshot } from '../store/store.ts'
 import { JointChecks } from './joint-checks.ts'
 import type { Ledger } from './ledger.ts'
 import { LocalDecisions } from './local-decisions.ts'
@@ -67,13 +67,21 @@ export class LocalChecks implements Checks {
   async refund(key: string, cost: number, at?: number): Promise<void> {
     await this.peek(key)
     const local = this.sync.keys.find(key)
-    if (local === undefined) throw nothingGivenBack()
+    if (local === undefined) return this.refundThere(key, cost, at)
     const back = local.refund(this.link.table.now(), cost, at)
     // What this node admitted itself it can give back without having heard of the others.
-    if (!local.known && back === 0) throw nothingGivenBack()
+    if (!local.known && back === 0)
+      throw new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
     local.withdraw(cost)
     this.sync.queue(local)
     await this.sync.settle([local])
+  }
+
+  /** Of a key that is not in RAM, or was pushed out while it was asked about: the store has all that was admitted of it. */
+  private async refundThere(key: string, cost: number, at?: number): Promise<void> {
+    const { clock, timeout } = this.settings
+    const operation: Operation = at === undefined ? ['refund', key, cost] : ['refund', key, cost, at]
+    await this.link.exchange([operation], clock.monotonic() + timeout, { once: true })
   }
 
   /** The limit was set while it runs, from `before`: what is held goes by it from here on. */
@@ -140,8 +148,4 @@ function keepLease(ledger: Ledger, earlier: Algorithm): void {
   const highest = Math.max(earlier.limit, ledger.lease?.limit.limit ?? 0)
   const limit = highest === earlier.limit ? earlier : earlier.with([highest, ...earlier.parameters.slice(1)])
   ledger.lease = { limit, granted: ledger.granted }
-}
-
-function nothingGivenBack(): StoreError {
-  return new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
 }
