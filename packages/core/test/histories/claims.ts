@@ -30,7 +30,8 @@ export class Claims {
 
   constructor(private readonly fleet: Fleet) {}
 
-  acquire({ node, life }: Player, asked: Asked, { cost, ms, plan }: Step): void {
+  acquire(player: Player, asked: Asked, { cost, ms, plan }: Step): void {
+    const { node, life } = player
     const { fleet } = this
     const { simulation } = fleet
     const before = [...this.waiting].filter((one) => one.node === life && one.asked === asked)
@@ -40,7 +41,7 @@ export class Claims {
     const gaveUp = new GivenUp()
     if (plan % 3 === 0)
       simulation.at(simulation.time + ms / 2, () => {
-        if (life.alive) controller.abort(gaveUp)
+        if (isRunning(player, life, simulation.time)) controller.abort(gaveUp)
       })
     const note = fleet.noting(life, asked, cost)
     const limit = asked.plan === undefined ? {} : { limit: asked.plan as [] }
@@ -68,7 +69,8 @@ export class Claims {
       )
   }
 
-  reserve({ node, life }: Player, asked: Asked, { cost, ms, plan }: Step): void {
+  reserve(player: Player, asked: Asked, { cost, ms, plan }: Step): void {
+    const { node, life } = player
     const { fleet } = this
     const { simulation } = fleet
     const limit = asked.plan === undefined ? {} : { limit: asked.plan as [] }
@@ -83,7 +85,7 @@ export class Claims {
         for (const count of counts) count.life(life).refundable -= cost
         simulation.at(simulation.time + (ms % LONGEST_CALL), () => {
           // What an earlier day has of it can't be given back in the next one.
-          if (!life.alive || life.replaced || fleet.history.endsSlice) return
+          if (!isRunning(player, life, simulation.time) || life.replaced || fleet.history.endsSlice) return
           const actual = plan
           this.settling = true
           const done = actual === 0 ? reservation.release() : reservation.settle(actual)
@@ -109,6 +111,11 @@ export class Claims {
   over(): void {
     for (const { node } of this.waiting) if (node.alive) this.fleet.wrongs.push('one waits for ever')
   }
+}
+
+/** Whether the process of that life does anything at this time: neither dead nor standing still. */
+function isRunning({ pausedUntil }: Player, life: NodeLife, time: number): boolean {
+  return life.alive && time > pausedUntil
 }
 
 function countsOf({ counts, reserve }: Asked): readonly Count[] {

@@ -103,6 +103,8 @@ export async function forgetsWhatWasReset(count: Count): Promise<void> {
     const after = life.admitted.filter(({ at }) => at >= from)
     counted.most += sum(after.filter((admission) => mayCount(count, life, admission)))
     counted.most += life.uncertain
+    // A shortfall: of what was taken in the millisecond of the reset the store can't tell whether it was before, and keeps it.
+    counted.most += sum(life.back.filter(({ at }) => at >= Math.floor(reset.from) && at <= reset.until))
     counted.least += sum(after.filter((admission) => admission.at > known && mustCount(count, admission)))
   }
   // Quota booked for others at a reset stays booked, since they may spend it.
