@@ -426,6 +426,27 @@ describe('hard, on a store that can take of each limit by itself only', () => {
     },
   )
 
+  it('scopes are all asked at the same time, also where one refuses', async () => {
+    const clock = new ManualClock(1_000_000)
+    const far = faultyStore(memoryStore({ clock }), { clock, latency: ROUND_TRIP / 2 })
+    const limit = fixedWindow({ limit: 1, window: '1h' })
+    const scopes = { user: limit, ip: limit, all: fixedWindow({ limit: 9, window: '1h' }) }
+    const limiter = createLimiter({ name: 'api', scopes, clock, store: noting(clock, far).store })
+    const check = async (user: string, ip: string) => {
+      let decision: Decision | undefined
+      void limiter.check({ user, ip, all: '*' }).then((its) => {
+        decision = its
+      })
+      await clock.advance(ROUND_TRIP)
+      return decision
+    }
+    expect(await check('a', 'x')).toMatchObject({ allowed: true })
+    expect(await check('b', 'x')).toMatchObject({ allowed: false, name: 'ip' })
+    await clock.advance(ROUND_TRIP)
+    expect(await check('b', 'y')).toMatchObject({ allowed: true, name: 'user' })
+    await Promise.all([limiter.close(), clock.advance(1000)])
+  })
+
   it('a reserve that does not answer is no matter where the limits allow a check', async () => {
     const clock = new ManualClock(1_000_000)
     const memory = memoryStore({ clock })
