@@ -39,8 +39,10 @@ export class Claims {
     this.waiting.add(mine)
     const controller = new AbortController()
     const gaveUp = new GivenUp()
-    if (plan % 3 === 0)
-      simulation.at(simulation.time + ms / 2, () => {
+    // Some while they wait, some while they are asked for.
+    const patience = [ms / 2, ms % 4][plan % 3]
+    if (patience !== undefined)
+      simulation.at(simulation.time + patience, () => {
         if (isRunning(player, life, simulation.time)) controller.abort(gaveUp)
       })
     const note = fleet.noting(life, asked, cost)
@@ -74,24 +76,25 @@ export class Claims {
     const { fleet } = this
     const { simulation } = fleet
     const limit = asked.plan === undefined ? {} : { limit: asked.plan as [] }
-    const note = fleet.noting(life, asked, cost)
+    const estimate = 2 * cost
+    const note = fleet.noting(life, asked, estimate)
     const settleAfter = SETTLE_AFTER
-    node.limiter.reserve(asked.keys as string, cost, { settleAfter, ...limit }).then(
+    node.limiter.reserve(asked.keys as string, estimate, { settleAfter, ...limit }).then(
       (reservation) => {
         note(reservation)
         if (!isTaken(reservation) || !life.alive) return
         const counts = reservation.spike ? [asked.reserve as Count] : asked.counts
         // It goes back by its settlement, if it does.
-        for (const count of counts) count.life(life).refundable -= cost
+        for (const count of counts) count.life(life).refundable -= estimate
         simulation.at(simulation.time + (ms % LONGEST_CALL), () => {
           // What an earlier day has of it can't be given back in the next one.
           if (!isRunning(player, life, simulation.time) || life.replaced || fleet.history.endsSlice) return
-          const actual = plan
+          const actual = plan % (estimate + 2)
           this.settling = true
           const done = actual === 0 ? reservation.release() : reservation.settle(actual)
           this.settling = false
-          if (actual < cost) fleet.verb('refund', counts, cost - actual, done)
-          else if (actual > cost) fleet.verb('penalty', counts, actual - cost, done)
+          if (actual < estimate) fleet.verb('refund', counts, estimate - actual, done)
+          else if (actual > estimate) fleet.verb('penalty', counts, actual - estimate, done)
         })
       },
       (error: unknown) => {

@@ -145,8 +145,8 @@ export interface Kind {
   readonly days?: boolean
   /** Whether checks decide on several limits, by plans and out of a reserve. */
   readonly several?: boolean
-  /** Whether nodes are to hold more keys than fit in RAM; with several limits only. */
-  readonly crowded?: boolean
+  /** More keys are asked for than nodes hold in RAM, and so by some; with several limits only. */
+  readonly claims?: readonly Act[] | undefined
   /** Whether some begin with a burst on all nodes. */
   readonly rush?: boolean
 }
@@ -241,7 +241,7 @@ function several(window: number | undefined, crowded: boolean): fc.Arbitrary<Sev
 
 /** Histories of a kind. */
 export function histories(kind: Kind): fc.Arbitrary<History> {
-  const { algorithm, modes, acts, days = false } = kind
+  const { algorithm, modes, acts, days = false, claims } = kind
   const more = kind.several === true
   const plan: fc.Arbitrary<NodePlan> = fc.record({
     mode: fc.constantFrom(...modes),
@@ -249,29 +249,32 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
     rate: fc.constantFrom(0, 0, 0.0004, -0.0004),
     waits: fc.boolean(),
   })
-  const step: fc.Arbitrary<Step> = fc.record({
-    wait: fc.oneof(
-      { weight: 4, arbitrary: fc.constant(0) },
-      { weight: 4, arbitrary: fc.nat(20) },
-      { weight: 2, arbitrary: fc.nat(120) },
-    ),
-    act: fc.oneof(
-      { weight: 9, arbitrary: fc.constantFrom<Act>('check', 'check', 'check', 'burst') },
-      { weight: 1, arbitrary: fc.constantFrom<Act>('load', 'chatter') },
-      { weight: kind.crowded ? 4 : 2, arbitrary: fc.constantFrom<Act>(...acts, 'flush') },
-    ),
-    node: fc.nat(7),
-    cost: fc.oneof(
-      { weight: 3, arbitrary: fc.constant(1) },
-      { weight: 1, arbitrary: fc.integer({ min: 2, max: 6 }) },
-    ),
-    ms: fc.oneof(fc.nat(100), fc.nat(1500)),
-    plan: fc.nat(7),
-    // Of more keys one is asked for all that it has.
-    ...(more && {
-      key: kind.crowded ? fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat(3)) : fc.nat(3),
-    }),
-  })
+  const stepOf = (acts: readonly Act[]): fc.Arbitrary<Step> =>
+    fc.record({
+      wait: fc.oneof(
+        { weight: 4, arbitrary: fc.constant(0) },
+        { weight: 4, arbitrary: fc.nat(20) },
+        { weight: 2, arbitrary: fc.nat(120) },
+      ),
+      act: fc.oneof(
+        { weight: 9, arbitrary: fc.constantFrom<Act>('check', 'check', 'check', 'burst') },
+        { weight: 1, arbitrary: fc.constantFrom<Act>('load', 'chatter') },
+        { weight: claims === undefined ? 2 : 4, arbitrary: fc.constantFrom<Act>(...acts, 'flush') },
+      ),
+      node: fc.nat(7),
+      cost: fc.oneof(
+        { weight: 3, arbitrary: fc.constant(1) },
+        { weight: 1, arbitrary: fc.integer({ min: 2, max: 6 }) },
+      ),
+      ms: fc.oneof(fc.nat(100), fc.nat(1500)),
+      plan: fc.nat(7),
+      // Of more keys one is asked for all that it has.
+      ...(more && {
+        key: claims ? fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat(3)) : fc.nat(3),
+      }),
+    })
+  const stepsOf = (acts: readonly Act[]) =>
+    fc.array(stepOf(acts), { minLength: 10, maxLength: 50, size: 'max' })
   const rest = fc.record({
     algorithm: fc.constant(algorithm),
     limit: days ? limitOfDay : limitNumber,
@@ -281,11 +284,12 @@ export function histories(kind: Kind): fc.Arbitrary<History> {
     network: fc.oneof(fc.constant(CALM_NETWORK), roughNetwork, overtakenNetwork),
     nodes: fc.array(plan, { minLength: 2, maxLength: 4 }),
     ...(kind.rush && { rush: fc.constantFrom(0, 1, 2, 4) }),
-    steps: fc.array(step, { minLength: 10, maxLength: 50, size: 'max' }),
-    ...(more && { several: several(days ? DAY : undefined, kind.crowded === true) }),
+    // What faults leave uncertain hides what becomes of claims: half of the histories have none.
+    steps: claims ? fc.oneof(stepsOf([...acts, ...claims]), stepsOf(claims)) : stepsOf(acts),
+    ...(more && { several: several(days ? DAY : undefined, claims !== undefined) }),
   })
   // Quota that a node has twice is still there when it is asked for it only where its window lasts.
-  const short = kind.crowded ? fc.oneof(shortWindows, day, day) : shortWindows
+  const short = claims ? fc.oneof(shortWindows, day, day) : shortWindows
   const times = days ? fc.oneof(day, endOfDay) : short
   return fc.tuple(times, rest).map(([time, others]) => ({ ...time, ...others }))
 }

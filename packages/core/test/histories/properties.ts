@@ -12,8 +12,8 @@ export interface Property {
   readonly kind: Omit<Kind, 'algorithm'>
   /** What may happen besides, where checks decide on several limits. */
   readonly more: readonly Act[]
-  /** What may happen besides all that, where nodes hold fewer keys than they are asked for. */
-  readonly crowded: readonly Act[]
+  /** What may happen besides all that, or alone, where nodes hold fewer keys than they are asked for. */
+  readonly claims: readonly Act[]
   /** @throws Broken where it does not hold of a limit and a key */
   holds(count: Count): void | Promise<void>
 }
@@ -22,7 +22,7 @@ const FAULTS = ['pause', 'suspend', 'stall', 'away'] as const
 const DEATHS = ['crash', 'restart', 'join', 'switch'] as const
 
 const WAITING = ['glance', 'glance', 'acquire', 'acquire'] as const
-const CLAIMS = [...WAITING, 'reserve', 'reserve'] as const
+const CLAIMS = [...WAITING, 'reserve', 'reserve', 'reserve'] as const
 
 export const PROPERTIES = {
   soft: {
@@ -30,7 +30,7 @@ export const PROPERTIES = {
     share: 400,
     kind: { modes: ['soft', 'soft', 'fixed'], acts: [...FAULTS, ...DEATHS] },
     more: ['refund', 'penalty', 'set'],
-    crowded: CLAIMS,
+    claims: CLAIMS,
     holds: keepsSoftBound,
   },
   leased: {
@@ -38,7 +38,7 @@ export const PROPERTIES = {
     share: 400,
     kind: { modes: ['leased', 'leased', 'leased', 'hard'], acts: [...FAULTS, ...DEATHS, 'refund', 'reset'] },
     more: ['penalty', 'set'],
-    crowded: CLAIMS,
+    claims: CLAIMS,
     holds: keepsBudget,
   },
   deaths: {
@@ -46,7 +46,7 @@ export const PROPERTIES = {
     share: 250,
     kind: { modes: ['leased', 'hard'], acts: ['crash', 'crash', 'restart', 'join'] },
     more: ['set'],
-    crowded: CLAIMS,
+    claims: CLAIMS,
     holds: keepsBudget,
   },
   capped: {
@@ -58,7 +58,7 @@ export const PROPERTIES = {
       rush: true,
     },
     more: ['penalty', 'set'],
-    crowded: CLAIMS,
+    claims: CLAIMS,
     holds: keepsBudget,
   },
   mixed: {
@@ -69,7 +69,7 @@ export const PROPERTIES = {
       acts: [...FAULTS, ...DEATHS, 'switch', 'switch'],
     },
     more: ['refund', 'penalty', 'set'],
-    crowded: CLAIMS,
+    claims: CLAIMS,
     holds: keepsSoftBound,
   },
   counts: {
@@ -81,7 +81,7 @@ export const PROPERTIES = {
       days: true,
     },
     more: ['penalty', 'set'],
-    crowded: CLAIMS,
+    claims: CLAIMS,
     holds: countsOnce,
   },
   reset: {
@@ -94,7 +94,7 @@ export const PROPERTIES = {
     },
     more: ['set'],
     // What is settled after a reset gives nothing back, and charges what is over.
-    crowded: WAITING,
+    claims: WAITING,
     holds: forgetsWhatWasReset,
   },
 } satisfies Record<string, Property>

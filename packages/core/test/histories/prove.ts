@@ -38,7 +38,7 @@ export function prove(name: keyof typeof PROPERTIES): void {
       ({ history }) =>
         history.algorithm === kind.algorithm &&
         (history.several !== undefined) === kind.several &&
-        (history.several?.crowd !== undefined) === kind.crowded,
+        (history.several?.crowd !== undefined) === (kind.claims !== undefined),
     )
     for (const [place, [seed, part]] of seeds().entries())
       await fc.assert(
@@ -51,19 +51,16 @@ export function prove(name: keyof typeof PROPERTIES): void {
       )
   }
   it.each(ALGORITHMS)(`${property.name}: %s`, (algorithm) =>
-    proveFor({ ...property.kind, algorithm, several: false, crowded: false }, property.share),
+    proveFor({ ...property.kind, algorithm, several: false }, property.share),
   )
   it.each(ALGORITHMS)(`${property.name}: %s, and more limits`, (algorithm) => {
     const acts = [...property.kind.acts, ...property.more]
-    return proveFor(
-      { ...property.kind, algorithm, acts, several: true, crowded: false },
-      property.share / FEWER,
-    )
+    return proveFor({ ...property.kind, algorithm, acts, several: true }, property.share / FEWER)
   })
   it.each(ALGORITHMS)(`${property.name}: %s, and more keys than fit in RAM`, (algorithm) => {
-    const acts = [...property.kind.acts, ...property.more, ...property.crowded]
+    const acts = [...property.kind.acts, ...property.more]
     return proveFor(
-      { ...property.kind, algorithm, acts, several: true, crowded: true },
+      { ...property.kind, algorithm, acts, several: true, claims: property.claims },
       property.share / FEWEST,
     )
   })
