@@ -147,3 +147,5 @@ try {
   for (const built of builds.values()) built[Symbol.dispose]()
   rmSync(packed, { recursive: true, force: true })
 }
+// By itself Node 20 may wait, busily and for ever, for a handle of a node that was killed (see the soak).
+process.exit()
