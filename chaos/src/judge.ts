@@ -74,9 +74,10 @@ function countClaim(says: string, holds: boolean, detail: string): Claim {
   return { says, holds, detail, counts: true }
 }
 
-export function judge(evidence: Evidence): Verdict {
+/** @param seen what was watched while it happened */
+export function judge(evidence: Evidence, seen: readonly Claim[] = []): Verdict {
   const { scene, nodes, tracks, recoveredAfter, heldUp } = evidence
-  const claims = processClaims(nodes, scene.reconnects ?? false)
+  const claims = [...seen, ...processClaims(nodes, scene.reconnects ?? false)]
   const back = recoveredAfter ?? Infinity
   claims.push(claim('every node is back with the store', back < Infinity, show(recoveredAfter)))
   // One that gets no CPU has no answers in time either, and waits twice as long after each.

@@ -9,6 +9,18 @@ export interface Offer {
   readonly cost: number
 }
 
+/** The keys on which checks are offered at that time, in milliseconds: by the machine's clock, so that all nodes offer the same. */
+export function keysAt(
+  { steadyKeys, steadyFor, hotFor }: Load,
+  time: number,
+): { steady: string[]; hot: string } {
+  const steady = Math.floor(time / steadyFor)
+  return {
+    steady: Array.from({ length: steadyKeys }, (_, place) => `steady-${steady}-${place}`),
+    hot: `hot-${Math.floor(time / hotFor)}`,
+  }
+}
+
 /** Offers checks at a steady rate, whatever becomes of them. */
 export class LoadGenerator {
   private timer: NodeJS.Timeout | undefined
@@ -33,18 +45,16 @@ export class LoadGenerator {
   }
 
   private tick(): void {
-    const { steadyRate, steadyKeys, steadyFor, hotRate, hotCost, hotFor } = this.load
+    const { steadyRate, hotRate, hotCost } = this.load
     const now = performance.now()
     const elapsed = Math.min(now - this.last, MOST_MISSED)
     this.last = now
     this.steadyDue += (elapsed * steadyRate) / 1000
     this.hotDue += (elapsed * hotRate) / 1000
     const offers: Offer[] = []
-    const steady = Math.floor(Date.now() / steadyFor)
+    const { steady, hot } = keysAt(this.load, Date.now())
     for (; this.steadyDue >= 1; this.steadyDue--)
-      offers.push({ key: `steady-${steady}-${this.turn++ % steadyKeys}`, cost: 1 })
-    // By the machine's clock, so that all nodes offer the same key.
-    const hot = `hot-${Math.floor(Date.now() / hotFor)}`
+      offers.push({ key: steady[this.turn++ % steady.length] as string, cost: 1 })
     for (; this.hotDue >= 1; this.hotDue--) offers.push({ key: hot, cost: hotCost })
     if (offers.length > 0) this.offer(offers)
   }

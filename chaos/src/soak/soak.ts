@@ -17,6 +17,7 @@ import { NodeProcess } from '../node-process.ts'
 import type { Program } from '../program.ts'
 import { Server } from '../server.ts'
 import { keysOf, type NodeRecord, settle, untilRecovered } from '../under-load.ts'
+import { Watch } from './watch.ts'
 
 const NODES = 3
 const TIMEOUT = 200
@@ -71,7 +72,8 @@ export async function soak(options: SoakOptions): Promise<void> {
   }
   try {
     const auditor = await NodeProcess.start(program)
-    started.push(auditor)
+    const watcher = await NodeProcess.start(program)
+    started.push(auditor, watcher)
     for (let node = 0; node < NODES; node++) await addNode()
     const begun = performance.now()
     while (performance.now() - begun < minutes * 60_000) {
@@ -80,6 +82,7 @@ export async function soak(options: SoakOptions): Promise<void> {
       await all(nodes, (node) => node.enter('before'))
       const before = new Map(await all(nodes, async (node) => [node, await node.resources()] as const))
       await all(nodes, (node) => node.load(true))
+      const watch = new Watch({ auditor: watcher, target: on(server.port), run, tracks, load })
       await delay(LEAD)
       await all(nodes, (node) => node.enter('during'))
       loop.restart()
@@ -93,6 +96,7 @@ export async function soak(options: SoakOptions): Promise<void> {
       await delay(Math.max(LEAD, every * 1000 - (performance.now() - roundBegun)))
 
       await all(living, (node) => node.load(false))
+      const watched = await watch.end()
       await delay(QUIET)
       await all(living, settle)
       const after = new Map(await all(living, async (node) => [node, await node.resources()] as const))
@@ -130,7 +134,7 @@ export async function soak(options: SoakOptions): Promise<void> {
       onRound({
         second: Math.round((roundBegun - begun) / 1000),
         fault: fault.name,
-        verdict: judge(evidence),
+        verdict: judge(evidence, [watched]),
         heapMb: [...after.values()].map(({ heapMb }) => Math.round(heapMb * 10) / 10),
       })
       nodes.splice(0, nodes.length, ...living)
