@@ -126,12 +126,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return this.enforced(decision)
   }
 
-  /** The short way of nearly all checks; not there: nothing has happened, and the check is looked at closely. */
-  protected admitHeld(key: K, options: CheckOptions<L>): Decision | undefined {
-    if (options !== NO_OPTIONS || typeof key !== 'string') return undefined
-    const decision = this.held?.admitHeld(key, 1)
-    if (decision !== undefined) this.admitted++
-    return decision
+  /** What holds the key of a check, where that has nothing else to ask: a key that is held is a valid one. */
+  protected holder(key: K, options: CheckOptions<L>): LocalDecisions | undefined {
+    return options === NO_OPTIONS && typeof key === 'string' ? this.held : undefined
   }
 
   private enforced(decision: Decision): Decision {
@@ -147,17 +144,19 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
     // Not an async function: those that RAM answers, nearly all, would pay for its state.
     try {
-      const held = this.admitHeld(key, options)
-      if (held !== undefined) return Promise.resolve(held)
-      checkCallOptions(options)
-      const { cost = 1, limit } = options
-      const decider = this.prepare(key, cost, limit)
-      const answer = this.listed(key, decider) ?? this.decide(decider, key, cost)
+      const answer = this.holder(key, options)?.checkHeld(key as string, 1) ?? this.checkClosely(key, options)
       if (answer instanceof Decision) return Promise.resolve(this.count(answer))
       return answer.then((decision) => this.count(decision))
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  private checkClosely(key: K, options: CheckOptions<L>): Decision | Promise<Decision> {
+    checkCallOptions(options)
+    const { cost = 1, limit } = options
+    const decider = this.prepare(key, cost, limit)
+    return this.listed(key, decider) ?? this.decide(decider, key, cost)
   }
 
   private decide(decider: Decider<K>, key: K, cost: number): Decision | Promise<Decision> {
@@ -406,8 +405,8 @@ class LocalLimiter<
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
   checkSync(key: K, options: CheckOptions<L> = NO_OPTIONS): Decision {
-    const held = this.admitHeld(key, options)
-    if (held !== undefined) return held
+    const held = this.holder(key, options)?.checkHeldSync(key as string, 1)
+    if (held !== undefined) return this.count(held)
     checkCallOptions(options)
     const { cost = 1, limit } = options
     const decider = this.prepare(key, cost, limit)

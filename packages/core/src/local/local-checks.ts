@@ -26,13 +26,18 @@ export class LocalChecks implements Checks {
     private readonly settings: LimitSettings,
   ) {
     this.sync = new Sync(link, settings, (key, error) => this.waiting.serve(key, error))
-    this.decisions = new LocalDecisions(link, settings, this.sync)
+    this.decisions = new LocalDecisions(link, settings, this.sync, (local, cost, consume) =>
+      this.waiting.wait(local, cost, consume),
+    )
     this.waiting = new WaitingChecks(settings, this.sync, this.decisions)
     this.joint = new JointChecks(link, settings, this.sync, this.decisions, this.waiting)
   }
 
   checkSync(key: string, cost: number): Decision {
-    return this.decisions.checkSync(key, cost)
+    const local = this.decisions.keyOf(key)
+    return local === undefined
+      ? this.decisions.outageDecision(key, cost, true)
+      : this.decisions.checkSync(local, cost)
   }
 
   check(key: string, cost: number): Decision | Promise<Decision> {
@@ -43,12 +48,11 @@ export class LocalChecks implements Checks {
     return this.warm(key, 1, false)
   }
 
-  /** Decides at once where that is possible, and otherwise with the store's answer. */
   private warm(key: string, cost: number, consume: boolean): Decision | Promise<Decision> {
     const local = this.decisions.keyOf(key)
-    if (local === undefined) return this.decisions.outageDecision(key, cost, consume)
-    if (consume) local.offered += cost
-    return this.decisions.decideAtOnce(local, cost, consume, true) ?? this.waiting.wait(local, cost, consume)
+    return local === undefined
+      ? this.decisions.outageDecision(key, cost, consume)
+      : this.decisions.check(local, cost, consume)
   }
 
   /** So much of the key was given back; of one that was reset, all. */

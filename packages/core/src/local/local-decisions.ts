@@ -21,6 +21,8 @@ export class LocalDecisions {
     private readonly link: Link,
     private readonly settings: LimitSettings,
     private readonly sync: Sync,
+    /** Resolves with what a check is told once the store has been heard. */
+    private readonly wait: (local: LocalKey, cost: number, consume: boolean) => Promise<Decision>,
   ) {
     this.outage = new OutageRule(settings)
     this.moment = new Moment(link.table, settings.clock, settings.limit.window)
@@ -28,16 +30,28 @@ export class LocalDecisions {
     this.isStrictLog = settings.strict && this.isLog
   }
 
-  /**
-   * The short way of nearly all checks: the key is held, and what is known here suffices to admit the cost. Not there:
-   * nothing has happened, and `check` or `checkSync` looks closely.
-   */
-  admitHeld(name: string, cost: number): Decision | undefined {
+  /** A check of a key that is held. Not there: it is not, and nothing has happened. */
+  checkHeld(name: string, cost: number): Decision | Promise<Decision> | undefined {
     const { keys } = this.sync
     const row = keys.findRow(name)
     if (row < 0) return undefined
     const segment = keys.segment(row)
     const at = placeOf(row)
+    return this.admitHeld(segment, at, cost) ?? this.check(segment.keys[at] as LocalKey, cost, true)
+  }
+
+  /** As `checkHeld`, without ever waiting. */
+  checkHeldSync(name: string, cost: number): Decision | undefined {
+    const { keys } = this.sync
+    const row = keys.findRow(name)
+    if (row < 0) return undefined
+    const segment = keys.segment(row)
+    const at = placeOf(row)
+    return this.admitHeld(segment, at, cost) ?? this.checkSync(segment.keys[at] as LocalKey, cost)
+  }
+
+  /** The short way of nearly all checks: what is known here suffices to admit the cost. Not there: nothing has happened. */
+  private admitHeld(segment: Segment<LocalKey>, at: number, cost: number): Decision | undefined {
     if (cost <= segment.ready(at)) return this.takeReady(segment, at, cost)
     const local = segment.keys[at] as LocalKey
     if (!local.known) return undefined
@@ -67,9 +81,13 @@ export class LocalDecisions {
     return !strict || this.link.table.latest() < (slice + 1) * limit.window
   }
 
-  checkSync(key: string, cost: number): Decision {
-    const local = this.keyOf(key)
-    if (local === undefined) return this.outageDecision(key, cost, true)
+  /** Decides at once where that is possible, and otherwise with the store's answer. */
+  check(local: LocalKey, cost: number, consume: boolean): Decision | Promise<Decision> {
+    if (consume) local.offered += cost
+    return this.decideAtOnce(local, cost, consume, true) ?? this.wait(local, cost, consume)
+  }
+
+  checkSync(local: LocalKey, cost: number): Decision {
     local.offered += cost
     const decision = this.decide(local, cost, true, false)
     if (decision.reason === 'sync') this.askFor(local, cost)
