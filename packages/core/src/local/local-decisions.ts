@@ -137,9 +137,8 @@ export class LocalDecisions {
   private decideByNow(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
     const { limit, onOutage, strict, clock } = this.settings
     const { away } = this.link
-    const monotonic = clock.monotonic()
     const now = this.link.table.now()
-    if (now >= local.sliceEnd) this.sync.begin(local, now, monotonic)
+    if (now >= local.sliceEnd) this.sync.begin(local, now, clock.monotonic())
     local.ripen(this.link.earliest)
     const blockedFor = (local.blockedUntil ?? now) - now
     if (blockedFor > 0) return blockedDecision(limit.take(local.state, now, cost, 'local', false), blockedFor)
@@ -150,7 +149,7 @@ export class LocalDecisions {
     }
     const decision = within
       ? this.takenWithin(local, now, cost, consume)
-      : this.beyond(local, now, monotonic, cost, consume, mayWait)
+      : this.beyond(local, now, cost, consume, mayWait)
     return mayWait && this.isHeldBack(local, decision, now, cost)
       ? syncDecision(limit, decision, cost)
       : decision
@@ -188,25 +187,21 @@ export class LocalDecisions {
   }
 
   /** The node has no quota left that it may count on: the store is asked, unless that is known to be of no use. */
-  private beyond(
-    local: LocalKey,
-    now: number,
-    monotonic: number,
-    cost: number,
-    consume: boolean,
-    mayWait: boolean,
-  ): Decision {
-    const { limit, strict } = this.settings
+  private beyond(local: LocalKey, now: number, cost: number, consume: boolean, mayWait: boolean): Decision {
+    const { limit, strict, clock } = this.settings
     const { sync } = this
     const decision = limit.take(local.state, now, cost, 'local', false)
-    if (decision.allowed && !strict && sync.pacing.mayExceed(local, cost, now, monotonic)) {
+    if (decision.allowed && !strict && sync.pacing.mayExceed(local, cost, now, clock.monotonic())) {
       return this.taken(limit, local, now, cost, consume)
     }
     // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
-    const scarce = local.pace.quietUntil > -Infinity
+    const { quietUntil } = local.pace
+    const scarce = quietUntil > -Infinity
     const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
     if (decision.allowed && waits && !scarce) return syncDecision(limit, decision, cost)
-    if (consume && monotonic >= local.pace.quietUntil && decision.reason !== 'cost') this.askFor(local, cost)
+    // A reading costs as much as the rest: most keys that are used up are so until their window ends.
+    const asks = consume && decision.reason !== 'cost' && quietUntil < Infinity
+    if (asks && clock.monotonic() >= quietUntil) this.askFor(local, cost)
     if (!decision.allowed) return decision
     return this.bookedElsewhere(local, decision, now, cost)
   }
