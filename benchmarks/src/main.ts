@@ -61,4 +61,4 @@ if (!values.tables) {
     if (!values.quick && values.case === '') writeResult(resultOf(question.name, question.title, cases))
   }
 }
-if (!values.quick && values.case === '') writePages()
+if (!values.quick && values.case === '') await writePages()

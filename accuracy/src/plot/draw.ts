@@ -1,5 +1,4 @@
-import { parse, View } from 'vega'
-import { compile } from 'vega-lite'
+import { rendered } from './rendered.ts'
 
 /** The mean overshoot of a variant at an interval, in per cent of the limit. */
 export interface Point {
@@ -12,7 +11,7 @@ export interface Point {
 /** The overshoot over the interval, a line for each variant, as SVG. */
 export async function draw(points: readonly Point[]): Promise<string> {
   const order = [...new Set(points.map(({ variant }) => variant))]
-  const { spec } = compile({
+  return rendered({
     width: 560,
     height: 280,
     background: 'white',
@@ -36,10 +35,4 @@ export async function draw(points: readonly Point[]): Promise<string> {
       shape: { field: 'variant', type: 'nominal', sort: order },
     },
   })
-  const view = new View(parse(spec), { renderer: 'none' })
-  try {
-    return await view.toSVG()
-  } finally {
-    view.finalize()
-  }
 }
