@@ -157,6 +157,8 @@ export class Pacing {
         // Where all that was left was booked here there is something to be asked for again.
         if (current.allowance > 0) pace.quietUntil = -Infinity
         key.giveUp()
+        // A soft node that has nothing booked goes by its share of what is left, also until the answer is here.
+        if (!strict && !this.closing) this.plan(key, now, monotonic)
       }
       return nothing
     }
