@@ -22,7 +22,11 @@ export async function writePages(): Promise<void> {
     let page = readFileSync(file, 'utf8')
     page = withSection(page, 'benchmarks: targets', targetTable(results))
     if (cost !== undefined) page = withSection(page, 'plan', planTable(cost))
-    for (const result of results) page = withSection(page, `benchmarks: ${result.question}`, section(result))
+    for (const result of results) {
+      const plot =
+        result === grown ? '\n\n![The cost of a check over keys, nodes and limits](images/growth.svg)' : ''
+      page = withSection(page, `benchmarks: ${result.question}`, section(result) + plot)
+    }
     writeFileSync(file, page)
   }
 }
