@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { AnswerTimer } from './answer-timer.ts'
 import { type Clock, DRIFT } from './clock.ts'
 import { StoreError } from './errors.ts'
 import type { JointTable, LimitInForce, Operation, Reply, Request, Table } from './store/store.ts'
@@ -25,6 +26,8 @@ export interface Extras {
   readonly limit?: LimitInForce
 }
 
+const NO_EXTRAS: Extras = {}
+
 /** A node's way to its table: deadlines, and a circuit breaker that stops calling a dead store and probes it. */
 export class Link {
   /** The node's random 64-bit id. */
@@ -42,6 +45,7 @@ export class Link {
   private isProbing = false
   private probeAt = 0
   private probeAfter = FIRST_PROBE
+  readonly answers: AnswerTimer
   /** Of the answer by which the store's time is surely the latest: what it was, and when that came, monotonic. */
   private surely = { storeTime: -Infinity, at: 0 }
 
@@ -54,7 +58,9 @@ export class Link {
     private readonly timeout: number,
     /** Is told the numbers of a limit that was set while limiters run. Not there: the node goes by its own. */
     private readonly limitSet?: (parameters: readonly number[]) => void,
-  ) {}
+  ) {
+    this.answers = new AnswerTimer(clock)
+  }
 
   /** The store is known to be away. */
   get away(): boolean {
@@ -96,29 +102,45 @@ export class Link {
    *
    * @throws StoreError where none came, or the store is away
    */
-  exchange(operations: readonly Operation[], deadline: number, extras: Extras = {}): Promise<Reply> {
-    // Not an async function: a check would pay for its state.
-    try {
-      const request = this.request(operations, deadline, extras)
-      this.calls++
-      return this.within(request, deadline)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+  exchange(operations: readonly Operation[], deadline: number, extras = NO_EXTRAS): Promise<Reply> {
+    return new Promise((resolve, reject) => this.ask(operations, deadline, extras, resolve, reject))
   }
 
-  private within(request: Request, deadline: number): Promise<Reply> {
+  /** As `exchange`, and calls one of both back: a check need not pay for a promise. */
+  ask(
+    operations: readonly Operation[],
+    deadline: number,
+    extras: Extras,
+    answered: (reply: Reply) => void,
+    failed: (error: unknown) => void,
+  ): void {
     const sentAt = this.clock.monotonic()
-    return within(
-      this.table.exchange(request),
-      this.clock,
-      deadline - sentAt,
+    let answer: Promise<Reply>
+    try {
+      const request = this.request(operations, deadline, extras, sentAt)
+      this.calls++
+      answer = this.table.exchange(request)
+    } catch (error) {
+      failed(error)
+      return
+    }
+    this.answers.wait(
+      answer,
+      deadline,
+      sentAt,
       (reply) => {
-        this.hear(reply.now, sentAt)
-        this.answered(reply)
+        try {
+          this.hear(reply.now, sentAt)
+          this.answered(reply)
+        } catch (error) {
+          failed(error)
+          return
+        }
+        answered(reply)
       },
       (error) => {
         if (error instanceof StoreError) this.failed(error, sentAt)
+        failed(error)
       },
     )
   }
@@ -128,10 +150,9 @@ export class Link {
     if (this.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
   }
 
-  /** @throws StoreError where it need not leave */
-  request(operations: readonly Operation[], deadline: number, extras: Extras = {}): Request {
+  /** @param now monotonic. @throws StoreError where it need not leave */
+  request(operations: readonly Operation[], deadline: number, extras: Extras, now: number): Request {
     this.checkOpen()
-    const now = this.clock.monotonic()
     const budget = deadline - now
     if (budget <= 0)
       throw new StoreError('ERR_STORE_TIMEOUT', 'no time was left to ask the store: raise `timeout`')
@@ -154,6 +175,11 @@ export class Link {
     }
   }
 
+  /** Nothing more will be asked. */
+  close(): void {
+    this.answers.close()
+  }
+
   /** The store has answered. */
   answered({ limit }: Reply): void {
     this.succeeded()
@@ -161,9 +187,10 @@ export class Link {
   }
 
   private follow(limit: LimitInForce | undefined): void {
-    const [revision = 0, ...parameters] = limit ?? []
+    if (limit === undefined || limit === this.inForce) return
+    const [revision = 0, ...parameters] = limit
     if (revision <= (this.inForce[0] ?? 0)) return
-    this.inForce = limit as LimitInForce
+    this.inForce = limit
     this.limitSet?.(parameters)
   }
 
@@ -221,60 +248,30 @@ export async function exchangeJointly(
 ): Promise<readonly Reply[]> {
   // Before any of them counts as asked again.
   for (const link of links) link.checkOpen()
+  const sentAt = clock.monotonic()
   const requests = links.map((link, at) =>
-    link.request(operations[at] as readonly Operation[], deadline, { once: true }),
+    link.request(operations[at] as readonly Operation[], deadline, { once: true }, sentAt),
   )
   links[0].calls++
-  const sentAt = clock.monotonic()
-  return within(
-    joint.exchange(requests, reserve),
-    clock,
-    deadline - sentAt,
-    (replies) => {
-      for (const [at, link] of links.entries()) link.answered(replies[at] as Reply)
-    },
-    (error) => {
-      if (error instanceof StoreError) for (const link of links) link.failed(error, sentAt)
-    },
-  )
-}
-
-/** The reply, or an error after `budget` milliseconds; what comes later is not told to anybody. */
-function within<T>(
-  reply: Promise<T>,
-  clock: Clock,
-  budget: number,
-  answered: (answer: T) => void,
-  failed: (error: unknown) => void,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let isOver = false
-    const fail = (error: unknown) => {
-      failed(error)
-      reject(error)
-    }
-    const timer = clock.setTimer(() => {
-      isOver = true
-      const message = `the store did not answer within ${Math.ceil(budget)} ms`
-      fail(new StoreError('ERR_STORE_TIMEOUT', message, { uncertain: true }))
-    }, budget)
-    reply.then(
-      (answer) => {
-        if (isOver) return
-        clock.clearTimer(timer)
+  const answer = joint.exchange(requests, reserve)
+  return new Promise((resolve, reject) =>
+    links[0].answers.wait(
+      answer,
+      deadline,
+      sentAt,
+      (replies) => {
         try {
-          answered(answer)
+          for (const [at, link] of links.entries()) link.answered(replies[at] as Reply)
         } catch (error) {
           reject(error)
           return
         }
-        resolve(answer)
+        resolve(replies)
       },
       (error) => {
-        if (isOver) return
-        clock.clearTimer(timer)
-        fail(error)
+        if (error instanceof StoreError) for (const link of links) link.failed(error, sentAt)
+        reject(error)
       },
-    )
-  })
+    ),
+  )
 }

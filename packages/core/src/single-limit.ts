@@ -156,8 +156,9 @@ export class SingleLimit implements Decider<string> {
     return this.checks.flush()
   }
 
-  close(): Promise<void> {
-    return this.checks.close()
+  async close(): Promise<void> {
+    await this.checks.close()
+    this.link.close()
   }
 
   stats(): DeciderStats {

@@ -37,31 +37,42 @@ class Takes {
   }
 }
 
+const ONCE = { once: true }
+
 class Batch {
-  readonly takes = new Map<string, Takes>()
+  takes: Takes[] = []
+  /** By key: there once there are two. */
+  private places: Map<string, Takes> | undefined
 
   /** @param deadline of its oldest check, monotonic */
   constructor(readonly deadline: number) {}
 
   add(key: string, cost: number, waiter: Waiter): void {
-    const takes = this.takes.get(key)
-    if (takes === undefined) {
-      this.takes.set(key, new Takes(key, cost, waiter))
-    } else {
+    const takes = this.of(key)
+    if (takes !== undefined) {
       takes.operation.push(cost)
       takes.waiters.push(waiter)
+      return
     }
+    const first = new Takes(key, cost, waiter)
+    this.takes.push(first)
+    this.places?.set(key, first)
   }
 
-  /** Takes half of the keys out, into a batch of their own. */
+  private of(key: string): Takes | undefined {
+    const [only] = this.takes
+    if (only === undefined) return undefined
+    if (this.places === undefined) {
+      if (only.operation[1] === key) return only
+      this.places = new Map([[only.operation[1], only]])
+    }
+    return this.places.get(key)
+  }
+
+  /** Takes half of the keys out, into a batch of their own; nothing is to be added to either. */
   half(): Batch {
     const half = new Batch(this.deadline)
-    let left = this.takes.size >> 1
-    for (const [key, takes] of this.takes) {
-      if (left-- === 0) break
-      half.takes.set(key, takes)
-      this.takes.delete(key)
-    }
+    half.takes = this.takes.splice(0, this.takes.length >> 1)
     return half
   }
 }
@@ -94,7 +105,7 @@ export class TakeQueue {
   }
 
   private batch(): Batch {
-    if (this.open !== undefined && this.open.takes.size < MOST_KEYS) return this.open
+    if (this.open !== undefined && this.open.takes.length < MOST_KEYS) return this.open
     const batch = new Batch(this.clock.monotonic() + this.timeout)
     this.open = batch
     this.waiting.push(batch)
@@ -113,15 +124,18 @@ export class TakeQueue {
       if (batch === undefined) return
       if (this.open === batch) this.open = undefined
       this.underWay++
-      if (batch.takes.size >= WORTH_HALVING && this.underWay === 1) this.waiting.unshift(batch.half())
+      if (batch.takes.length >= WORTH_HALVING && this.underWay === 1) this.waiting.unshift(batch.half())
       this.send(batch)
     }
   }
 
   private send(batch: Batch): void {
-    const takes = [...batch.takes.values()]
+    const { takes, deadline } = batch
     const operations: Operation[] = takes.map(({ operation }) => operation)
-    this.link.exchange(operations, batch.deadline, { once: true }).then(
+    this.link.ask(
+      operations,
+      deadline,
+      ONCE,
       (reply) => {
         this.ended()
         for (let place = 0; place < takes.length; place++) {

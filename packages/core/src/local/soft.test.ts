@@ -118,6 +118,7 @@ function world(limit: Limit, options: Partial<LimiterOptions<'soft'>> = {}) {
   const used = async (key: string): Promise<number> => {
     const hard = createLimiter({ name: 'soft', limit, store, clock })
     const { allowed, remaining } = await run(clock, hard.peek(key))
+    await run(clock, hard.close())
     return limit.limit - remaining - (allowed ? 1 : 0)
   }
   return { clock, store, node, used }
