@@ -1,9 +1,36 @@
-/**
- * The Lua half of token and leaky bucket. State: a = at, b = used, c = drained, d = the rate by which it drains: that of
- * a plan, or less that of the limiter's own limit, which gives way to one that is set; 0: not known, that of whoever asks.
- * Parameters: capacity, window, rate, per.
- */
-export const bucketLua = /* lua */ `
+import { arithmeticLua } from './arithmetic.lua.ts'
+import type { LuaHalf } from './lua-half.ts'
+
+const opens = /* lua */ `${arithmeticLua}
+local function drain(b, c, elapsed, rate, per)
+  if elapsed <= 0 or b == 0 then return b, c end
+  local whole, part = muldiv(elapsed, rate, per)
+  part = part + c
+  if part >= per then
+    whole = whole + 1
+    part = part - per
+  end
+  if b <= whole then return 0, 0 end
+  return b - whole, part
+end
+`
+/** Of a key that went by the same last. */
+const roll = /* lua */ `
+if now > a then
+  b, c = drain(b, c, now - a, math.abs(drainsby), per)
+  a = now
+end
+`
+const use = /* lua */ `
+local used = b
+`
+
+const ends = /* lua */ `
+local whole, rest = muldiv(b, per, math.abs(drainsby))
+local finish = a + whole + math.ceil((rest - c) / math.abs(drainsby))
+`
+
+const functions = /* lua */ `
 local late = 1
 local rate, per = parameters[3], parameters[4]
 
@@ -19,18 +46,6 @@ local function rateset()
   return set[4], since
 end
 
-local function drain(b, c, elapsed, rate)
-  if elapsed <= 0 or b == 0 then return b, c end
-  local whole, part = muldiv(elapsed, rate, per)
-  part = part + c
-  if part >= per then
-    whole = whole + 1
-    part = part - per
-  end
-  if b <= whole then return 0, 0 end
-  return b - whole, part
-end
-
 -- by what the key went last, and from then on by the limit that was set, if it goes by that
 local function roll(_, a, b, c, d, now)
   local its = rate
@@ -38,7 +53,7 @@ local function roll(_, a, b, c, d, now)
     if d < 0 then
       local rate, from = rateset()
       if rate and rate ~= -d and now >= from then
-        b, c = drain(b, c, from - a, -d)
+        b, c = drain(b, c, from - a, -d, per)
         a = max(a, from)
         d = -rate
       end
@@ -48,12 +63,13 @@ local function roll(_, a, b, c, d, now)
     end
   end
   if now <= a then return a, b, c, d end
-  b, c = drain(b, c, now - a, its)
+  b, c = drain(b, c, now - a, its, per)
   return now, b, c, d
 end
 
 local function usage(_, a, b)
-  return b
+  ${use}
+  return used
 end
 
 local function add(_, a, b, c, d, _, _, cost)
@@ -88,3 +104,10 @@ local function ends(a, b, c, d)
   return a + whole + math.ceil((rest - c) / its)
 end
 `
+
+/**
+ * The Lua half of token and leaky bucket. State: a = at, b = used, c = drained, d = the rate by which it drains: that of
+ * a plan, or less that of the limiter's own limit, which gives way to one that is set; 0: not known, that of whoever asks.
+ * Parameters: capacity, window, rate, per.
+ */
+export const bucketLua: LuaHalf = { functions, take: { opens, late: 1, roll, use, ends } }

@@ -1,14 +1,23 @@
-/** The Lua half of the fixed window. State: a = end, b = count. Parameters: limit, window. */
-export const fixedWindowLua = /* lua */ `
+import type { LuaHalf } from '../lua-half.ts'
+
+const roll = /* lua */ `
+if now >= a then a, b, c, d = now - now % window + window, 0, 0, 0 end
+`
+const use = /* lua */ `
+local used = b
+`
+
+const functions = /* lua */ `
 local late = 0
 
 local function roll(_, a, b, c, d, now)
-  if now < a then return a, b, c, d end
-  return now - now % window + window, 0, 0, 0
+  ${roll}
+  return a, b, c, d
 end
 
 local function usage(_, a, b)
-  return b
+  ${use}
+  return used
 end
 
 local function add(_, a, b, c, d, _, _, cost)
@@ -23,3 +32,6 @@ local function ends(a)
   return a
 end
 `
+
+/** The Lua half of the fixed window. State: a = end, b = count. Parameters: limit, window. */
+export const fixedWindowLua: LuaHalf = { functions, take: { opens: '', late: 0, roll, use } }

@@ -1,10 +1,7 @@
 import { MOST_ENTRIES } from '../algorithm.ts'
+import type { LuaHalf } from '../lua-half.ts'
 
-/**
- * The Lua half of the sliding log. State: a = total, b = newest, c = oldest, d = entries ever made. The entries
- * are a sorted set per key: the score is the time, the member `number:cost`. Parameters: limit, window.
- */
-export const slidingLogLua = /* lua */ `
+const functions = /* lua */ `
 local late = 1
 local LOGS = prefix .. ':l:'
 
@@ -167,3 +164,9 @@ mergeentries = function(entries)
   return merged
 end
 `
+
+/**
+ * The Lua half of the sliding log. State: a = total, b = newest, c = oldest, d = entries ever made. The entries
+ * are a sorted set per key: the score is the time, the member `number:cost`. Parameters: limit, window.
+ */
+export const slidingLogLua: LuaHalf = { functions }

@@ -1,19 +1,33 @@
-/** The Lua half of the sliding window. State: a = end, b = current, c = previous. Parameters: limit, window. */
-export const slidingWindowLua = /* lua */ `
+import { arithmeticLua } from '../arithmetic.lua.ts'
+import type { LuaHalf } from '../lua-half.ts'
+
+const roll = /* lua */ `
+if now >= a then
+  local previous = 0
+  if now < a + window then previous = b end
+  a, b, c, d = now - now % window + window, 0, previous, 0
+end
+`
+const use = /* lua */ `
+local used = b
+if c > 0 then
+  local q, r = muldiv(c, math.min(a - now, window), window)
+  used = b + q
+  if r > 0 then used = used + 1 end
+end
+`
+
+const functions = /* lua */ `
 local late = 1
 
 local function roll(_, a, b, c, d, now)
-  if now < a then return a, b, c, d end
-  local previous = 0
-  if now < a + window then previous = b end
-  return now - now % window + window, 0, previous, 0
+  ${roll}
+  return a, b, c, d
 end
 
 local function usage(_, a, b, c, _, now)
-  if c == 0 then return b end
-  local q, r = muldiv(c, math.min(a - now, window), window)
-  if r > 0 then q = q + 1 end
-  return b + q
+  ${use}
+  return used
 end
 
 local function add(_, a, b, c, d, _, behind, cost)
@@ -31,3 +45,6 @@ local function ends(a)
   return a + window
 end
 `
+
+/** The Lua half of the sliding window. State: a = end, b = current, c = previous. Parameters: limit, window. */
+export const slidingWindowLua: LuaHalf = { functions, take: { opens: arithmeticLua, late: 1, roll, use } }

@@ -9,10 +9,13 @@ export interface RedisClient {
   readonly options?: object
 }
 
+/** What a command is made of. */
+export type Word = string | number
+
 /** A connection that is ours. */
 export interface Connection {
   readonly status: string
-  callBuffer(command: string, args: (string | Buffer | number)[]): Promise<unknown>
+  callBuffer(command: string, ...words: Word[]): Promise<unknown>
   connect(): Promise<void>
   disconnect(reconnect?: boolean): void
   quit(): Promise<unknown>

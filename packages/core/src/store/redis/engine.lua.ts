@@ -1,4 +1,5 @@
 import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES, MOST_CHARGED } from '../store.ts'
+import { closeLua, FILE_KEPT, noteLua } from './quick-take.lua.ts'
 import { settlementsLua } from './settlements.lua.ts'
 
 /**
@@ -8,27 +9,25 @@ import { settlementsLua } from './settlements.lua.ts'
  * p parameters (p[1] limit, p[2] window), s signature, id the node's, q sequence, d deadline, since, presence, x extra
  * (0 where it is missing), l what is known of the limit in force, now (tests only); and o operations (see `store.ts`), or
  * takes alone: t their keys, c each one's costs: a list, or how many there are where all are 1; missing where it is
- * 1 for each key. One take alone comes word by word instead, which is read in less time: ARGV: id, q, d, s, l as JSON
- * or nothing, now or nothing, key, cost, parameters.
+ * 1 for each key. One take alone comes word by word instead, see `quick-take.lua.ts`.
  *
  * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit, limitset, smallest; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
  * `:nodes` sorted sets by time.
  */
 export const openingLua = /* lua */ `
-local pack, unpack_row = struct.pack, struct.unpack
-local max, min = math.max, math.min
+local max, min, floor = math.max, math.min, math.floor
+local request = cjson.decode(ARGV[1])
+local id, signature, told, parameters = request.id, request.s, request.l, request.p
 local prefix, META = KEYS[1], KEYS[2]
-local request
-local id, sequence, deadline, signature, told, exact, parameters = ARGV[1], ARGV[2]
-if sequence then
-  sequence, deadline, signature, told, exact = tonumber(sequence), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
-  parameters = {tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])}
-  if told == '' then told = nil elseif told == '[]' then told = {} else told = cjson.decode(told) end
+if guard then
+  prefix = string.match(FILE, '^(.*):')
+  META = prefix .. ':meta'
+  request.t = {ARGV[4]}
+  if ARGV[5] then request.c = {{tonumber(ARGV[5])}} end
+  exact = tonumber(ARGV[6])
 else
-  request = cjson.decode(id)
-  id, sequence, deadline, signature, told, exact = request.id, request.q, request.d, request.s, request.l, request.now
-  parameters = request.p
+  sequence, deadline, exact = request.q, request.d, request.now
 end
 local time
 if not exact then
@@ -41,7 +40,9 @@ local meta = redis.call(
   'HMGET', META, 'signature', 'marker', 'changed', 'changesFrom', 'top', 'blocks', 'limit', id
 )
 if meta[1] and meta[1] ~= signature then return pack('>Bd', 3, exact) .. meta[1] end
-if sequence > 0 then
+if guard then
+  if seen and unpack_row('>d', seen) >= sequence then return pack('>Bd', 2, exact) end
+elseif sequence > 0 then
   if meta[8] and unpack_row('>d', meta[8]) >= sequence then return pack('>Bd', 2, exact) end
   if redis.call('HSET', META, id, pack('>dd', sequence, now)) == 1 then
     -- one more node: those of which nothing was heard for a minute are forgotten
@@ -66,7 +67,7 @@ if told then
   if #inforce > 0 then parameters = {unpack(inforce, 2)} end
 end
 local limit, window = parameters[1], parameters[2]
-local slice = math.floor(now / window)
+local slice = floor(now / window)
 local marker = meta[2]
 local changesfrom, blockslast = tonumber(meta[4] or 0), tonumber(meta[6] or 0)
 
@@ -81,14 +82,8 @@ local oldest, mergeentries, touched, bookahead
 local drainsby
 `
 
-/**
- * After the algorithm's Lua half: the files that rows lie in; and the short way for one take alone, of a key of which
- * nothing is kept but its state, in a table where nothing else is to be done. It answers with the status byte 5, the
- * exact time, changesFrom, the marker and the four numbers of the state before; then those of the limit in force, if there
- * is one. It stands before all that it does not need: what is not reached costs nothing. Where it does not do, nothing
- * was written yet but the sequence.
- */
-export const takeLua = /* lua */ `
+/** After the algorithm's Lua half: the files that rows lie in. */
+export const filesLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
 local top = max(slice + late, tonumber(meta[5] or 0))
 local FILES = prefix .. ':'
@@ -98,57 +93,29 @@ local function lastslice(a, b, c, d)
   return max(slice, floor((ends(a, b, c, d) - 1) / window))
 end
 
+-- after the first fields were written under a slice
+local function begun(under)
+  local lasts = (under + 1) * window - now + ${FILE_KEPT}
+  redis.call('PEXPIRE', FILES .. under, lasts)
+  redis.call('UNLINK', FILES .. (slice - 1))
+  keepmeta(max(3 * window, lasts))
+end
+${closeLua}
 -- after rows were written under a slice, of which so many are new
 local function filed(under, added)
-  local FILE = FILES .. under
-  if added > 0 and redis.call('HLEN', FILE) == added then
-    redis.call('PEXPIRE', FILE, (under + 1) * window - now + 1000)
-    redis.call('UNLINK', FILES .. (slice - 1))
-    keepmeta(max(3 * window, (under + 1) * window - now + 1000))
-  end
+  if added > 0 and redis.call('HLEN', FILES .. under) == added then begun(under) end
   if under > top then
     top = under
     redis.call('HSET', META, 'top', top)
+    -- a row may lie where a quick take does not look
+    closequick()
   end
 end
-
-if not request then
-  local key, cost = ARGV[7], tonumber(ARGV[8])
-  if marker and not setlimit and not oldest and blockslast <= now then
-    local row, under
-    for behind = top, slice, -1 do
-      row, under = redis.call('HGET', FILES .. behind, key), behind
-      if row then break end
-    end
-    local a, b, c, d = 0, 0, 0, 0
-    if not row then
-      under = slice
-    elseif #row == PLAINBYTES then
-      a, b, c, d = unpack_row(PLAIN, row)
-    end
-    if not row or #row == PLAINBYTES then
-      local goesover = drainsby and row and d ~= drainsby
-      a, b, c, d = roll(key, a, b, c, d, now)
-      local answer = pack('>Bddc0dddd', 5, exact, max(changesfrom, now - ${CHANGES_KEPT}), marker, a, b, c, d)
-      local fits = cost <= limit - usage(key, a, b, c, d, now)
-      if fits then a, b, c, d = add(key, a, b, c, d, now, 0, cost) end
-      if drainsby then d = drainsby end
-      if fits or goesover then
-        under = min(max(under, lastslice(a, b, c, d)), slice + ${FURTHEST_SLICE})
-        filed(under, redis.call('HSET', FILES .. under, key, pack(PLAIN, a, b, c, d)))
-      end
-      if inforce then
-        for i = 1, #inforce do answer = answer .. pack('>d', inforce[i]) end
-      end
-      return answer
-    end
-  end
-  request = {t = {key}, c = {{cost}}}
-end
+${noteLua}
 `
 
 /**
- * After the algorithm's Lua half: the files that rows lie in; and the short way for takes alone, of keys of which
+ * The short way for takes alone, of keys of which
  * nothing is kept but their state. It answers as the engine, but with the status byte 4, and of each key the four numbers
  * of its state as they lay there; as they are now of a log, with its entries, and of a bucket that went by another limit.
  * Where it does not do, nothing was written yet.
@@ -159,6 +126,7 @@ local MOSTKEYS = 4000
 -- another one each time: the node that began what is lost may be the one that begins it again
 local function newmarker()
   time = time or redis.call('TIME')
+  closequick()
   return id .. string.format('%010d%010d', time[1], time[2])
 end
 if not marker then
@@ -168,6 +136,7 @@ if not marker then
 end
 if setlimit then
   redis.call('HSET', META, 'limit', cjson.encode(inforce), 'limitset', now)
+  closequick()
   keepmeta(3 * window)
 end
 
@@ -281,9 +250,11 @@ local function takes(keys, costs)
     end
   end
   write(files)
+  if guard then openquick() end
   return heading(4, 0, 0) .. table.concat(rows)
 end
 
+if guard then notequick() end
 if request.t and not (joint or request.since or request.presence) and blockslast <= now and #request.t < MOSTKEYS then
   local answer = takes(request.t, request.c)
   if answer then return answer end
@@ -457,6 +428,7 @@ local function change(key)
     changesfrom = tonumber(redis.call('ZRANGE', CHANGES, over - 1, over - 1, 'WITHSCORES')[2]) + 1
     redis.call('ZREMRANGEBYRANK', CHANGES, 0, over - 1)
     redis.call('HSET', META, 'changesFrom', changesfrom)
+    closequick()
   end
   redis.call('PEXPIRE', CHANGES, ${CHANGES_KEPT + 1000})
   redis.call('HSET', META, 'changed', now)
@@ -724,6 +696,7 @@ local function carryout(op)
     end
     blockslast = max(blockslast, blocks[key])
     redis.call('HSET', META, 'blocks', blockslast)
+    closequick()
     redis.call('PEXPIRE', BLOCKS, blockslast - now + 1000)
     keepmeta(blockslast - now + 1000)
     change(key)

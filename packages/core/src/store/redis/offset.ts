@@ -38,13 +38,14 @@ export class StoreOffset {
 
   /**
    * Takes in a reply: store time, the monotonic times at which the command left and the reply arrived, and the
-   * wall clock's when it left.
+   * wall clock's when it left. The store's may have been later than it says, by less than `cut`.
    */
-  learn(storeTime: number, sent: number, received: number, sentWall: number): void {
+  learn(storeTime: number, sent: number, received: number, sentWall: number, cut = 0): void {
     // Replies may overtake one another; that of the command that left last is the nearest.
-    if (sent >= this.last.monotonic) this.last = { storeTime, monotonic: sent, wall: sentWall }
+    if (sent >= this.last.monotonic)
+      this.last = { storeTime: storeTime + cut, monotonic: sent, wall: sentWall }
     const least = storeTime - received
-    const most = storeTime - sent
+    const most = storeTime + cut - sent
     if (!this.heard) this.offset = (least + most) / 2
     this.heard = true
     this.offset = Math.min(Math.max(this.offset, least), most)

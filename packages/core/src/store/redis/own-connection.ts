@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { StoreError } from '../../errors.ts'
-import type { Connection } from './client.ts'
+import type { Connection, Word } from './client.ts'
 
 /**
  * Milliseconds without any answer to commands that wait for one, after which a connection counts as dead, though
@@ -70,6 +70,7 @@ export class OwnConnection {
 
   /** @param since monotonic time since which commands have waited while none was answered */
   giveUpIfSilent(since: number): void {
+    if (since === Infinity) return
     const now = this.clock.monotonic()
     if (now - this.madeAt > LASTING) this.patience = SILENCE
     // What was asked over another one tells nothing of this one.
@@ -96,8 +97,9 @@ export class OwnConnection {
   }
 
   /** Rejects with the client's own errors: see `errorOf`. */
-  command(name: string, args: (string | number)[]): Promise<unknown> {
-    return this.connection.callBuffer(name, args)
+  command(name: string, words: readonly Word[]): Promise<unknown> {
+    // Not as a list: the client would take it apart.
+    return this.connection.callBuffer(name, ...words)
   }
 
   /** An error of the client as ours: one that the server sent is certain, a lost connection is not. */

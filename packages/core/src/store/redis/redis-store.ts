@@ -14,11 +14,27 @@ import {
   type Table,
   type TableName,
 } from '../store.ts'
-import { type Connection, checkTarget, connectionOptions, duplicate, type RedisClient } from './client.ts'
+import {
+  type Connection,
+  checkTarget,
+  connectionOptions,
+  duplicate,
+  type RedisClient,
+  type Word,
+} from './client.ts'
 import { StoreOffset } from './offset.ts'
 import { OwnConnection } from './own-connection.ts'
+import { QuickTakes } from './quick-takes.ts'
 import { ReplyReader, Status } from './reply.ts'
-import { jointScriptOf, requestHead, requestJson, requestWords, type Script, scriptOf } from './script.ts'
+import {
+  isQuick,
+  jointScriptOf,
+  requestHead,
+  requestJson,
+  type Script,
+  scriptOf,
+  takeAlone,
+} from './script.ts'
 import { Settlements } from './settlements.ts'
 
 /** The version of what is kept in Redis; another one keeps its keys apart. */
@@ -51,6 +67,7 @@ class RedisTable implements Table {
   private readonly offset: StoreOffset
   private readonly script: Script
   private head: { readonly node: string; readonly text: string } | undefined
+  private readonly quick: QuickTakes | undefined
   private unanswered = 0
   /** Monotonic time since which commands have waited while none was answered. */
   private silentSince = Infinity
@@ -69,6 +86,7 @@ class RedisTable implements Table {
     const prefix = `${store.prefix}:${FORMAT}:{${tag}}${name.slice(group.length)}`
     this.keys = [prefix, `${prefix}:meta`]
     this.place = store.isCluster ? tag : ''
+    if (isQuick(limit)) this.quick = new QuickTakes(limit, this.script.sha, prefix, store.isCluster)
     this.offset = store.offsetOf(this.place)
   }
 
@@ -88,14 +106,21 @@ class RedisTable implements Table {
 
   exchange(request: Request): Promise<Reply> {
     const settlements = Settlements.of(this.limit.algorithm, request.operations)
-    const args = (isLater: boolean) => this.words(isLater ? this.timed(request) : request, settlements)
+    const words = (isLater: boolean) => this.words(isLater ? this.timed(request) : request, settlements)
     const read = (answer: unknown) => this.read(answer as Buffer, request, settlements)
-    return this.answer(this.script, this.keys, args, read)
+    return this.answer(this.script, this.keys, words, read)
   }
 
-  private words(request: Request, settlements: Settlements | undefined): (string | number)[] {
-    const { limit, signature, store } = this
-    return requestWords(limit, signature, this.headOf(request), request, settlements, store.testNow?.())
+  /** A quick take where it can be one. */
+  private words(request: Request, settlements: Settlements | undefined): Word[] {
+    const { script, keys, quick, store } = this
+    const head = this.headOf(request)
+    const take = quick && takeAlone(request)
+    if (take !== undefined) {
+      const words = quick?.words(request, take, head, this, store.testNow)
+      if (words !== undefined) return words
+    }
+    return [script.sha, keys.length, ...keys, requestJson(head, request, store.testNow?.(), settlements)]
   }
 
   json(request: Request, isLater: boolean): string {
@@ -119,61 +144,63 @@ class RedisTable implements Table {
 
   /** @throws ConfigError, StoreError where the script refused the request */
   read(answer: Buffer, request: Request, settlements?: Settlements, payer?: number): Reply {
-    const { limit } = this
+    const { limit, quick } = this
+    const status = answer[0]
+    if (status === Status.takenQuickly) return (quick as QuickTakes).read(answer, request)
+    if (status === Status.late) throw lateError()
+    if (status === Status.repeated) throw repeatedError()
     const reader = new ReplyReader(answer)
-    if (reader.status === Status.late) throw lateError()
-    if (reader.status === Status.repeated) throw repeatedError()
-    if (reader.status === Status.mismatch) {
+    if (status === Status.mismatch) {
       throw new ConfigError('ERR_MISMATCH', mismatchMessage(this.name, reader.text(), this.signature))
     }
-    return reader.reply(limit, request.operations, request.limit !== undefined, settlements, payer)
+    const reply = reader.reply(limit, request.operations, request.limit !== undefined, settlements, payer)
+    quick?.learn(reply)
+    return reply
   }
 
   /**
    * Not an async function, nor are those below it: a check would pay for the state of each.
    *
-   * @param args made when the command leaves: later, if there is no connection yet, or the script is not loaded
+   * @param words made when the command leaves: later, if there is no connection yet, or the script is not loaded
    * @param read what the caller is told
    */
   answer<T>(
     script: Script,
     keys: readonly string[],
-    args: (isLater: boolean) => (string | number)[],
+    words: (isLater: boolean) => Word[],
     read: (answer: unknown) => T,
   ): Promise<T> {
     const connecting = this.store.connected(this.silentSince)
-    if (connecting === undefined) return this.sent(script, keys, args, read, false)
-    return connecting.then(() => this.sent(script, keys, args, read, true))
+    if (connecting === undefined) return this.sent(script, keys, words, read, false)
+    return connecting.then(() => this.sent(script, keys, words, read, true))
   }
 
   private sent<T>(
     script: Script,
     keys: readonly string[],
-    args: (isLater: boolean) => (string | number)[],
+    words: (isLater: boolean) => Word[],
     read: (answer: unknown) => T,
     isLater: boolean,
   ): Promise<T> {
     const { store, offset } = this
-    if (this.unanswered++ === 0) this.silentSince = store.clock.monotonic()
+    const at = store.clock.monotonic()
+    if (this.unanswered++ === 0) this.silentSince = at
+    const ended = (isAnswered: boolean) => this.ended(isAnswered)
     const preparing = store.prepared(script, this.place, keys, offset)
-    const isLate = isLater || preparing !== undefined
+    if (preparing === undefined && !isLater) return store.run(script, words(false), offset, at, ended, read)
     // A command that leaves late may be too late: that is an answer too, and no longer waited for.
-    const answer = isLate
-      ? Promise.resolve(preparing).then(() => store.run(script, keys, args(true), offset))
-      : store.run(script, keys, args(false), offset)
-    return answer.then(
-      (bytes) => {
-        this.ended()
-        return read(bytes)
-      },
+    const leaves = Promise.resolve(preparing).then(() => words(true))
+    return leaves.then(
+      (late) => store.run(script, late, offset, store.clock.monotonic(), ended, read),
       (error: unknown) => {
-        this.ended()
+        ended(false)
         throw error
       },
     )
   }
 
-  private ended(): void {
+  private ended(isAnswered: boolean): void {
+    if (!isAnswered) this.quick?.forget()
     this.silentSince = --this.unanswered > 0 ? this.store.clock.monotonic() : Infinity
   }
 }
@@ -193,12 +220,15 @@ class RedisJointTable implements JointTable {
 
   exchange(requests: readonly Request[], reserve: boolean): Promise<readonly Reply[]> {
     const { tables, script, engines, keys } = this
-    const args = (isLater: boolean) => [
+    const words = (isLater: boolean) => [
+      script.sha,
+      keys.length,
+      ...keys,
       ...tables.map((table, place) => table.json(requests[place] as Request, isLater)),
       reserve ? 1 : 0,
       ...engines,
     ]
-    return (tables[0] as RedisTable).answer(script, keys, args, (answers) =>
+    return (tables[0] as RedisTable).answer(script, keys, words, (answers) =>
       this.read(answers as Buffer[], requests, reserve),
     )
   }
@@ -305,7 +335,7 @@ class RedisStore implements Store {
   private async load(script: Script, keys: readonly string[], offset: StoreOffset): Promise<void> {
     const sent = this.clock.monotonic()
     const sentWall = this.clock.wall()
-    const answer = await this.connection.command('EVAL', [script.text, keys.length, ...keys, 'time'])
+    const answer = await this.connection.command('eval', [script.text, keys.length, ...keys, 'time'])
     const [seconds, micros] = answer as [Buffer, Buffer]
     const storeTime = Number(seconds) * 1000 + Number(micros) / 1000
     offset.learn(storeTime, sent, this.clock.monotonic(), sentWall)
@@ -314,28 +344,39 @@ class RedisStore implements Store {
   /**
    * Runs a script by its hash, and once by its text where the server does not have it. Of its keys the first never
    * exists and the second nearly always does: while a Cluster moves their slot neither side has both, and refuses.
+   *
+   * @param words its hash, how many keys, keys and arguments
+   * @param sent monotonic time of now
+   * @param ended is told once nothing more is waited for
+   * @param read what the caller is told of an answer
    */
-  run(
+  run<T>(
     script: Script,
-    keys: readonly string[],
-    args: readonly (string | number)[],
+    words: Word[],
     offset: StoreOffset,
-  ): Promise<unknown> {
+    sent: number,
+    ended: (isAnswered: boolean) => void,
+    read: (answer: unknown) => T,
+  ): Promise<T> {
     const { clock, connection } = this
-    const sent = clock.monotonic()
     const sentWall = clock.wall()
-    const learn = (reply: unknown) => {
-      if (this.testNow !== undefined) return reply
-      const bytes = (Array.isArray(reply) ? reply.find(said) : reply) as Buffer
-      offset.learn(bytes.readDoubleBE(1), sent, clock.monotonic(), sentWall)
-      return reply
+    const answered = (answer: unknown) => {
+      ended(true)
+      if (this.testNow === undefined) {
+        const bytes = (Array.isArray(answer) ? answer.find(said) : answer) as Buffer
+        const cut = bytes[0] === Status.takenQuickly ? 1 : 0
+        offset.learn(bytes.readDoubleBE(1), sent, clock.monotonic(), sentWall, cut)
+      }
+      return read(answer)
     }
-    const fail = (error: unknown) => {
+    const failed = (error: unknown) => {
+      ended(false)
       throw connection.errorOf(error)
     }
-    return connection.command('EVALSHA', [script.sha, keys.length, ...keys, ...args]).then(learn, (error) => {
-      if (!isMissingScript(error)) throw connection.errorOf(error)
-      return connection.command('EVAL', [script.text, keys.length, ...keys, ...args]).then(learn, fail)
+    return connection.command('evalsha', words).then(answered, (error) => {
+      if (!isMissingScript(error)) return failed(error)
+      words[0] = script.text
+      return connection.command('eval', words).then(answered, failed)
     })
   }
 

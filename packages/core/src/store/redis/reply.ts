@@ -5,9 +5,8 @@ import { type LimitInForce, type Operation, type Reply, Snapshot } from '../stor
 import type { Settlements } from './settlements.ts'
 
 /**
- * What the status byte of a reply says. `taken`: as done, but of each key only its state is told; `takenAlone`: of the
- * only one, and of the store its marker; `settled`: as done, and before the results come those of the settlements that
- * travelled as lists.
+ * What the status byte of a reply says. `taken`: as done, but of each key only its state is told; `takenQuickly`: see
+ * `quick-take.lua.ts`; `settled`: as done, and before the results come those of the settlements that travelled as lists.
  */
 export const Status = {
   done: 0,
@@ -15,7 +14,7 @@ export const Status = {
   repeated: 2,
   mismatch: 3,
   taken: 4,
-  takenAlone: 5,
+  takenQuickly: 5,
   settled: 6,
 } as const
 
@@ -24,11 +23,8 @@ const NOTHING_MORE: [booked: number, blockedUntil: number] = [0, 0]
 const HEADER = 9
 const MARKER = 36
 
-/** Of the state of a key that was taken of alone: four numbers. */
-const STATE = 32
 /** Of the shorter of the rows that come as they are. */
 const BRIEF = 41
-const NO_SNAPSHOTS: readonly Snapshot[] = []
 
 /** Reads a script's answer from its first byte to its last. */
 export class ReplyReader {
@@ -63,8 +59,6 @@ export class ReplyReader {
     settlements?: Settlements,
     payer?: number,
   ): Reply {
-    if (this.status === Status.takenAlone)
-      return this.takenAlone(own, operations[0] as Operation & { 0: 'take' }, follows)
     const now = Math.floor(this.time)
     const nodes = this.double()
     const changesFrom = this.double()
@@ -141,18 +135,6 @@ export class ReplyReader {
     return snapshot
   }
 
-  private takenAlone(own: Algorithm, take: Operation & { 0: 'take' }, follows: boolean): Reply {
-    const now = Math.floor(this.time)
-    const changesFrom = this.double()
-    const marker = this.marker()
-    const inForce: number[] = []
-    for (let at = this.at + STATE; at < this.bytes.length; at += 8) inForce.push(this.view.getFloat64(at))
-    const limit = inForce.length === 0 ? own : own.with(inForce.slice(1))
-    const results = [this.decisions(limit, now, take)]
-    const set = follows ? (inForce as unknown as LimitInForce) : undefined
-    return { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results, limit: set }
-  }
-
   private marker(): string {
     const marker = this.bytes.toString('latin1', this.at, this.at + MARKER)
     this.at += MARKER
@@ -177,7 +159,7 @@ export class ReplyReader {
     numbers.b = this.double()
     numbers.c = this.double()
     numbers.d = this.double()
-    const isPlain = this.status === Status.taken || this.status === Status.takenAlone
+    const isPlain = this.status === Status.taken
     const booked = isPlain ? 0 : this.double()
     const blockedUntil = isPlain ? 0 : this.double()
     if (limit.algorithm === 'sliding-log') numbers.entries = this.list()

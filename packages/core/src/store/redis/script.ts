@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { Algorithm, AlgorithmName } from '../../algorithms/algorithm.ts'
-import { arithmeticLua } from '../../algorithms/arithmetic.lua.ts'
 import { bucketLua } from '../../algorithms/bucket.lua.ts'
 import { fixedWindowLua } from '../../algorithms/fixed-window/fixed-window.lua.ts'
+import type { LuaHalf } from '../../algorithms/lua-half.ts'
 import { slidingLogLua } from '../../algorithms/sliding-log/sliding-log.lua.ts'
 import { slidingWindowLua } from '../../algorithms/sliding-window/sliding-window.lua.ts'
 import { wireKey } from '../../key.ts'
 import type { Operation, Request } from '../store.ts'
-import { engineLua, openingLua, takeLua, takesLua } from './engine.lua.ts'
+import { engineLua, filesLua, openingLua, takesLua } from './engine.lua.ts'
 import { jointLua } from './joint.lua.ts'
+import { beginningLua, quickTakeLua } from './quick-take.lua.ts'
 import type { Settlements } from './settlements.ts'
 
 export interface Script {
@@ -16,7 +17,7 @@ export interface Script {
   readonly sha: string
 }
 
-const halves: Record<AlgorithmName, string> = {
+const halves: Record<AlgorithmName, LuaHalf> = {
   'fixed-window': fixedWindowLua,
   'sliding-window': slidingWindowLua,
   'sliding-log': slidingLogLua,
@@ -40,19 +41,26 @@ function script(rest: string): Script {
   return script
 }
 
-function opening(half: string): string {
-  return openingLua + arithmeticLua + half + takeLua + takesLua + engineLua
+/** What follows the short way of a take, or its functions where there is none. */
+function longWay({ functions }: LuaHalf): string {
+  return openingLua + functions + filesLua + takesLua + engineLua
 }
 
 /** One script an algorithm: its Lua half, between the same beginning and end. */
 export function scriptOf(algorithm: AlgorithmName): Script {
-  return script(`local joint = false\n${opening(halves[algorithm])}`)
+  const half = halves[algorithm]
+  const quick = half.take === undefined ? '' : quickTakeLua(half.take)
+  return script(`local joint = false\n${beginningLua}${quick}${longWay(half)}`)
 }
 
 /** A script that takes of several tables, and the place in it of what opens each. */
 export function jointScriptOf(algorithms: readonly AlgorithmName[]): [Script, places: number[]] {
-  const used = [...new Set(algorithms.map((algorithm) => halves[algorithm]))].sort()
-  const engines = used.map((half) => `function(KEYS, ARGV, joint)\n${opening(half)}\nend`)
+  const used = [...new Set(algorithms.map((algorithm) => halves[algorithm]))]
+  used.sort((one, other) => (one.functions < other.functions ? -1 : 1))
+  const engines = used.map((half) => {
+    const opens = half.take?.opens ?? ''
+    return `function(KEYS, ARGV, joint)\n${beginningLua}${opens}${longWay(half)}\nend`
+  })
   const places = algorithms.map((algorithm) => used.indexOf(halves[algorithm]) + 1)
   return [script(`local engines = {${engines.join(',\n')}}\n${jointLua}`), places]
 }
@@ -62,35 +70,31 @@ export function requestHead(limit: Algorithm, signature: string, node: string): 
   return JSON.stringify({ p: limit.parameters, s: signature, id: node }).slice(0, -1)
 }
 
-/**
- * What the script is given: where one cost is taken and nothing else asked, word by word, otherwise as JSON. `now` is
- * set by tests only.
- */
-export function requestWords(
-  table: Algorithm,
-  signature: string,
-  head: string,
-  request: Request,
-  settlements: Settlements | undefined,
-  now: number | undefined,
-): (string | number)[] {
-  const { node, sequence, deadline, since, presence, limit, operations } = request
-  const take = operations[0]
-  const isTakeAlone = operations.length === 1 && take?.[0] === 'take' && take.length === 3
-  if (!isTakeAlone || since >= 0 || presence > 0) return [requestJson(head, request, now, settlements)]
-  const told = limit === undefined ? '' : JSON.stringify(limit)
-  return [
-    node,
-    sequence,
-    deadline,
-    signature,
-    told,
-    now ?? '',
-    wireKey(take[1]),
-    take[2] as number,
-    ...table.parameters,
-  ]
+/** Whether the algorithm has a short way for a take alone. */
+export function isQuick({ algorithm }: Algorithm): boolean {
+  return halves[algorithm].take !== undefined
 }
+
+/** What a node's quick takes begin with, all alike. @param limit as in its requests */
+export function quickHead(head: string, limit: Request['limit']): string {
+  return limit === undefined ? `${head}}` : `${head},"l":${JSON.stringify(limit)}}`
+}
+
+/** The only operation, if it is one take of one cost, not to be carried out twice, and nothing else is asked for. */
+export function takeAlone({
+  operations,
+  sequence,
+  deadline,
+  since,
+  presence,
+}: Request): SingleTake | undefined {
+  if (operations.length !== 1 || sequence === 0 || deadline === 0 || since >= 0 || presence > 0)
+    return undefined
+  const take = operations[0] as Operation
+  return take[0] === 'take' && take.length === 3 ? (take as SingleTake) : undefined
+}
+
+export type SingleTake = readonly ['take', key: string, cost: number]
 
 /** The request as the script reads it: what it has not is left out. `now` is set by tests only. */
 export function requestJson(

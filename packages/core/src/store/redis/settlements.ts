@@ -26,8 +26,9 @@ export class Settlements {
 
   /** Undefined where there are none that can travel so. */
   static of(algorithm: AlgorithmName, operations: readonly Operation[]): Settlements | undefined {
-    // A log's tell of entries.
-    if (algorithm === 'sliding-log' || operations.length > MOST) return undefined
+    // A log's tell of entries; hard checks, which are in a hurry, take and ask for nothing else.
+    if (algorithm === 'sliding-log' || operations.length > MOST || operations[0]?.[0] === 'take')
+      return undefined
     const settlements = new Settlements()
     const names = new Set<string>()
     for (const operation of operations) {

@@ -1,0 +1,21 @@
+/** The Lua half of an algorithm, as parts of one script. */
+export interface LuaHalf {
+  /**
+   * `late`, and the functions `roll`, `usage`, `add`, `remove` and `ends`; after `limit` and `window`, the parameters, `told`,
+   * and what the script has opened with.
+   */
+  readonly functions: string
+  /** What the short way for one take runs, without a function where it can. Not there: there is no short way. */
+  readonly take?: {
+    /** Functions that it needs, before all else. */
+    readonly opens: string
+    /** How many slices back an admission still counts, as `lateSlices`. */
+    readonly late: 0 | 1
+    /** Lets time pass for a, b, c, d up to `now`, by `window`, and of a bucket `drainsby` and `per`. */
+    readonly roll: string
+    /** Sets `used` to what is in use then. */
+    readonly use: string
+    /** Sets `finish` to the time from which the state is as good as none, where that may be in this slice. */
+    readonly ends?: string
+  }
+}

@@ -1,0 +1,135 @@
+import type { LuaHalf } from '../../algorithms/lua-half.ts'
+
+/**
+ * One take alone, of a key of which nothing is kept but its state, in a table where nothing else is to be done: in three
+ * calls of Redis, and without a function.
+ *
+ * The file of a slice has two kinds of fields that no key can have. Under the empty name lies the number under which the
+ * file is open for quick takes, or less it, where it is closed; and by each node that takes quickly its last sequence,
+ * the number under which it was introduced, and what it goes by. Whatever a quick take does not look at closes the file: a
+ * block, another limit, a new marker, rows filed further. The long way introduces a node, and opens the file again.
+ *
+ * The time is what is left of the file's known end: that is asked for in less time than the clock, in whole milliseconds.
+ *
+ * A command goes by the sequence in its file, whichever way it takes. The file is that of the slice in which its deadline
+ * lies, so that it outlives the command.
+ */
+const FIELDS = '>ddddddd'
+const NOT_INTRODUCED = 6 * 8
+/** Milliseconds for which a file is kept after its slice. */
+export const FILE_KEPT = 1000
+
+/** Of all scripts: what a quick take may have found. */
+export const beginningLua = /* lua */ `
+local pack, unpack_row = struct.pack, struct.unpack
+local sequence, deadline, exact
+local FILE, guard, seen, introduced
+`
+
+/**
+ * KEYS[1]: the file, under which the algorithm files what is new in the slice; KEYS[2], on a Cluster: the prefix. ARGV: what
+ * the node's requests begin with, as JSON; sequence; deadline; key; cost, if it is not 1; now (tests only).
+ *
+ * Returns the status byte 5, the time, and the row as it lay there. Where it does not do, nothing was written, and the script
+ * goes on.
+ */
+export function quickTakeLua({ opens, late, roll, use, ends }: NonNullable<LuaHalf['take']>): string {
+  return /* lua */ `${opens}
+if ARGV[2] then
+  sequence, deadline = ARGV[2] - 0, ARGV[3] - 0
+  local key = ARGV[4]
+  FILE, guard = KEYS[1], '\\255' .. ARGV[1]
+  local found = redis.call('HMGET', FILE, '', guard, key)
+  seen = found[2]
+  if seen then
+    local last, number, limit, window, drainsby, per, ends = unpack_row('${FIELDS}', seen)
+    introduced = found[1] and found[1] - number == 0
+    local now = ARGV[6] and ARGV[6] - 0 or ends - redis.call('PTTL', FILE)
+    if introduced and last < sequence and now <= deadline then
+      local row = found[3]
+${late === 0 ? '' : beforeLua}
+      local a, b, c, d = 0, 0, 0, drainsby
+      if row and #row == 32 then a, b, c, d = unpack_row('>dddd', row) end
+      if not row or #row == 32 and d == drainsby then
+        ${roll}
+        ${use}
+        local cost = ARGV[5] and ARGV[5] - 0 or 1
+        local noted = pack('${FIELDS}', sequence, number, limit, window, drainsby, per, ends)
+        if used + cost <= limit then
+          b = b + cost
+${ends === undefined ? '' : endsBeforeLua(ends)}
+          redis.call('HSET', FILE, guard, noted, key, pack('>dddd', a, b, c, d))
+        else
+          redis.call('HSET', FILE, guard, noted)
+        end
+        return pack('>Bd', 5, now) .. (row or '${'\\0'.repeat(32)}')
+      end
+    end
+  end
+end
+`
+}
+
+/** A row may lie in the file of the slice before. */
+const beforeLua = /* lua */ `
+      local before, under
+      if not row then
+        before, under = string.match(FILE, '^(.*:)(%d+)$')
+        before = before .. (under - 1)
+        row = redis.call('HGET', before, key)
+      end
+`
+
+/** What is worth nothing in the next slice stays in the file of the slice before. */
+function endsBeforeLua(ends: string): string {
+  return /* lua */ `
+          if before then
+            ${ends}
+            if finish <= under * window then
+              redis.call('HSET', FILE, guard, noted)
+              if redis.call('HSET', before, key, pack('>dddd', a, b, c, d)) == 1 and redis.call('HLEN', before) == 1 then
+                redis.call('PEXPIRE', before, under * window - now + ${FILE_KEPT})
+              end
+              return pack('>Bd', 5, now) .. (row or '${'\\0'.repeat(32)}')
+            end
+          end
+`
+}
+
+/** Quick takes stop in this slice, until the long way opens the file again. */
+export const closeLua = /* lua */ `
+local function closequick()
+  local number = tonumber(redis.call('HGET', FILES .. (slice + late), '') or 0)
+  if number > 0 then redis.call('HSET', FILES .. (slice + late), '', -number) end
+end
+`
+
+/** `notequick` notes the sequence of a command that goes on; `openquick` introduces its node, if it may be quick. */
+export const noteLua = /* lua */ `
+local function notequick()
+  local noted = pack('>d', sequence) .. (seen and string.sub(seen, 9) or string.rep('\\0', ${NOT_INTRODUCED}))
+  if redis.call('HSET', FILE, guard, noted) == 1 and redis.call('HLEN', FILE) == 1 then
+    begun(tonumber(string.match(FILE, '%d+$')))
+  end
+end
+
+local function openquick()
+  if introduced or setlimit or FILE ~= FILES .. (slice + late) or top > slice + late then return end
+  -- by another limit than that in force its node would replay other decisions
+  if told then
+    for i = 1, max(#inforce, #told) do
+      if inforce[i] ~= told[i] then return end
+    end
+  end
+  local number = tonumber(redis.call('HGET', FILE, '') or 0)
+  if number <= 0 then
+    number = 1 - number
+    redis.call('HSET', FILE, '', number)
+    if not ARGV[6] then redis.call('PEXPIREAT', FILE, (slice + late + 1) * window + ${FILE_KEPT}) end
+  end
+  local ends = (slice + late + 1) * window + ${FILE_KEPT}
+  redis.call(
+    'HSET', FILE, guard, pack('${FIELDS}', sequence, number, limit, window, drainsby or 0, parameters[4] or 0, ends)
+  )
+end
+`
