@@ -117,6 +117,18 @@ export function extraOf({ maxOvershoot }: Settings, { limit }: Algorithm): numbe
   return Math.floor(maxOvershoot * limit)
 }
 
+/** Parts of a window in which a node that spends booked quota settles at least; and milliseconds that it may take for it. */
+const SETTLES = 8
+const SHORTEST = 50
+
+/**
+ * The longest that a key waits to be settled. What is booked and not needed is given back then: on an interval as long as
+ * the window, what a node was asked for in its first half would be booked for it in the second.
+ */
+export function intervalOf({ interval, strict }: Settings, { window }: Algorithm): number {
+  return strict ? Math.min(interval, Math.max(SHORTEST, window / SETTLES)) : interval
+}
+
 const KNOWN = new Set([
   ...[
     'name',

@@ -8,7 +8,7 @@ import { type LimitPart, nameOf } from './limit-parts.ts'
 import { Link } from './link.ts'
 import type { JointChecks } from './local/joint-checks.ts'
 import { LocalChecks } from './local/local-checks.ts'
-import { extraOf, type LimitSettings, type Settings } from './options.ts'
+import { extraOf, intervalOf, type LimitSettings, type Settings } from './options.ts'
 import type { Operation, Snapshot } from './store/store.ts'
 
 /** One limit over one kind of key: its counts in the store, and how its mode decides. */
@@ -36,7 +36,12 @@ export class SingleLimit implements Decider<string> {
   ) {
     const { store, clock, random, mode } = settings
     const { limit, table, group, shard } = part
-    this.settings = { ...settings, limit, extra: extraOf(settings, limit) }
+    this.settings = {
+      ...settings,
+      limit,
+      interval: intervalOf(settings, limit),
+      extra: extraOf(settings, limit),
+    }
     this.name = part.name
     this.link = new Link(
       store.open(table, limit, group, shard),

@@ -159,3 +159,23 @@ test.each(['soft', 'leased'] as const)(
     for (const node of nodes) await node.close()
   },
 )
+
+test('what a node has booked and is no longer asked for goes back within the window, however long the interval', async () => {
+  const limit = fixedWindow({ limit: 1000, window: '1s' })
+  const simulation = new Simulation({ seed: 1, network: { latency: 0.5 } })
+  for (let node = 0; node < NODES; node++)
+    simulation.addNode({
+      limiter: (surroundings) =>
+        createLimiter({
+          ...{ name: 'api', limit, maxKeys: 64, mode: 'leased', sync: { interval: '1s' } },
+          ...surroundings,
+        }),
+    })
+  // Nine of ten checks go to one node, another one each 0.7 windows.
+  const nodes = (time: number, random: () => number) =>
+    random() < 0.9 ? Math.floor(time / 700) % NODES : Math.floor(random() * NODES)
+  await simulation.run(8000, new PoissonTraffic({ random: seededRandom(1, 2), rate: 2000, nodes }))
+  const { share, overshoot } = simulation.report(limit)
+  expect(share).toBeGreaterThan(0.9)
+  expect(overshoot.cost).toBeLessThanOrEqual(0)
+})
