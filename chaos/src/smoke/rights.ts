@@ -4,7 +4,7 @@
  */
 export const LEAST_RIGHTS = [
   '~spillway:*',
-  ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+pexpire', '+pttl', '+unlink'],
+  ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+pexpire', '+pexpireat', '+pttl', '+unlink'],
   ...['+hget', '+hgetall', '+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
   ...[
     '+zadd',
