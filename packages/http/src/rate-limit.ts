@@ -1,5 +1,6 @@
 import type { Decision } from '@spillway/core'
 import { type Awaitable, andThen, isPromise } from './awaitable.ts'
+import { failing, failure } from './failure.ts'
 import { type HeaderAccess, type HeaderWriter, headerWriters, writeHeaders } from './headers.ts'
 import { limitersOf, type RateLimitOptions, type Settings, settings } from './options.ts'
 import { type Answer, answerOf, type Refusal, refusalOf } from './refusal.ts'
@@ -64,23 +65,40 @@ export class RateLimit<Req, Res> {
 
   /**
    * Decides, and waits for a leaky bucket's turn. Without a promise, or a closure, where the limiters and the functions
-   * of the options need none. Undefined: the request is not limited. What the options' functions or the limiters throw
-   * comes out.
+   * of the options need none. Undefined: the request is not limited.
    */
-  admit(request: Req, response: Res): Awaitable<Verdict | undefined> {
+  private admit(request: Req, response: Res): Awaitable<Verdict | undefined> {
     const { skip, addresses } = this.settings
     const facts = new LazyFacts(this.source, addresses, request, response)
     if (skip === undefined) return this.choose(facts)
     return andThen(skip(request, facts), (skipped) => (skipped ? undefined : this.choose(facts)))
   }
 
-  /** As `admit`, for frameworks that go on by a callback: at once where there is no promise. */
+  /**
+   * Goes on with the verdict, at once where there is no promise. What the options' functions or the limiters throw comes
+   * out, always as an object.
+   */
+  admitAnd<R>(
+    request: Req,
+    response: Res,
+    next: (verdict: Verdict | undefined) => Awaitable<R>,
+  ): Awaitable<R> {
+    let verdict: Awaitable<Verdict | undefined>
+    try {
+      verdict = this.admit(request, response)
+    } catch (error) {
+      throw failure(error)
+    }
+    return isPromise(verdict) ? verdict.then(next, failing) : next(verdict)
+  }
+
+  /** As `admitAnd`, for frameworks that go on by a callback. */
   admitThen<Next>(request: Req, response: Res, next: Next, course: Course<Req, Res, Next>): void {
     let verdict: Awaitable<Verdict | undefined>
     try {
       verdict = this.admit(request, response)
     } catch (error) {
-      course.failed(error, request, response, next)
+      course.failed(failure(error), request, response, next)
       return
     }
     if (verdict === undefined || verdict instanceof Verdict)
@@ -97,7 +115,7 @@ export class RateLimit<Req, Res> {
   ): void {
     pending.then(
       (verdict) => course.decided(this, verdict, request, response, next),
-      (error: unknown) => course.failed(error, request, response, next),
+      (error: unknown) => course.failed(failure(error), request, response, next),
     )
   }
 

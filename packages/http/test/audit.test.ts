@@ -408,6 +408,28 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
       expect(listOf(await get(), 'ratelimit')).toEqual({ api: { r: 4, t: 60 } })
     })
 
+    // Express takes `next()` and `next('route')`, and Fastify its own, for "go on".
+    test.each([undefined, null, 0, '', 'route', 'router'])(
+      "a key function that fails with %j goes to the framework's error path",
+      async (failure) => {
+        const { get, handled } = await start({
+          limiter: limiterOf(5),
+          key(_, facts) {
+            if (facts.header('x-fail') === 'at once') throw failure
+            return Promise.reject(failure)
+          },
+        })
+        for (const when of ['at once', 'later']) {
+          const response = await get({ 'x-fail': when }, { signal: AbortSignal.timeout(10_000) })
+          expect(response.status).toBe(500)
+          expect(await response.text()).toContain(
+            `${CAUGHT}a function of the rate limit's options failed with`,
+          )
+        }
+        expect(handled()).toBe(0)
+      },
+    )
+
     test.each(['limiter', 'cost', 'skip', 'onDenied', 'response'])(
       "a `%s` that throws goes to the framework's error path",
       async (option) => {

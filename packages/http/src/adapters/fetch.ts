@@ -45,7 +45,7 @@ export function rateLimit<Rest extends unknown[] = unknown[]>(
   const limit = new RateLimit(options, sourceOf(options), ['peer'])
   return (handler) =>
     (request, ...rest) =>
-      andThen(limit.admit(request, rest), (verdict) => {
+      limit.admitAnd(request, rest, (verdict) => {
         if (verdict === undefined) return handler(request, ...rest)
         if (verdict.gone) return unreadResponse()
         const response = verdict.answer

@@ -2,7 +2,6 @@ import { ConfigError } from '@spillway/core'
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { andThen } from '../awaitable.ts'
 import { optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { RateLimit, type Verdict } from '../rate-limit.ts'
@@ -41,7 +40,7 @@ export function rateLimit<E extends Env = Env>(options: HonoRateLimitOptions<E>)
   const limit = new RateLimit<Context<E>, undefined>(options, sourceOf(options), ['peer'])
   // Hono's type asks for a promise; its dispatch takes a plain value as well.
   return ((context, next) =>
-    andThen(limit.admit(context, undefined), (verdict) => {
+    limit.admitAnd(context, undefined, (verdict) => {
       if (verdict === undefined) return next()
       if (verdict.gone) return unreadResponse()
       if (verdict.answer !== undefined) return refuse(limit, verdict, context)

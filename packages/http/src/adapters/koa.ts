@@ -1,5 +1,4 @@
 import type { Context, Middleware } from 'koa'
-import { andThen } from '../awaitable.ts'
 import type { HeaderAccess } from '../headers.ts'
 import { endWhereItIs, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
@@ -40,9 +39,7 @@ const koaHeaders: HeaderAccess<Context> = {
 export function rateLimit(options: RateLimitOptions<Context>): Middleware {
   const limit = new RateLimit(options, koaSource)
   return (context, next) =>
-    andThen(limit.admit(context, context), (verdict) =>
-      carryOut(limit, verdict, context) ? next() : undefined,
-    )
+    limit.admitAnd(context, context, (verdict) => (carryOut(limit, verdict, context) ? next() : undefined))
 }
 
 function carryOut(

@@ -14,7 +14,7 @@ import {
   SetMetadata,
 } from '@nestjs/common'
 import { APP_FILTER, Reflector } from '@nestjs/core'
-import { andThen, isPromise } from '../awaitable.ts'
+import { isPromise } from '../awaitable.ts'
 import type { HeaderAccess } from '../headers.ts'
 import { endWhereItIs, nodeHeaders, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
@@ -149,7 +149,7 @@ export class RateLimitGuard implements CanActivate {
     const limit = this.limitOf(context)
     if (limit === undefined) return true
     const response = responseOf(context)
-    const active = andThen(limit.admit(context, response), (verdict) => carryOut(limit, verdict, response))
+    const active = limit.admitAnd(context, response, (verdict) => carryOut(limit, verdict, response))
     return isPromise(active) ? Promise.resolve(active) : active
   }
 
