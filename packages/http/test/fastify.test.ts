@@ -14,11 +14,12 @@ async function serve(options: FastifyRateLimitOptions, routes: (app: FastifyInst
   onTestFinished(() => app.close())
   await app.register(rateLimit, options)
   routes(app)
-  const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  return async (path: string, init?: RequestInit) => {
-    const response = await fetch(url + path, init)
-    return [response.status, response.headers.get('ratelimit')?.split(';t')[0]]
-  }
+  return requesting(await app.listen({ port: 0, host: '127.0.0.1' }))
+}
+
+const requesting = (url: string) => async (path: string, init?: RequestInit) => {
+  const response = await fetch(url + path, init)
+  return [response.status, response.headers.get('ratelimit')?.split(';t')[0]]
 }
 
 test('a route has options of its own, or none', async () => {
@@ -34,6 +35,29 @@ test('a route has options of its own, or none', async () => {
   expect(await get('/own')).toEqual([429, '"own";r=0'])
   expect(await get('/health')).toEqual([200, undefined])
 })
+
+test.each([false, true])(
+  'so has a route that was there before the plugin had loaded (others come later: %s)',
+  async (othersCome) => {
+    const app = Fastify({ forceCloseConnections: true })
+    onTestFinished(() => app.close())
+    app.register(rateLimit, { limiter: limiterOf(10), key: globally() })
+    app.get('/plain', () => 'plain')
+    app.get('/costly', { config: { spillway: { cost: 4 } } }, () => 'costly')
+    app.get('/health', { config: { spillway: false } }, () => 'up')
+    app.get('/wrong', { config: { spillway: { cost: 0 } } }, () => 'wrong')
+    app.register(async (scope) => {
+      if (othersCome) scope.get('/late', { config: { spillway: { cost: 2 } } }, () => 'late')
+    })
+    const get = requesting(await app.listen({ port: 0, host: '127.0.0.1' }))
+    expect(await get('/health')).toEqual([200, undefined])
+    expect(await get('/costly')).toEqual([200, '"api";r=6'])
+    expect(await get('/plain')).toEqual([200, '"api";r=5'])
+    expect(await get('/costly')).toEqual([200, '"api";r=1'])
+    expect(await get('/costly')).toEqual([429, '"api";r=1'])
+    expect(await get('/wrong')).toEqual([500, undefined])
+  },
+)
 
 test('without a limiter, only routes with their own are limited', async () => {
   const get = await serve({}, (app) => {

@@ -10,6 +10,9 @@ import type { RequestSource } from '../request-facts.ts'
 
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
+/** What Fastify prints of an instance without any. */
+const NO_ROUTES = '(empty tree)'
+
 export type FastifyRouteRateLimit = Partial<RateLimitOptions<FastifyRequest>>
 
 export interface FastifyRateLimitOptions extends FastifyRouteRateLimit {
@@ -57,19 +60,30 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   if (!HOOKS.includes(hook)) throw optionError('hook', hook, `give one of ${HOOKS.join(', ')}`)
   const general = shared.limiter === undefined ? undefined : compile(shared)
   const own = new Map<FastifyRouteRateLimit, FastifyRateLimit>()
-  let someRoutesDiffer = false
+  // Routes that were there before are not told of. A request is asked for its route's options only where some differ:
+  // Fastify makes an object of them each time.
+  let someRoutesDiffer = fastify.printRoutes() !== NO_ROUTES
 
   fastify.addHook('onRoute', ({ config }) => {
     const differing = config?.spillway
     if (differing === undefined) return
     someRoutesDiffer = true
-    if (differing !== false) own.set(differing, compile({ ...shared, ...differing }))
+    if (differing !== false) ownOf(differing)
   })
+
+  const ownOf = (differing: FastifyRouteRateLimit): FastifyRateLimit => {
+    let limit = own.get(differing)
+    if (limit === undefined) {
+      limit = compile({ ...shared, ...differing })
+      own.set(differing, limit)
+    }
+    return limit
+  }
 
   const limitOf = (request: FastifyRequest): FastifyRateLimit | undefined => {
     const differing = someRoutesDiffer ? request.routeOptions.config?.spillway : undefined
     if (differing === undefined) return general
-    return differing === false ? undefined : own.get(differing)
+    return differing === false ? undefined : ownOf(differing)
   }
   const decide = (request: FastifyRequest, reply: FastifyReply, goOn: GoOn) => {
     const limit = limitOf(request)
@@ -108,7 +122,8 @@ function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: 
  * `config.spillway` holds options of its own, or `false`; without a `limiter` here, only such routes are limited.
  * What goes wrong, such as a `key` that throws, goes to the error handler.
  *
- * @throws ConfigError `ERR_OPTION` where an option is wrong, as the plugin or the route is registered
+ * @throws ConfigError `ERR_OPTION` where an option is wrong, as the plugin or the route is registered; from the requests
+ * of a route that was registered before the plugin had loaded
  * @example
  * ```ts
  * import Fastify from 'fastify'
