@@ -71,3 +71,23 @@ test('a node that is refused is told when it may spend what is booked for it', a
   // At other times it has nothing booked, and is told of what is.
   expect(allowed).toBeGreaterThan(0.5 * after.length)
 })
+
+test('a node whose limit others pass takes nothing out of a log that it could not spend', async () => {
+  const lower = slidingLog({ limit: 50, window: WINDOW })
+  const higher = slidingLog({ limit: 200, window: WINDOW })
+  const simulation = new Simulation({ seed: 1, network: { latency: 0.5 } })
+  for (let node = 0; node < NODES; node++) {
+    const isLeased = node < NODES / 2
+    simulation.addNode({
+      limiter: (surroundings) =>
+        createLimiter({
+          ...{ name: 'api', limit: isLeased ? lower : higher, mode: isLeased ? 'leased' : 'hard' },
+          ...{ sync: isLeased ? { interval: '100ms' } : undefined, ...surroundings },
+        } as LimiterOptions),
+    })
+  }
+  await simulation.run(8 * WINDOW, new PoissonTraffic({ random: seededRandom(2), rate: 1600, nodes: NODES }))
+  const { overshoot, share } = simulation.report(higher)
+  expect(overshoot.cost).toBeLessThanOrEqual(0)
+  expect(share).toBeGreaterThan(0.99)
+})

@@ -652,6 +652,7 @@ describe('what a sliding log frees soon', () => {
     })
     const taking = take.map((step) => ({ ...step, key: 0 }))
     const step = fc.oneof(taking, taking, asking)
+    // By a plan of twice the limit: one that asks by the limit also finds more in use than that.
     const property = fc.asyncProperty(limit, fc.constant(2), history(step, soon, 12), answerAlike)
     await fc.assert(property, { numRuns: 3 * (fc.readConfigureGlobal().numRuns as number) })
   })

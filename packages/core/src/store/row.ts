@@ -205,7 +205,8 @@ export class Row {
   /**
    * Notes a node's demand, and books for it what it asks for, as far as there is room. Where more has been booked
    * than the node knows of, it is told that first: a question that comes twice books once. Of a log, what expires soon
-   * may be booked too: it is taken out of the log, and counts as booked until then and after.
+   * may be booked too: it is taken out of the log, and counts as booked until then and after. Not where more is in use
+   * than the limit, by another one or a penalty: the node would see no room, and could not spend it.
    *
    * @returns from when on it may be spent, see `Snapshot`
    */
@@ -226,7 +227,7 @@ export class Row {
     let more = Math.max(0, Math.min(target - has, room + extra, limit - usage - has))
     const starts = more > 0 ? [now, more] : []
     const left = most - has - more
-    if (ahead > 0 && left > 0) {
+    if (ahead > 0 && left > 0 && room >= 0) {
       const { window } = terms.limit
       const until = Math.min(now + ahead, (Math.floor(now / window) + 1) * window - 1)
       const soon = terms.limit.bookAhead?.(this.state, now, until, ahead / most, left) ?? []

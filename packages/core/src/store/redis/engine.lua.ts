@@ -576,7 +576,7 @@ local function grant(key, row, ask, known)
     local more = max(0, min(target - has, room + (request.x or 0), limit - used - has))
     if more > 0 then starts = {now, more} end
     local left = ask[3] - has - more
-    if bookahead and ahead > 0 and left > 0 then
+    if bookahead and ahead > 0 and left > 0 and room >= 0 then
       local till, soon = min(now + ahead, (slice + 1) * window - 1)
       row[1], row[2], row[3], row[4], soon =
         bookahead(key, row[1], row[2], row[3], row[4], till, ahead / ask[3], left)
