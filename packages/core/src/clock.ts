@@ -48,8 +48,9 @@ class LongTimer {
     this.due = performance.now() + delay
     return setTimeout(() => {
       if (this.left > 0) this.handle = this.arm()
-      // Node runs timers that are due before it reads from sockets: a deadline would pass over an answer in time.
-      else if (performance.now() - this.due > LATE) this.reading = setImmediate(this.callback).unref()
+      // Node runs timers that are due before it reads from sockets: a deadline would pass over an answer in time. Not
+      // unref'd: such an immediate waits until something else wakes the event loop.
+      else if (performance.now() - this.due > LATE) this.reading = setImmediate(this.callback)
       else this.callback()
     }, delay).unref()
   }
