@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { afterAll, describe, expect, inject, it } from 'vitest'
 import {
   createLimiter,
@@ -131,4 +132,23 @@ it.each(modes)('%s: two limiters of one name each use their own limit', async (m
   expect(await large.check('key')).toMatchObject({ allowed: true, limit: 20, remaining: 9 })
   await small.close()
   await large.close()
+})
+
+it('a check whose script failed after it had counted is uncertain', async () => {
+  const admin = new Redis(inject('redisUrl'))
+  // It may do all but what comes last where a file is new.
+  await admin.call('ACL', 'SETUSER', 'no-expiry', 'on', '>secret', '~*', '+@all', '-pexpire', '-pexpireat')
+  const { host } = new URL(inject('redisUrl'))
+  const store = redisStore(`redis://no-expiry:secret@${host}`, { prefix: 'limiter-test' })
+  stores.push(store)
+  const name = `test-${names++}`
+  const limiter = createLimiter({
+    ...{ name, limit: fixedWindow({ limit: 10, window: '24h' }), store },
+    ...{ onOutage: 'throw', timeout: '30s' },
+  })
+  await expect(limiter.check('key')).rejects.toMatchObject({ code: 'ERR_STORE_REPLY', uncertain: true })
+  expect(limiter.stats().uncertain).toBe(1)
+  await limiter.close()
+  await admin.call('ACL', 'DELUSER', 'no-expiry')
+  admin.disconnect()
 })

@@ -140,6 +140,7 @@ export class Link {
       },
       (error) => {
         if (error instanceof StoreError) this.failed(error, sentAt)
+        else this.isProbing = false
         failed(error)
       },
     )

@@ -229,3 +229,39 @@ it('hard: what a killed process could not give back is lost until it expires', a
   const other = node(name, 'hard', { [global]: 2 }, '2s')
   expect((await other.acquire({ [global]: '0' }, { cost: 2, maxWait: '5s' })).allowed).toBe(true)
 })
+
+it('a command past its deadline counts nothing, also where its slot has moved: what is left of a file lasts anew there', async () => {
+  const name = 'moved'
+  const limit = fixedWindow({ limit: 1000, window: '24h' }) as Parameters<Store['open']>[1]
+  const table = ofServers().open(name, limit)
+  const file = (slice: number) => `spillway:1:{${name}}:${slice}`
+  const { admin } = await servers.ownerOf(Number(await servers.members[0]?.admin.cluster('KEYSLOT', name)))
+  const time = async () => {
+    const [seconds, micros] = await admin.time()
+    return Math.floor(Number(seconds) * 1000 + Number(micros) / 1000)
+  }
+  let sequence = 0
+  const take = async (deadline: number) => {
+    const once = {
+      node: '00000000000000a1',
+      sequence: ++sequence,
+      deadline,
+      since: -1,
+      presence: 0,
+      extra: 0,
+    }
+    return table.exchange({ ...once, limit: [], operations: [['take', 'key', 1]] }).then(
+      ({ results }) => (results[0] as readonly { remaining: number }[])[0]?.remaining,
+      ({ code }) => code,
+    )
+  }
+  for (let times = 1; times <= 3; times++) expect(await take((await time()) + 5000)).toBe(1000 - times)
+  const moved = file(Math.floor((await time()) / limit.window))
+  expect(Number(await admin.hget(moved, ''))).toBe(1)
+  // As MIGRATE does, of a file that takes as long to move.
+  const left = await admin.pttl(moved)
+  const dump = await admin.dumpBuffer(moved)
+  await admin.restore(moved, left + 10_000, dump, 'REPLACE')
+  expect(await take((await time()) - 1000)).toBe('ERR_STORE_TIMEOUT')
+  expect(await take((await time()) + 5000)).toBe(996)
+})

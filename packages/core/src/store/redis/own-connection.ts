@@ -15,6 +15,9 @@ const LONGEST_SILENCE = 60_000
 const LASTING = 120_000
 /** Milliseconds for which a client may stand at one step of its way to a server; its own pauses are at most 2,000. */
 const STANDSTILL = 5000
+/** What Redis says of an error that a script met on its way, and of those that it meets before it has written anything. */
+const IN_SCRIPT = /@user_script|script: [0-9a-f]{40}/
+const BEFORE_WRITING = /\b(OOM|READONLY|MISCONF|NOREPLICAS)\b/
 /** The steps of a client's life, which it tells as events. */
 const STEPS = ['connecting', 'connect', 'ready', 'close', 'reconnecting', 'disconnecting', 'end']
 
@@ -102,11 +105,17 @@ export class OwnConnection {
     return this.connection.callBuffer(name, ...words)
   }
 
-  /** An error of the client as ours: one that the server sent is certain, a lost connection is not. */
+  /**
+   * An error of the client as ours. One that the server sent is certain, but where a script may have written before it; a
+   * lost connection is not.
+   */
   errorOf(error: unknown): StoreError {
     if (error instanceof Error && error.name === 'ReplyError') {
-      return new StoreError('ERR_STORE_REPLY', `Redis refused the command: ${error.message}`, {
+      const { message } = error
+      const uncertain = IN_SCRIPT.test(message) && !BEFORE_WRITING.test(message)
+      return new StoreError('ERR_STORE_REPLY', `Redis refused the command: ${message}`, {
         cause: error,
+        uncertain,
       })
     }
     const cause = this.connection.status === 'ready' ? error : (this.trouble ?? error)

@@ -10,6 +10,7 @@ import type { LuaHalf } from '../../algorithms/lua-half.ts'
  * block, another limit, a new marker, rows filed further. The long way introduces a node, and opens the file again.
  *
  * The time is what is left of the file's known end: that is asked for in less time than the clock, in whole milliseconds.
+ * Not on a Cluster: a slot that moves takes its files along with what was left of them, which lasts anew where they arrive.
  *
  * A command goes by the sequence in its file, whichever way it takes. The file is that of the slice in which its deadline
  * lies, so that it outlives the command.
@@ -44,7 +45,8 @@ if ARGV[2] then
   if seen then
     local last, number, limit, window, drainsby, per, ends = unpack_row('${FIELDS}', seen)
     introduced = found[1] and found[1] - number == 0
-    local now = ARGV[6] and ARGV[6] - 0 or ends - redis.call('PTTL', FILE)
+    local time = KEYS[2] and not ARGV[6] and redis.call('TIME')
+    local now = ARGV[6] and ARGV[6] - 0 or time and time[1] * 1000 + math.floor(time[2] / 1000) or ends - redis.call('PTTL', FILE)
     if introduced and last < sequence and now <= deadline then
       local row = found[3]
 ${late === 0 ? '' : beforeLua}

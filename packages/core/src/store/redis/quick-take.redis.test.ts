@@ -161,7 +161,7 @@ describe.each(limits)('$algorithm', (limit) => {
 
 it('tells the store’s time, in whole milliseconds', async () => {
   const real = redisStore(inject('redisUrl'), { prefix: PREFIX })
-  const limit = fixedWindow({ limit: 10, window: '1h' }) as Algorithm
+  const limit = fixedWindow({ limit: 10, window: '24h' }) as Algorithm
   const table = real.open(name, limit)
   const time = async () => {
     const [seconds, micros] = await client.time()
@@ -170,7 +170,7 @@ it('tells the store’s time, in whole milliseconds', async () => {
   now = await time()
   for (let turn = 0; turn < 10; turn++) {
     const before = await time()
-    const { now: told } = await exchange(table, [['take', 'key', 1]], { deadline: before + 10_000 })
+    const { now: told } = await exchange(table, [['take', 'key', 1]], { deadline: before + 1000 })
     expect(told).toBeGreaterThanOrEqual(before)
     expect(told).toBeLessThanOrEqual(await time())
   }

@@ -342,8 +342,8 @@ class RedisStore implements Store {
   }
 
   /**
-   * Runs a script by its hash, and once by its text where the server does not have it. Of its keys the first never
-   * exists and the second nearly always does: while a Cluster moves their slot neither side has both, and refuses.
+   * Runs a script by its hash, and once by its text where the server does not have it. Of its keys on a Cluster one
+   * never exists and the other nearly always does: while their slot moves neither side has both, and refuses.
    *
    * @param words its hash, how many keys, keys and arguments
    * @param sent monotonic time of now

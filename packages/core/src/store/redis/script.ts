@@ -70,9 +70,12 @@ export function requestHead(limit: Algorithm, signature: string, node: string): 
   return JSON.stringify({ p: limit.parameters, s: signature, id: node }).slice(0, -1)
 }
 
-/** Whether the algorithm has a short way for a take alone. */
-export function isQuick({ algorithm }: Algorithm): boolean {
-  return halves[algorithm].take !== undefined
+/** In longer slices too many nodes may come and go that take quickly: each is noted in the slice's file. */
+const LONGEST_QUICK = 24 * 3_600_000
+
+/** Whether the limit has a short way for a take alone. */
+export function isQuick({ algorithm, window }: Algorithm): boolean {
+  return halves[algorithm].take !== undefined && window <= LONGEST_QUICK
 }
 
 /** What a node's quick takes begin with, all alike. @param limit as in its requests */
