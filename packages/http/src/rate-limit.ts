@@ -6,9 +6,9 @@ import { limitersOf, type RateLimitOptions, type Settings, settings } from './op
 import { type Answer, answerOf, type Refusal, refusalOf } from './refusal.ts'
 import { LazyFacts, type RequestFacts, type RequestSource } from './request-facts.ts'
 import type { RequestLimiter } from './request-limiter.ts'
-import { type Standing, standingsOf } from './standing.ts'
+import { type Standing, standingsOf, withBack } from './standing.ts'
 import { storableKey } from './storable-key.ts'
-import { giveBack, type Taking, take, takeInTurn } from './taking.ts'
+import { giveBack, isCounted, type Taking, take, takeInTurn } from './taking.ts'
 
 /** What is to become of a limited request. */
 export class Verdict {
@@ -231,10 +231,9 @@ export class RateLimit<Req, Res> {
     const refusal = refusalOf(key, denied.limiter.name, denied.decision)
     const standings = [
       ...others.flatMap(({ limiter, decision }) =>
-        standingsOf(limiter, decision).map((standing) => ({
-          ...standing,
-          remaining: standing.remaining + cost,
-        })),
+        standingsOf(limiter, decision).map((standing) =>
+          isCounted(decision) ? withBack(standing, cost) : standing,
+        ),
       ),
       ...standingsOf(denied.limiter, denied.decision),
     ]

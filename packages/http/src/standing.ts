@@ -45,6 +45,11 @@ function standing(
   }
 }
 
+/** How the client stands when the cost has been given back. Of a key on a limiter's `allow` list nothing was taken. */
+export function withBack(standing: Standing, cost: number): Standing {
+  return { ...standing, remaining: Math.min(standing.limit, standing.remaining + cost) }
+}
+
 /**
  * The longest until some quota comes back, in milliseconds, as far as the algorithm is known. A bucket drains steadily.
  * What a window or log admitted has left it after one window; a sliding one weighs it for another, rounded up: of n, one

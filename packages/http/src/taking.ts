@@ -60,7 +60,16 @@ async function goOn(
   }
 }
 
+/**
+ * Whether the limit counts what was allowed, so that it can be given back. What the reserve of a `spike` paid can't be:
+ * a refund would go to the limit.
+ */
+export function isCounted({ allowed, wouldDeny, spike, source }: Decision): boolean {
+  return allowed && !wouldDeny && !spike && source !== 'outage'
+}
+
 /** Gives back what was taken. What can't be, because a store is away, stays taken. */
 export async function giveBack(takings: readonly Taking[], key: string, cost: number): Promise<void> {
-  await Promise.allSettled(takings.map(({ limiter }) => limiter.refund(key, cost)))
+  const counted = takings.filter(({ decision }) => isCounted(decision))
+  await Promise.allSettled(counted.map(({ limiter }) => limiter.refund(key, cost)))
 }

@@ -1,9 +1,16 @@
-import { createLimiter, fixedWindow, type SoftLimiter } from '@spillway/core'
+import {
+  createLimiter,
+  fixedWindow,
+  type LimiterOptions,
+  memoryStore,
+  type SoftLimiter,
+} from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
 import { globally, type RequestLimiter } from '@spillway/http'
 import { rateLimit } from '@spillway/http/fetch'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { listOf } from './standing-fields.ts'
 
 const limit = fixedWindow({ limit: 5, window: '1h' })
 /** Stands still, so that no busy machine lets a check run out of time. */
@@ -14,10 +21,10 @@ async function ask(limiter: RequestLimiter | readonly RequestLimiter[]): Promise
   return rateLimit({ limiter, key: globally() })(() => new Response('hello'))(request())
 }
 
-function awayLimiter(mode: 'hard' | 'soft'): RequestLimiter {
+function awayLimiter(mode: 'hard' | 'soft', onOutage: 'throw' | 'allow' = 'throw'): RequestLimiter {
   const store = redisStore('redis://127.0.0.1:1')
   onTestFinished(() => store.close())
-  return createLimiter({ name: 'away', limit, mode, store, onOutage: 'throw' })
+  return createLimiter({ name: 'away', limit, mode, store, onOutage })
 }
 
 describe('where one of several limiters fails', () => {
@@ -33,6 +40,51 @@ describe('where one of several limiters fails', () => {
     await closed.close()
     await expect(ask([first, closed])).rejects.toMatchObject({ code: 'ERR_CLOSED' })
     expect((await first.peek('global')).remaining).toBe(4)
+  })
+})
+
+describe('where one of several limiters refuses, another that took nothing gets nothing back', () => {
+  const fixed = (limit: number) => fixedWindow({ limit, window: '1h' })
+  const none = () => createLimiter({ name: 'none', limit: fixed(1), clock, deny: ['global'] })
+
+  /** A limiter whose limit is used up, and one with options of its own that counts the same. */
+  async function usedUp(options: Partial<LimiterOptions<'hard'>>) {
+    const shared = { name: 'first', limit: fixed(3), clock, store: memoryStore({ clock }) }
+    const plain = createLimiter(shared)
+    await plain.check('global', { cost: 3 })
+    return { plain, first: createLimiter({ ...shared, ...options }) }
+  }
+
+  test('since it is tried out only', async () => {
+    const { plain, first } = await usedUp({ dryRun: true })
+    const response = await ask([first, none()])
+    expect(response.status).toBe(429)
+    expect(listOf(response, 'ratelimit')).toMatchObject({ first: { r: 0 } })
+    expect((await plain.peek('global')).allowed).toBe(false)
+  })
+
+  test('since a reserve paid', async () => {
+    const { plain, first } = await usedUp({ spike: { extra: 5, per: '1h' } })
+    const response = await ask([first, none()])
+    expect(response.status).toBe(429)
+    expect(listOf(response, 'ratelimit')).toMatchObject({ first: { r: 0 } })
+    expect((await plain.peek('global')).allowed).toBe(false)
+  })
+
+  test('since its key is on a list', async () => {
+    const { plain, first } = await usedUp({ allow: ['global'] })
+    const response = await ask([first, none()])
+    expect(listOf(response, 'ratelimit')).toMatchObject({ first: { r: 3 } })
+    expect((await plain.peek('global')).allowed).toBe(false)
+  })
+
+  test('since its store is away', async () => {
+    const first = awayLimiter('hard', 'allow')
+    const refund = vi.spyOn(first, 'refund')
+    const response = await ask([first, none()])
+    expect(response.status).toBe(429)
+    expect(listOf(response, 'ratelimit')).toMatchObject({ away: { r: 5 } })
+    expect(refund).not.toHaveBeenCalled()
   })
 })
 
