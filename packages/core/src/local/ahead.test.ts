@@ -53,6 +53,33 @@ test.each([1, 2, 3])(
   },
 )
 
+test.each([1, 3])(
+  'what an answer booked that was lost is not spent before its time: seed %i',
+  async (seed) => {
+    const lossy = slidingLog({ limit: 200, window: WINDOW })
+    const simulation = new Simulation({ seed, network: { latency: 0.5, replyLoss: 0.1 } })
+    for (let node = 0; node < 9; node++) {
+      const isLeased = node < 8
+      simulation.addNode({
+        limiter: (surroundings) =>
+          createLimiter({
+            ...{ name: 'api', limit: lossy, mode: isLeased ? 'leased' : 'hard', timeout: '20ms' },
+            ...{ sync: isLeased ? { interval: '100ms' } : undefined, ...surroundings },
+          } as LimiterOptions),
+      })
+    }
+    // Whatever is free the hard one takes, each 2 ms.
+    for (let time = 2 * WINDOW; time < 6 * WINDOW; time += 2)
+      simulation.at(time, () => void simulation.nodes[8]?.check('key'))
+    await simulation.run(
+      6 * WINDOW,
+      new PoissonTraffic({ random: seededRandom(seed + 3), rate: 800, nodes: 8 }),
+    )
+    const { overshoot } = simulation.report(lossy)
+    expect(overshoot.cost).toBeLessThanOrEqual(0)
+  },
+)
+
 test('a node that is refused is told when it may spend what is booked for it', async () => {
   const simulation = fleet(1, leased)
   const { limiter } = simulation.nodes[0] as SimulatedNode
