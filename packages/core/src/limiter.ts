@@ -317,11 +317,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 
   /** Forgets the key, blocks included, on all nodes within one sync interval. */
   async reset(key: K): Promise<boolean> {
-    const decider = this.prepare(key, 1)
-    return this.changing(key, async () => {
-      await decider.reset(key)
-      await this.plans.spike?.reserve.reset(key as string)
-    })
+    this.prepare(key, 1)
+    return this.changing(key, () => this.plans.reset(key))
   }
 
   /**

@@ -190,6 +190,20 @@ export class Plans<K extends string | ScopeKeys> {
     for (const [place, { local }] of took.limits.entries()) local?.withdraw(took.keys[place] as string, cost)
   }
 
+  /**
+   * Forgets the key, also of the reserve. To the store each of the plans is a node of its own, and what is booked for
+   * another node than the one that resets counts on: it is given back first.
+   */
+  async reset(key: K): Promise<void> {
+    const plans = askedOf(
+      this.all.filter(({ part }) => part !== this.settings.reserve && !this.parts.includes(part)),
+      key,
+    )
+    await all(plans.limits.map((limit, place) => limit.giveUp(plans.keys[place] as string)))
+    await this.own.reset(key)
+    await this.spike?.reserve.reset(key as string)
+  }
+
   flush(): Promise<void> {
     return all(this.all.map((single) => single.flush()))
   }

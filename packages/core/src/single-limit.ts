@@ -105,6 +105,11 @@ export class SingleLimit implements Decider<string> {
     await this.local?.settle(key)
   }
 
+  /** Gives back what is booked for it of the key. @throws StoreError where the store does not acknowledge it */
+  async giveUp(key: string): Promise<void> {
+    await this.local?.giveUp(key)
+  }
+
   /** As `refund`, of what whoever has taken: by the store's count alone. */
   refundThere(key: string, cost: number): Promise<void> {
     return this.verb(['refund', key, cost])

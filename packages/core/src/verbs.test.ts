@@ -184,6 +184,24 @@ describe.each(modes)('%s', (mode) => {
     },
   )
 
+  it('a reset gives back what is booked of the key for a plan too', async () => {
+    const limitOf = (limit: number) => fixedWindow({ limit, window: '1h' })
+    const { clock, one } = nodes({ mode, limit: limitOf(10) })
+    const pro = limitOf(100)
+    expect((await one.check('a', { limit: pro, cost: 5 })).allowed).toBe(true)
+    await one.flush()
+    expect(await one.reset('a')).toBe(true)
+    await clock.advance(1100)
+    expect(await one.peek('a')).toMatchObject({ allowed: true, remaining: 9 })
+    expect((await one.check('a', { cost: 10 })).allowed).toBe(true)
+    await one.flush()
+    // Under the plan it is known of too.
+    expect((await one.check('a', { limit: pro, cost: 91 })).allowed).toBe(false)
+    await clock.advance(1100)
+    expect((await one.check('a', { limit: pro, cost: 90 })).allowed).toBe(true)
+    await one.close()
+  })
+
   it('settles what was reserved, once', async () => {
     const { clock, one } = nodes({ mode, limit: tokenBucket({ capacity: 100, refill: 100, per: '1h' }) })
     const call = await one.reserve('a', 60)

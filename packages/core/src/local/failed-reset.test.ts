@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { StoreError } from '../errors.ts'
-import { createLimiter, type LeasedLimiter } from '../limiter.ts'
+import { type CheckOptions, createLimiter, type LeasedLimiter } from '../limiter.ts'
 import { memoryStore } from '../store/memory.ts'
 import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
@@ -10,7 +10,7 @@ const LIMIT = 100
 const limit = fixedWindow({ limit: LIMIT, window: '1h' })
 
 /** A leased node with quota booked of a key, and a store that fails it from now on, until it is told otherwise. */
-async function world(error: StoreError | undefined) {
+async function world(error: StoreError | undefined, chosen: CheckOptions = {}) {
   const clock = new ManualClock(1_000_000)
   const memory = memoryStore({ clock })
   let failure: StoreError | undefined
@@ -31,7 +31,7 @@ async function world(error: StoreError | undefined) {
   const made = { name: 'api', limit, mode: 'leased', clock, random: () => 0.5 } as const
   const node = createLimiter({ ...made, store }) as LeasedLimiter
   const other = createLimiter({ ...made, store: memory })
-  await Promise.all([node.check('a', { cost: 10 }), clock.advance(1)])
+  await Promise.all([node.check('a', { cost: 10, ...chosen }), clock.advance(1)])
   failure = error
   const back = () => {
     failure = undefined
@@ -39,13 +39,13 @@ async function world(error: StoreError | undefined) {
   return { clock, node, other, back }
 }
 
-function spendAll(node: LeasedLimiter): number {
-  for (let spent = 0; ; spent++) if (!node.checkSync('a').allowed) return spent
+function spendAll(node: LeasedLimiter, chosen: CheckOptions = {}): number {
+  for (let spent = 0; ; spent++) if (!node.checkSync('a', chosen).allowed) return spent
 }
 
-async function booked(): Promise<number> {
-  const { node } = await world(undefined)
-  return spendAll(node)
+async function booked(chosen: CheckOptions = {}): Promise<number> {
+  const { node } = await world(undefined, chosen)
+  return spendAll(node, chosen)
 }
 
 it.each([
@@ -77,5 +77,22 @@ it('quota booked before a reset that may have been carried out is not spent', as
   back()
   await clock.advance(10_000)
   expect((await other.check('a', { cost: LIMIT })).allowed).toBe(true)
+  await Promise.all([node.close(), other.close(), clock.advance(1000)])
+})
+
+it('a reset that does not reach the store leaves what is booked for a plan', async () => {
+  const plan = { limit: fixedWindow({ limit: 90, window: '1h' }) }
+  const { clock, node, other, back } = await world(
+    new StoreError('ERR_STORE_AWAY', 'it is not there', { uncertain: false }),
+    plan,
+  )
+  expect(await node.reset('a')).toBe(false)
+  const spent = spendAll(node, plan)
+  expect(spent).toBe(await booked(plan))
+  expect(spent).toBeGreaterThan(10)
+  back()
+  await clock.advance(10_000)
+  expect((await other.check('a', { cost: LIMIT - 10 - spent })).allowed).toBe(true)
+  expect((await other.check('a')).allowed).toBe(false)
   await Promise.all([node.close(), other.close(), clock.advance(1000)])
 })

@@ -8,6 +8,7 @@ import type { Operation, Snapshot } from '../store/store.ts'
 import { JointChecks } from './joint-checks.ts'
 import type { Ledger } from './ledger.ts'
 import { LocalDecisions } from './local-decisions.ts'
+import type { LocalKey } from './local-key.ts'
 import { Sync } from './sync.ts'
 import { WaitingChecks } from './waiting-checks.ts'
 
@@ -112,10 +113,36 @@ export class LocalChecks implements Checks {
     local.giveUp()
     return {
       operation: ['reset', key, slice, current.granted],
-      undo: () => {
-        local.takeUp(current, booked)
-        this.sync.pacing.plan(local, this.link.table.now(), this.settings.clock.monotonic())
-      },
+      undo: () => this.takeUp(local, current, booked),
+    }
+  }
+
+  /** Has quota again that was given up, as far as the store can't know of that. */
+  private takeUp(local: LocalKey, ledger: Ledger, booked: number): void {
+    local.takeUp(ledger, booked)
+    this.sync.pacing.plan(local, this.link.table.now(), this.settings.clock.monotonic())
+  }
+
+  /**
+   * Gives back all quota that is booked for the key, and asks for none in its place.
+   *
+   * @throws StoreError where the store does not acknowledge it
+   */
+  async giveUp(key: string): Promise<void> {
+    const local = this.sync.keys.find(key)
+    // A second time for what an answer booked that was under way.
+    for (let times = 0; times < 2 && (local?.unsettled || local?.current.isBooked); times++) {
+      const { current, offered } = local
+      const booked = current.allowance
+      local.withdraw(Infinity)
+      local.giveUp()
+      try {
+        await this.sync.settle([local])
+      } catch (error) {
+        local.offered += offered
+        this.takeUp(local, current, booked)
+        throw error
+      }
     }
   }
 
