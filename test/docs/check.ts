@@ -36,7 +36,7 @@ export async function typecheck(snippets: readonly Snippet[], folder: string): P
   }
   const elsewhere = output
     .split('\n')
-    .filter((line) => /error TS/.test(line) && !/snippet-\w+-\d+\.ts\(/.test(line))
+    .filter((line) => /error TS/.test(line) && !/snippet-\w+\.ts\(/.test(line))
   if (elsewhere.length > 0) throw new Error(`the snippets could not be checked:\n${elsewhere.join('\n')}`)
   return complaints
 }
@@ -62,8 +62,8 @@ function programFile(snippet: Snippet, folder: string): string {
   return join(folder, fileName(snippet))
 }
 
-function fileName({ path, line }: Snippet): string {
-  return `snippet-${path.replaceAll(/\W+/g, '_')}-${line}.ts`
+function fileName({ place }: Snippet): string {
+  return `snippet-${place.replaceAll(/\W+/g, '_')}.ts`
 }
 
 function run(
