@@ -90,6 +90,14 @@ export function refusal(
   return left < 0 ? detailed(decision, { debt: -left }) : decision
 }
 
+/** Of a decision that takes what is booked for used: that much of it is no debt. */
+export function withoutBooked(decision: Decision, booked: number): Decision {
+  const { debt } = decision
+  if (debt === undefined || booked === 0) return decision
+  const { limit, retryAfterMs, resetAfterMs, source, reason = 'limit' } = decision
+  return refusal(Math.min(0, booked - debt), limit, retryAfterMs, resetAfterMs, source, reason)
+}
+
 /** What `dryRun` makes of a refusal. */
 export function passedAnyway(refusal: Decision): Decision {
   const { limit, remaining, resetAfterMs, source, reason, name, parts, debt } = refusal

@@ -129,7 +129,9 @@ export class JointChecks {
     // A soft node that was alone so far asked for nothing, and goes by what it has heard.
     if (!strict && local.pace.asked === 0) return this.decisions.taken(limit, local, now, cost, true)
     const wouldBe = limit.take(local.state, now, cost, 'local', false)
-    return wouldBe.allowed ? this.decisions.bookedElsewhere(local, wouldBe, now, cost) : wouldBe
+    return wouldBe.allowed
+      ? this.decisions.bookedElsewhere(local, wouldBe, now, cost)
+      : this.decisions.owed(local, wouldBe)
   }
 
   /** As `check`, with one answer of the store at most. */

@@ -1,5 +1,5 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
-import { blockedDecision, Decision, deniedDecision, syncDecision } from '../decision.ts'
+import { blockedDecision, Decision, deniedDecision, syncDecision, withoutBooked } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
@@ -152,7 +152,7 @@ export class LocalDecisions {
       : this.beyond(local, now, cost, consume, mayWait)
     return mayWait && this.isHeldBack(local, decision, now, cost)
       ? syncDecision(limit, decision, cost)
-      : decision
+      : this.owed(local, decision)
   }
 
   /** Whether it is refused for nothing but what other checks hold, and may let go. */
@@ -219,12 +219,18 @@ export class LocalDecisions {
     return deniedDecision(decision, retryAfter)
   }
 
+  /** With no more debt than is used above the limit. */
+  owed(local: LocalKey, decision: Decision): Decision {
+    return decision.debt === undefined ? decision : withoutBooked(decision, local.pace.countsAsUsed)
+  }
+
   /** What a check of a key that the store was just heard of would be told, once its cost had been asked for. */
   foreseen(local: LocalKey, cost: number): Decision {
     const { limit } = this.settings
     const now = this.link.table.now()
     const decision = limit.take(local.state, now, cost, 'local', false)
-    if (!decision.allowed || this.sync.pacing.isBookable(local, cost, now)) return decision
+    if (!decision.allowed) return this.owed(local, decision)
+    if (this.sync.pacing.isBookable(local, cost, now)) return decision
     return this.bookedElsewhere(local, decision, now, cost)
   }
 

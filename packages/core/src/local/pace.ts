@@ -33,6 +33,11 @@ export class Pace extends Demand {
     super(since)
     this.heardAt = since
   }
+
+  /** What is booked for other nodes and counts as used. */
+  get countsAsUsed(): number {
+    return this.elsewhere - this.besides
+  }
 }
 
 /** That of a key of which nobody else is known to ask. */

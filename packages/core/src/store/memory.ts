@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { blockedDecision, type Decision } from '../decision.ts'
+import { blockedDecision, type Decision, withoutBooked } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
 import { payerOf } from '../payer.ts'
 import { Row, type SetLimit, type Terms } from './row.ts'
@@ -237,7 +237,7 @@ class MemoryTable implements Table {
     const blockedFor = (this.blocks.get(key) ?? 0) - now
     const takes = consume && blockedFor <= 0
     const state = row.bookedInAll > 0 ? this.withBooked(row, now) : row.state
-    const decision = this.limit.take(state, now, cost, 'store', takes)
+    const decision = withoutBooked(this.limit.take(state, now, cost, 'store', takes), row.bookedInAll)
     if (takes && decision.allowed && state !== row.state) this.limit.settle(row.state, now, 0, cost)
     return blockedFor > 0 ? blockedDecision(decision, blockedFor) : decision
   }

@@ -1,5 +1,5 @@
 import { type Algorithm, Numbers } from '../../algorithms/algorithm.ts'
-import { blockedDecision, type Decision } from '../../decision.ts'
+import { blockedDecision, type Decision, withoutBooked } from '../../decision.ts'
 import { keyOfWire } from '../../key.ts'
 import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
 import type { Settlements } from './settlements.ts'
@@ -204,7 +204,7 @@ export class ReplyReader {
     for (let place = 2; place < last; place++) {
       const cost = take === undefined ? 1 : (take[place] as number)
       const takes = consume && (payer === undefined || this.bytes[paid + place] === payer)
-      const decision = limit.take(state, now, cost, 'store', takes)
+      const decision = withoutBooked(limit.take(state, now, cost, 'store', takes), booked)
       decisions.push(blockedFor > 0 ? blockedDecision(decision, blockedFor) : decision)
     }
     return decisions
