@@ -65,9 +65,9 @@ export interface LimiterOptions<M extends Mode = Mode> extends CommonOptions<M, 
   spike?: SpikeOptions | undefined
 }
 
-/** A limiter of a key a scope in each check. */
+/** A limiter of a key a scope in each check. Which scopes there are is told by `scopes` alone, not by a function that looks at some. */
 export interface ScopedOptions<S extends string, M extends Mode = Mode>
-  extends CommonOptions<M, (keys: ScopeKeys<S>) => boolean> {
+  extends CommonOptions<M, (keys: ScopeKeys<NoInfer<S>>) => boolean> {
   scopes: Scopes<S>
 }
 
