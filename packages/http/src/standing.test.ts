@@ -62,6 +62,14 @@ it('tells of a bucket when the next token comes, not when it is full', async () 
   ])
 })
 
+it('tells of a list of one limit as of that limit', async () => {
+  const limit = [LIMITS['fixed window']!]
+  const limiter = createLimiter({ name: 'api', limit, clock: new ManualClock(0) })
+  expect(standingsOf(limiter, await limiter.check('key'))).toEqual([
+    { name: 'api', limit: 5, window: 10, remaining: 4, moreAfter: 10, resetAfter: 10 },
+  ])
+})
+
 it('tells each limit of a decision on several', async () => {
   const limiter = createLimiter({ name: 'api', limit: LIMITS['fixed window']!, clock: new ManualClock(0) })
   const decision = {

@@ -18,11 +18,16 @@ export interface Standing {
 /** How the client stands with each limit that a decision was made of. */
 export function standingsOf(limiter: RequestLimiter, decision: Decision): Standing[] {
   const { parts } = decision
-  if (parts === undefined) return [standing(limiter.name, limiter.limit as Limit, decision, decision)]
+  if (parts === undefined) return [standing(limiter.name, onlyLimit(limiter), decision, decision)]
   return parts.map((part) => {
     const binding = part.name === decision.name ? decision : undefined
     return standing(part.name, { ...part, algorithm: part.algorithm as AlgorithmName }, part, binding)
   })
+}
+
+/** Of a limiter whose decisions tell of no parts. */
+function onlyLimit({ limit }: RequestLimiter): Limit {
+  return (Array.isArray(limit) ? limit[0] : limit) as Limit
 }
 
 function standing(
