@@ -4,4 +4,4 @@ export { byAddress, byApiKey, byRoute, byUser, combine, firstOf, globally, type 
 export type { Limiters, RateLimitOptions } from './options.ts'
 export type { Answer, Problem, Refusal } from './refusal.ts'
 export type { RequestFacts } from './request-facts.ts'
-export type { RequestLimiter } from './request-limiter.ts'
+export type { LimiterKey, PlanLimits, RequestLimiter } from './request-limiter.ts'

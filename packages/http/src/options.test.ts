@@ -12,6 +12,8 @@ it.each<[unknown, string]>([
   [{ limiter: [limiter, {}] }, 'limiter is {}: make one with createLimiter'],
   [{ limiter, max: 5 }, "the option is 'max': there is none of that name; there are limiter, key, cost"],
   [{ limiter, key: 'user' }, "key is 'user': give a function of the request"],
+  [{ limiter, plan: limiter.limit }, 'plan is FixedWindow'],
+  [{ limiter: [limiter, limiter], plan: () => limiter.limit }, 'plan is [Function: plan]: give one limiter'],
   [{ limiter, skip: true }, 'skip is true: give a function'],
   [{ limiter, onDenied: 1 }, 'onDenied is 1: give a function'],
   [{ limiter, response: 'no' }, "response is 'no': give a function"],

@@ -2,11 +2,11 @@ import { type Clock, systemClock } from '@spillway/core'
 import type { Awaitable } from './awaitable.ts'
 import { ClientAddresses, type TrustProxy } from './client-address.ts'
 import { HEADER_STYLES, type HeaderStyle } from './headers.ts'
-import { byAddress, type KeyOf } from './keys.ts'
+import { byAddress } from './keys.ts'
 import { optionError } from './option-error.ts'
 import type { Answer, Refusal } from './refusal.ts'
 import type { RequestFacts } from './request-facts.ts'
-import type { RequestLimiter } from './request-limiter.ts'
+import type { LimiterKey, PlanLimits, RequestLimiter } from './request-limiter.ts'
 
 /** One limiter or several: they share the request's key and cost, and all must allow it or nothing is taken. */
 export type Limiters = RequestLimiter | readonly RequestLimiter[]
@@ -15,8 +15,16 @@ export type Limiters = RequestLimiter | readonly RequestLimiter[]
 export interface RateLimitOptions<Req> {
   /** What limits: a limiter or several, or a function of the request, such as by plan; undefined then: not limited. */
   limiter: Limiters | ((request: Req, facts: RequestFacts) => Awaitable<Limiters | undefined>)
-  /** Whose quota a request spends; default `byAddress()`. Where it gives undefined, the request is not limited. */
-  key?: KeyOf<Req> | undefined
+  /**
+   * Whose quota a request spends; default `byAddress()`. A key, or for a limiter of scopes an object with one for each;
+   * those left out are skipped. Where it gives undefined, the request is not limited.
+   */
+  key?: ((request: Req, facts: RequestFacts) => Awaitable<LimiterKey | undefined>) | undefined
+  /**
+   * The limits of the request's plan, as `check(key, { limit })` takes them: of the limiter's algorithm and window, made
+   * once. Undefined: the limiter's own. For one limiter, not a list.
+   */
+  plan?: ((request: Req, facts: RequestFacts) => Awaitable<PlanLimits | undefined>) | undefined
   /** What a request costs: an integer from 1, or a function of the request; default 1. */
   cost?: number | ((request: Req, facts: RequestFacts) => Awaitable<number>) | undefined
   /** Which requests are not limited at all. */
@@ -43,7 +51,8 @@ export interface Settings<Req> {
   readonly chooseLimiters:
     | ((request: Req, facts: RequestFacts) => Awaitable<Limiters | undefined>)
     | undefined
-  readonly key: KeyOf<Req>
+  readonly key: NonNullable<RateLimitOptions<Req>['key']>
+  readonly plan: RateLimitOptions<Req>['plan']
   readonly cost: number | ((request: Req, facts: RequestFacts) => Awaitable<number>)
   readonly skip: RateLimitOptions<Req>['skip']
   readonly headers: readonly HeaderStyle[]
@@ -55,7 +64,7 @@ export interface Settings<Req> {
 }
 
 const KNOWN = [
-  ...['limiter', 'key', 'cost', 'skip', 'headers', 'response', 'onDenied', 'dryRun'],
+  ...['limiter', 'key', 'cost', 'plan', 'skip', 'headers', 'response', 'onDenied', 'dryRun'],
   ...['trustProxy', 'ipv6Prefix', 'clock'],
 ]
 
@@ -77,7 +86,8 @@ export function settings<Req>(options: RateLimitOptions<Req>, own: readonly stri
   }
   const { limiter, key = byAddress(), cost = 1, headers = 'draft-11', dryRun = false } = options
   const chosen = typeof limiter === 'function' ? limiter : undefined
-  const functions = { key, skip: options.skip, response: options.response, onDenied: options.onDenied }
+  const { plan, skip, response, onDenied } = options
+  const functions = { key, plan, skip, response, onDenied }
   for (const [name, value] of Object.entries(functions)) {
     if (value !== undefined && typeof value !== 'function') {
       throw optionError(name, value, 'give a function of the request')
@@ -88,22 +98,26 @@ export function settings<Req>(options: RateLimitOptions<Req>, own: readonly stri
   }
   if (typeof dryRun !== 'boolean') throw optionError('dryRun', dryRun, 'give true or false')
   return {
-    limiters: chosen ? undefined : limitersOf(limiter as Limiters),
+    limiters: chosen ? undefined : limitersOf(limiter as Limiters, plan),
     chooseLimiters: chosen,
     key,
+    plan,
     cost,
-    skip: options.skip,
+    skip,
     headers: headerStyles(headers),
-    response: options.response,
-    onDenied: options.onDenied,
+    response,
+    onDenied,
     dryRun,
     addresses: new ClientAddresses(options.trustProxy, options.ipv6Prefix),
     clock: options.clock ?? systemClock,
   }
 }
 
-/** @throws ConfigError `ERR_OPTION` where one of them is no limiter */
-export function limitersOf(limiters: Limiters): readonly RequestLimiter[] {
+/** @throws ConfigError `ERR_OPTION` where one of them is no limiter, or there are several and a plan */
+export function limitersOf<Req>(
+  limiters: Limiters,
+  plan: RateLimitOptions<Req>['plan'],
+): readonly RequestLimiter[] {
   const list = Array.isArray(limiters)
     ? (limiters as readonly RequestLimiter[])
     : [limiters as RequestLimiter]
@@ -112,6 +126,13 @@ export function limitersOf(limiters: Limiters): readonly RequestLimiter[] {
     if (typeof limiter?.check !== 'function') {
       throw optionError('limiter', limiter, "make one with createLimiter({ name: 'api', limit: … })")
     }
+  }
+  if (list.length > 1 && plan !== undefined) {
+    throw optionError(
+      'plan',
+      plan,
+      'give one limiter with it, not a list: a plan is of its algorithm and window',
+    )
   }
   return list
 }

@@ -5,10 +5,10 @@ import { type HeaderAccess, type HeaderWriter, headerWriters, writeHeaders } fro
 import { limitersOf, type RateLimitOptions, type Settings, settings } from './options.ts'
 import { type Answer, answerOf, type Refusal, refusalOf } from './refusal.ts'
 import { LazyFacts, type RequestFacts, type RequestSource } from './request-facts.ts'
-import type { RequestLimiter } from './request-limiter.ts'
+import type { LimiterKey, RequestLimiter } from './request-limiter.ts'
 import { type Standing, standingsOf, withBack } from './standing.ts'
 import { storableKey } from './storable-key.ts'
-import { giveBack, isCounted, type Taking, take, takeInTurn } from './taking.ts'
+import { giveBack, isCounted, type Taking, type Terms, take, takeInTurn } from './taking.ts'
 
 /** What is to become of a limited request. */
 export class Verdict {
@@ -38,8 +38,8 @@ export interface Course<Req, Res, Next> {
 /** A request on its way through the limit. */
 interface Passage<Req, Res> {
   readonly facts: LazyFacts<Req, Res>
-  readonly key: string
-  readonly cost: number
+  readonly key: LimiterKey
+  readonly terms: Terms
 }
 
 /**
@@ -120,10 +120,10 @@ export class RateLimit<Req, Res> {
   }
 
   private choose(facts: LazyFacts<Req, Res>): Awaitable<Verdict | undefined> {
-    const { limiters, chooseLimiters } = this.settings
+    const { limiters, chooseLimiters, plan } = this.settings
     if (limiters !== undefined) return this.name(limiters, facts)
     return andThen(chooseLimiters?.(facts.request, facts), (chosen) =>
-      chosen === undefined ? undefined : this.name(limitersOf(chosen), facts),
+      chosen === undefined ? undefined : this.name(limitersOf(chosen, plan), facts),
     )
   }
 
@@ -132,31 +132,42 @@ export class RateLimit<Req, Res> {
     facts: LazyFacts<Req, Res>,
   ): Awaitable<Verdict | undefined> {
     const key = this.settings.key(facts.request, facts)
-    if (key === undefined || typeof key === 'string') return this.price(limiters, facts, key)
-    return key.then((key) => this.price(limiters, facts, key))
+    if (isPromise(key)) return key.then((key) => this.price(limiters, facts, key))
+    return this.price(limiters, facts, key)
   }
 
   private price(
     limiters: readonly RequestLimiter[],
     facts: LazyFacts<Req, Res>,
-    key: string | undefined,
+    key: LimiterKey | undefined,
   ): Awaitable<Verdict | undefined> {
     if (key === undefined) return undefined
     const { cost } = this.settings
-    if (typeof cost === 'number') return this.ask(limiters, facts, key, cost)
-    return andThen(cost(facts.request, facts), (cost) => this.ask(limiters, facts, key, cost))
+    if (typeof cost === 'number') return this.plan(limiters, facts, key, cost)
+    return andThen(cost(facts.request, facts), (cost) => this.plan(limiters, facts, key, cost))
+  }
+
+  private plan(
+    limiters: readonly RequestLimiter[],
+    facts: LazyFacts<Req, Res>,
+    key: LimiterKey,
+    cost: number,
+  ): Awaitable<Verdict> {
+    const { plan } = this.settings
+    if (plan === undefined) return this.ask(limiters, facts, key, cost === 1 ? undefined : { cost })
+    return andThen(plan(facts.request, facts), (limit) => this.ask(limiters, facts, key, { cost, limit }))
   }
 
   private ask(
     limiters: readonly RequestLimiter[],
     facts: LazyFacts<Req, Res>,
-    key: string,
-    cost: number,
+    key: LimiterKey,
+    terms: Terms,
   ): Awaitable<Verdict> {
     const stored = storableKey(key)
-    if (limiters.length === 1) return this.askOne(limiters[0] as RequestLimiter, facts, stored, cost)
-    const passage = { facts, key: stored, cost }
-    const takings = takeInTurn(limiters, stored, cost)
+    if (limiters.length === 1) return this.askOne(limiters[0] as RequestLimiter, facts, stored, terms)
+    const passage = { facts, key: stored, terms }
+    const takings = takeInTurn(limiters, stored, terms)
     if (Array.isArray(takings)) return this.judge(takings, passage)
     return (takings as PromiseLike<readonly Taking[]>).then((takings) => this.judge(takings, passage))
   }
@@ -164,13 +175,13 @@ export class RateLimit<Req, Res> {
   private askOne(
     limiter: RequestLimiter,
     facts: LazyFacts<Req, Res>,
-    key: string,
-    cost: number,
+    key: LimiterKey,
+    terms: Terms,
   ): Awaitable<Verdict> {
-    const decision = take(limiter, key, cost)
+    const decision = take(limiter, key, terms)
     if (isPromise(decision))
-      return decision.then((decision) => this.judgeOne(limiter, decision, facts, key, cost))
-    return this.judgeOne(limiter, decision, facts, key, cost)
+      return decision.then((decision) => this.judgeOne(limiter, decision, facts, key, terms))
+    return this.judgeOne(limiter, decision, facts, key, terms)
   }
 
   /** Nearly all requests: nothing is made for one that is allowed but what its headers tell. */
@@ -178,11 +189,11 @@ export class RateLimit<Req, Res> {
     limiter: RequestLimiter,
     decision: Decision,
     facts: LazyFacts<Req, Res>,
-    key: string,
-    cost: number,
+    key: LimiterKey,
+    terms: Terms,
   ): Awaitable<Verdict> {
     if (decision.allowed && decision.delayMs === 0) return new Verdict(standingsOf(limiter, decision))
-    return this.judge([{ limiter, decision }], { facts, key, cost })
+    return this.judge([{ limiter, decision }], { facts, key, terms })
   }
 
   /** Writes a verdict's headers. */
@@ -200,7 +211,7 @@ export class RateLimit<Req, Res> {
     for (const { decision } of takings) delay = Math.max(delay, decision.delayMs)
     if (delay === 0 || this.settings.dryRun) return new Verdict(standings)
     return this.turn(delay, passage).then(async (came) => {
-      if (!came) await giveBack(takings, passage.key, passage.cost)
+      if (!came) await giveBack(takings, passage.key, passage.terms)
       return new Verdict(standings, undefined, undefined, !came)
     })
   }
@@ -224,7 +235,7 @@ export class RateLimit<Req, Res> {
   private refuse(
     denied: Taking,
     others: readonly Taking[],
-    { facts, key, cost }: Passage<Req, Res>,
+    { facts, key, terms }: Passage<Req, Res>,
   ): Awaitable<Verdict> {
     const { dryRun, onDenied } = this.settings
     const { request } = facts
@@ -232,12 +243,12 @@ export class RateLimit<Req, Res> {
     const standings = [
       ...others.flatMap(({ limiter, decision }) =>
         standingsOf(limiter, decision).map((standing) =>
-          isCounted(decision) ? withBack(standing, cost) : standing,
+          isCounted(decision) ? withBack(standing, terms?.cost ?? 1) : standing,
         ),
       ),
       ...standingsOf(denied.limiter, denied.decision),
     ]
-    const givenBack = others.length > 0 ? giveBack(others, key, cost) : undefined
+    const givenBack = others.length > 0 ? giveBack(others, key, terms) : undefined
     return andThen(givenBack, () =>
       andThen(onDenied?.(refusal, request, facts), () =>
         andThen(

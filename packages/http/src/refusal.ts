@@ -1,4 +1,5 @@
 import type { Decision } from '@spillway/core'
+import type { LimiterKey } from './request-limiter.ts'
 
 /** The body of a refusal: problem details (RFC 9457). */
 export interface Problem {
@@ -15,7 +16,7 @@ export interface Refusal {
   /** 429 where a limit refused; 503 where the store was away and `onOutage` says to deny. */
   readonly status: 429 | 503
   /** The key as the limiter took it. */
-  readonly key: string
+  readonly key: LimiterKey
   /** Whole seconds, rounded up, as in `Retry-After`; undefined where waiting does not help. */
   readonly retryAfter: number | undefined
   readonly decision: Decision
@@ -32,7 +33,7 @@ export interface Answer {
 
 const PROBLEM_TYPES = 'https://iana.org/assignments/http-problem-types'
 
-export function refusalOf(key: string, limiterName: string, decision: Decision): Refusal {
+export function refusalOf(key: LimiterKey, limiterName: string, decision: Decision): Refusal {
   const { retryAfterMs, reason, name = limiterName } = decision
   const retryAfter = retryAfterMs > 0 && retryAfterMs < Infinity ? Math.ceil(retryAfterMs / 1000) : undefined
   const again = retryAfter === undefined ? '' : ` Try again in ${retryAfter} s.`

@@ -1,3 +1,4 @@
+import type { LimiterKey } from './request-limiter.ts'
 import { sha256 } from './sha256.ts'
 
 /** What core takes for a key: 1 to this many bytes of UTF-8. */
@@ -10,9 +11,19 @@ const HASHED = 'sha256:'
 
 /**
  * The key as a limiter takes it: what clients send can be empty or longer than a key may be, and must be counted all
- * the same. Such keys become their hash, and so do those that look like one, so that no two clients' keys meet.
+ * the same. Such keys become their hash, and so do those that look like one, so that no two clients' keys meet. What is
+ * no key the limiter refuses.
  */
-export function storableKey(key: string): string {
+export function storableKey<K extends LimiterKey>(key: K): K
+export function storableKey(key: unknown): unknown {
+  if (typeof key === 'string') return storableText(key)
+  if (typeof key !== 'object' || key === null) return key
+  return Object.fromEntries(
+    Object.entries(key).map(([scope, its]) => [scope, typeof its === 'string' ? storableText(its) : its]),
+  )
+}
+
+function storableText(key: string): string {
   const fits =
     key.length > 0 &&
     !key.startsWith(HASHED) &&

@@ -1,6 +1,9 @@
-import type { Decision } from '@spillway/core'
+import type { CheckOptions, Decision } from '@spillway/core'
 import { type Awaitable, isPromise } from './awaitable.ts'
-import type { RequestLimiter } from './request-limiter.ts'
+import type { LimiterKey, PlanLimits, RequestLimiter } from './request-limiter.ts'
+
+/** What a request costs, and its plan; undefined: 1, and the limiter's own limit. */
+export type Terms = CheckOptions<PlanLimits> | undefined
 
 /** What a limiter decided for a request. */
 export interface Taking {
@@ -9,29 +12,28 @@ export interface Taking {
 }
 
 /** Asks one limiter, without a promise where it can answer from RAM. */
-export function take(limiter: RequestLimiter, key: string, cost: number): Awaitable<Decision> {
-  const options = cost === 1 ? undefined : { cost }
-  if (limiter.checkSync === undefined) return limiter.check(key, options)
-  const decision = limiter.checkSync(key, options)
-  return decision.reason === 'sync' ? limiter.check(key, options) : decision
+export function take(limiter: RequestLimiter, key: LimiterKey, terms: Terms): Awaitable<Decision> {
+  if (limiter.checkSync === undefined) return limiter.check(key, terms)
+  const decision = limiter.checkSync(key, terms)
+  return decision.reason === 'sync' ? limiter.check(key, terms) : decision
 }
 
 /** Asks limiters one after the other, up to the first that denies; where one fails, those before are given back. */
 export function takeInTurn(
   limiters: readonly RequestLimiter[],
-  key: string,
-  cost: number,
+  key: LimiterKey,
+  terms: Terms,
 ): Awaitable<readonly Taking[]> {
   const takings: Taking[] = []
   for (const limiter of limiters) {
     let decision: Awaitable<Decision>
     try {
-      decision = take(limiter, key, cost)
+      decision = take(limiter, key, terms)
     } catch (error) {
       if (takings.length === 0) throw error
       decision = Promise.reject(error)
     }
-    if (isPromise(decision)) return goOn(limiters, key, cost, takings, decision)
+    if (isPromise(decision)) return goOn(limiters, key, terms, takings, decision)
     takings.push({ limiter, decision })
     if (!decision.allowed) break
   }
@@ -41,8 +43,8 @@ export function takeInTurn(
 /** The rest of the turn, from the first limiter that needs a promise. */
 async function goOn(
   limiters: readonly RequestLimiter[],
-  key: string,
-  cost: number,
+  key: LimiterKey,
+  terms: Terms,
   takings: Taking[],
   first: PromiseLike<Decision>,
 ): Promise<readonly Taking[]> {
@@ -52,10 +54,10 @@ async function goOn(
       takings.push({ limiter: limiters[takings.length] as RequestLimiter, decision })
       const next = limiters[takings.length]
       if (next === undefined || !decision.allowed) return takings
-      decision = await take(next, key, cost)
+      decision = await take(next, key, terms)
     }
   } catch (error) {
-    await giveBack(takings, key, cost)
+    await giveBack(takings, key, terms)
     throw error
   }
 }
@@ -69,7 +71,12 @@ export function isCounted({ allowed, wouldDeny, spike, source }: Decision): bool
 }
 
 /** Gives back what was taken. What can't be, because a store is away, stays taken. */
-export async function giveBack(takings: readonly Taking[], key: string, cost: number): Promise<void> {
+export async function giveBack(
+  takings: readonly Taking[],
+  key: LimiterKey,
+  { cost, limit }: CheckOptions<PlanLimits> = {},
+): Promise<void> {
+  const plan = limit === undefined ? undefined : { limit }
   const counted = takings.filter(({ decision }) => isCounted(decision))
-  await Promise.allSettled(counted.map(({ limiter }) => limiter.refund(key, cost)))
+  await Promise.allSettled(counted.map(({ limiter }) => limiter.refund(key, cost, plan)))
 }

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { createLimiter, fixedWindow, leakyBucket, type Mode } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
-import { byApiKey, globally, type RateLimitOptions, type Refusal } from '@spillway/http'
+import { byApiKey, globally, type RateLimitOptions, type Refusal, type RequestFacts } from '@spillway/http'
 import { parseDictionary, parseList } from 'structured-headers'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { CountingClock } from './counting-clock.ts'
@@ -228,6 +228,92 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
     })
   })
 
+  test.each(['hard', 'soft'] as const)(
+    'asks for the limits of a plan, and keeps the count (%s)',
+    async (mode) => {
+      const pro = fixedWindow({ limit: 5, window: '1m' })
+      const limiter = limiterOf(2, 'api', mode)
+      const { get } = await start({
+        limiter,
+        key: globally(),
+        plan: (_, facts) => (facts.header('x-plan') === 'pro' ? pro : undefined),
+      })
+      expect(listOf(await get(), 'ratelimit')).toEqual({ api: { r: 1, t: 60 } })
+      await get()
+      expect((await get()).status).toBe(429)
+
+      expect((await get({ 'x-plan': 'pro' })).status).toBe(200)
+      await limiter.flush() // soft: what was counted by another plan is heard with the next sync
+      const upgraded = await get({ 'x-plan': 'pro' })
+      expect(upgraded.status).toBe(200)
+      expect(listOf(upgraded, 'ratelimit-policy')).toEqual({ api: { q: 5, w: 60 } })
+      expect(listOf(upgraded, 'ratelimit')).toEqual({ api: { r: 1, t: 60 } })
+      expect(await (await get()).json()).toMatchObject({ 'violated-policies': ['api'] })
+    },
+  )
+
+  test('waits for a plan that is looked up', async () => {
+    const pro = fixedWindow({ limit: 5, window: '1m' })
+    const { get } = await start({ limiter: limiterOf(2), plan: async () => pro, cost: 3 })
+    expect(listOf(await get(), 'ratelimit')).toEqual({ api: { r: 2, t: 60 } })
+  })
+
+  describe.each(['hard', 'soft'] as const)('with a limiter of scopes (%s)', (mode) => {
+    const window = '1m'
+    const scoped = (user = 2, ip = 4) =>
+      createLimiter({
+        ...{ name: 'search', mode, clock: new ManualClock(0) },
+        scopes: { user: fixedWindow({ limit: user, window }), ip: fixedWindow({ limit: ip, window }) },
+      })
+    const key = (_: unknown, facts: RequestFacts) => ({ user: facts.header('x-user'), ip: facts.address })
+
+    test('takes a key for each, and leaves out those that a request has none for', async () => {
+      const { get, handled } = await start({ limiter: scoped(), key })
+      const eve = await get({ 'x-user': 'eve' })
+      expect(listOf(eve, 'ratelimit-policy')).toEqual({ user: { q: 2, w: 60 }, ip: { q: 4, w: 60 } })
+      expect(listOf(eve, 'ratelimit')).toEqual({ user: { r: 1, t: 60 }, ip: { r: 3, t: 60 } })
+      await get({ 'x-user': 'eve' })
+      const refused = await get({ 'x-user': 'eve' })
+      expect(refused.status).toBe(429)
+      expect(await refused.json()).toMatchObject({ 'violated-policies': ['user'] })
+      expect(listOf(refused, 'ratelimit')).toEqual({ user: { r: 0, t: 60 }, ip: { r: 2, t: 60 } })
+
+      expect(listOf(await get(), 'ratelimit')).toEqual({ ip: { r: 1, t: 60 } })
+      expect(listOf(await get({ 'x-user': 'bob' }), 'ratelimit')).toEqual({
+        user: { r: 1, t: 60 },
+        ip: { r: 0, t: 60 },
+      })
+      expect((await get({ 'x-user': 'bob' })).status).toBe(429)
+      expect(handled()).toBe(4)
+    })
+
+    test('takes keys that are too long, each with a quota of its own', async () => {
+      const { get } = await start({ limiter: scoped(1), key })
+      const enormous = 'k'.repeat(12_000)
+      expect((await get({ 'x-user': enormous })).status).toBe(200)
+      expect((await get({ 'x-user': enormous })).status).toBe(429)
+      expect((await get({ 'x-user': `${enormous}k` })).status).toBe(200)
+    })
+
+    test('tells `onDenied` of the keys, and takes a plan for some of the scopes', async () => {
+      const denied: Refusal[] = []
+      const limiter = scoped(1)
+      const plan = { user: fixedWindow({ limit: 5, window }) }
+      const { get } = await start({
+        ...{ limiter, key },
+        plan: (_, facts) => (facts.header('x-plan') === 'pro' ? plan : undefined),
+        onDenied: (refusal) => void denied.push(refusal),
+      })
+      await get({ 'x-user': 'eve' })
+      expect((await get({ 'x-user': 'eve' })).status).toBe(429)
+      expect(denied).toMatchObject([{ key: { user: 'eve', ip: '127.0.0.1' } }])
+      const pro = { 'x-user': 'eve', 'x-plan': 'pro' }
+      expect((await get(pro)).status).toBe(200)
+      await limiter.flush()
+      expect(listOf(await get(pro), 'ratelimit')).toEqual({ user: { r: 2, t: 60 }, ip: { r: 1, t: 60 } })
+    })
+  })
+
   test('takes the word of trusted proxies only', async () => {
     const limiter = limiterOf(100)
     const distrusting = await start({ limiter })
@@ -430,7 +516,19 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
       },
     )
 
-    test.each(['limiter', 'cost', 'skip', 'onDenied', 'response'])(
+    test.each([
+      [null, 'the key is null'],
+      [42, 'the key is 42'],
+      [{ user: 'eve' }, 'the key is an object'],
+    ])('a key that is %o', async (key, message) => {
+      const { get, handled } = await start({ limiter: limiterOf(), key: () => key as unknown as string })
+      const response = await get()
+      expect(response.status).toBe(500)
+      expect(await response.text()).toContain(CAUGHT + message)
+      expect(handled()).toBe(0)
+    })
+
+    test.each(['limiter', 'plan', 'cost', 'skip', 'onDenied', 'response'])(
       "a `%s` that throws goes to the framework's error path",
       async (option) => {
         const fail = () => {

@@ -1,7 +1,9 @@
 import {
+  type CheckOptions,
   createLimiter,
   fixedWindow,
   type LimiterOptions,
+  leakyBucket,
   memoryStore,
   type SoftLimiter,
 } from '@spillway/core'
@@ -98,17 +100,43 @@ test('hard and soft limiters go together', async () => {
   expect((await soft.peek('global')).remaining).toBe(2)
 })
 
+test('what a client leaves that hangs up goes back by its plan', async () => {
+  const bucket = (capacity: number) => leakyBucket({ capacity, leak: capacity, per: '1h' })
+  const limiter = createLimiter({ name: 'paced', limit: bucket(1), clock })
+  const refund = vi.spyOn(limiter, 'refund')
+  const plan = bucket(3)
+  const limited = rateLimit({ limiter, key: globally(), plan: () => plan, cost: 2, clock })(
+    () => new Response('hello'),
+  )
+  await limiter.check('global', { limit: plan })
+  const client = new AbortController()
+  const pending = limited(new Request('http://localhost/', { signal: client.signal }))
+  client.abort()
+  expect((await pending).status).toBe(499)
+  expect(refund.mock.calls).toEqual([['global', 2, { limit: plan }]])
+  expect((await limiter.peek('global', { limit: plan })).remaining).toBe(1) // what a check would leave of 3
+})
+
+test('a plan is for one limiter', async () => {
+  const limiter = () => [
+    createLimiter({ name: 'one', limit, clock }),
+    createLimiter({ name: 'two', limit, clock }),
+  ]
+  const limited = rateLimit({ limiter, key: globally(), plan: () => limit })(() => new Response('hello'))
+  expect(() => limited(request())).toThrow('plan is [Function: plan]: give one limiter')
+})
+
 test('the store is asked where only it can say', async () => {
   const soft: SoftLimiter = createLimiter({ name: 'soft', limit, clock, mode: 'soft' })
   const asked: string[] = []
   const unsure: RequestLimiter = {
     name: 'unsure',
     limit,
-    check(key, options) {
+    check(key: string, options?: CheckOptions) {
       asked.push('check')
       return soft.check(key, options)
     },
-    checkSync(key, options) {
+    checkSync(key: string, options?: CheckOptions) {
       asked.push('checkSync')
       const { remaining, resetAfterMs } = soft.checkSync(key, options)
       return {
@@ -116,7 +144,7 @@ test('the store is asked where only it can say', async () => {
         ...{ source: 'local', reason: 'sync', name: undefined },
       }
     },
-    refund: (key, cost) => soft.refund(key, cost),
+    refund: (key: string, cost) => soft.refund(key, cost),
   }
   const response = await ask(unsure)
   expect(response.status).toBe(200)
