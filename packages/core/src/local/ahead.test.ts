@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
-import { createLimiter, type LimiterOptions, slidingLog } from '../index.ts'
-import { PoissonTraffic, type SimulatedNode, Simulation, seededRandom } from '../testing.ts'
+import {
+  type Clock,
+  createLimiter,
+  type Limit,
+  type LimiterOptions,
+  type SoftLimiter,
+  slidingLog,
+  slidingWindow,
+} from '../index.ts'
+import { ManualClock, PoissonTraffic, type SimulatedNode, Simulation, seededRandom } from '../testing.ts'
 
 const NODES = 16
 const WINDOW = 1000
@@ -118,3 +126,42 @@ test('a node whose limit others pass takes nothing out of a log that it could no
   expect(overshoot.cost).toBeLessThanOrEqual(0)
   expect(share).toBeGreaterThan(0.99)
 })
+
+test.each([
+  ['leased', {}],
+  ['soft', { maxOvershoot: 0.1 }],
+] as const)(
+  'a refusal of a log of which nothing is booked ahead reads no clock for it: %s',
+  async (mode, sync) => {
+    const reads = async (kind: Limit) => {
+      let count = 0
+      const manual = new ManualClock(WINDOW)
+      const clock: Clock = {
+        wall: () => manual.wall(),
+        monotonic: () => {
+          count++
+          return manual.monotonic()
+        },
+        setTimer: (act, ms) => manual.setTimer(act, ms),
+        clearTimer: (timer) => manual.clearTimer(timer),
+      }
+      const limiter = createLimiter({
+        name: 'api',
+        limit: kind,
+        mode,
+        sync,
+        clock,
+      } as LimiterOptions) as SoftLimiter
+      while ((await limiter.check('key')).allowed);
+      expect(limiter.checkSync('key')).toMatchObject({ allowed: false, reason: 'limit' })
+      count = 0
+      expect(limiter.checkSync('key')).toMatchObject({ allowed: false, reason: 'limit' })
+      const its = count
+      await limiter.close()
+      return its
+    }
+    expect(await reads(slidingLog({ limit: 10, window: WINDOW }))).toBe(
+      await reads(slidingWindow({ limit: 10, window: WINDOW })),
+    )
+  },
+)

@@ -188,7 +188,6 @@ export class LocalKey extends KeyRecord {
 
   /** What was booked ahead may be spent as soon as its time has surely come. */
   ripen(earliest: number): void {
-    if (this.current.ahead === 0) return
     const ripe = this.current.ripen(earliest)
     if (ripe > 0) this.headroom += ripe
   }
