@@ -36,6 +36,9 @@ const PROBLEM_TYPES = 'https://iana.org/assignments/http-problem-types'
 export function refusalOf(key: LimiterKey, limiterName: string, decision: Decision): Refusal {
   const { retryAfterMs, reason, name = limiterName } = decision
   const retryAfter = retryAfterMs > 0 && retryAfterMs < Infinity ? Math.ceil(retryAfterMs / 1000) : undefined
+  const refusing = decision.parts?.filter((part) => part.reason !== undefined).map((part) => part.name) ?? []
+  // A key on a `deny` list is refused by no limit: by the one that the decision names.
+  const violated = refusing.length > 0 ? refusing : [name]
   const again = retryAfter === undefined ? '' : ` Try again in ${retryAfter} s.`
   const problem: Problem =
     reason === 'outage'
@@ -44,14 +47,14 @@ export function refusalOf(key: LimiterKey, limiterName: string, decision: Decisi
           title: 'The rate limit cannot be checked at the moment',
           status: 503,
           detail: `The limit "${name}" could not be checked.${again}`,
-          'violated-policies': [name],
+          'violated-policies': violated,
         }
       : {
           type: `${PROBLEM_TYPES}#quota-exceeded`,
           title: 'Too many requests: the quota is exceeded',
           status: 429,
           detail: `${DETAILS[reason === 'cost' || reason === 'blocked' ? reason : 'limit'](name, decision.limit)}${again}`,
-          'violated-policies': [name],
+          'violated-policies': violated,
         }
   return { status: problem.status, key, retryAfter, decision, problem }
 }

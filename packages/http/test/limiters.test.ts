@@ -1,6 +1,7 @@
 import {
   type CheckOptions,
   createLimiter,
+  type Duration,
   fixedWindow,
   type LimiterOptions,
   leakyBucket,
@@ -9,7 +10,7 @@ import {
 } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
-import { globally, type RequestLimiter } from '@spillway/http'
+import { globally, type Problem, type RequestLimiter } from '@spillway/http'
 import { rateLimit } from '@spillway/http/fetch'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { listOf } from './standing-fields.ts'
@@ -115,6 +116,19 @@ test('what a client leaves that hangs up goes back by its plan', async () => {
   expect((await pending).status).toBe(499)
   expect(refund.mock.calls).toEqual([['global', 2, { limit: plan }]])
   expect((await limiter.peek('global', { limit: plan })).remaining).toBe(1) // what a check would leave of 3
+})
+
+test.each(['hard', 'soft'] as const)('a refusal names each of the limits that refused (%s)', async (mode) => {
+  const violated = async (limiter: RequestLimiter) =>
+    ((await (await ask(limiter)).json()) as Problem)['violated-policies']
+  const fixed = (limit: number, window: Duration) => fixedWindow({ limit, window })
+  const limit = [fixed(1, '1m'), fixed(5, '1h'), fixed(1, '1d')]
+  const limiter = createLimiter({ name: 'several', mode, limit, clock })
+  expect((await ask(limiter)).status).toBe(200)
+  expect(await violated(limiter)).toEqual(['1-per-1m', '1-per-1d'])
+
+  const denying = createLimiter({ name: 'denying', mode, limit, clock, deny: ['global'] })
+  expect(await violated(denying)).toHaveLength(1)
 })
 
 test('a plan is for one limiter', async () => {
