@@ -4,7 +4,7 @@ import { byAddress, byApiKey, byRoute, byUser, combine, firstOf, globally, type 
 import type { RequestFacts } from './request-facts.ts'
 
 interface Request {
-  user?: string | number
+  user?: string | number | null
 }
 
 function factsOf(known: Partial<RequestFacts> & { headers?: Record<string, string> } = {}): RequestFacts {
@@ -25,6 +25,12 @@ it('takes the address, the user, or all together', async () => {
     ),
   ).toBe('user:42')
   expect(keyOf(byUser<Request>(({ user }) => user))).toBeUndefined()
+  expect(
+    keyOf(
+      byUser<Request>(({ user }) => user),
+      { user: null },
+    ),
+  ).toBeUndefined()
   expect(
     await keyOf(
       byUser<Request>(async ({ user }) => user),
@@ -92,6 +98,7 @@ it('firstOf falls back', async () => {
   )
   expect(await keyOf(key, { user: 7 })).toBe('user:7')
   expect(await keyOf(key)).toBe('address:192.0.2.1')
+  expect(await keyOf(key, { user: null })).toBe('address:192.0.2.1')
   expect(await keyOf(firstOf(byUser<Request>(({ user }) => user)))).toBeUndefined()
 })
 

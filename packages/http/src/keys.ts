@@ -29,7 +29,7 @@ export function byAddress(): (request: unknown, facts: RequestFacts) => string {
 /**
  * One quota for each user, as your authentication tells; requests without one are not limited (see {@link firstOf}).
  *
- * @param user the user's identifier, or undefined
+ * @param user the user's identifier; undefined or null: there is none
  * @example
  * ```ts
  * import { createLimiter, fixedWindow } from '@spillway/core'
@@ -43,7 +43,7 @@ export function byAddress(): (request: unknown, facts: RequestFacts) => string {
  * ```
  */
 export function byUser<Req>(
-  user: (request: Req, facts: RequestFacts) => Awaitable<string | number | undefined>,
+  user: (request: Req, facts: RequestFacts) => Awaitable<string | number | null | undefined>,
 ): KeyOf<Req> {
   if (typeof user !== 'function') {
     throw optionError(
@@ -53,7 +53,7 @@ export function byUser<Req>(
     )
   }
   return (request, facts) =>
-    andThen(user(request, facts), (id) => (id === undefined ? undefined : `user:${id}`))
+    andThen(user(request, facts), (id) => (id === undefined || id === null ? undefined : `user:${id}`))
 }
 
 /**
