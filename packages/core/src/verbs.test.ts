@@ -226,6 +226,19 @@ describe.each(modes)('%s', (mode) => {
     await Promise.all([one.close(), two.close(), hard.close()])
   })
 
+  it('what came back of a key that was not full is there for a cost that had been too much', async () => {
+    const { clock, one, two } = nodes({ mode, limit: fixedWindow({ limit: 10, window: '1h' }) })
+    expect((await one.check('a', { cost: 8 })).allowed).toBe(true)
+    await one.flush()
+    await two.peek('a')
+    await clock.advance(1100)
+    expect(await two.refund('a', 8)).toBe(true)
+    await clock.advance(1100)
+    expect((await one.peek('a')).remaining).toBe(9)
+    expect((await one.check('a', { cost: 5 })).allowed).toBe(true)
+    await Promise.all([one.close(), two.close()])
+  })
+
   it('settles what was reserved, once', async () => {
     const { clock, one } = nodes({ mode, limit: tokenBucket({ capacity: 100, refill: 100, per: '1h' }) })
     const call = await one.reserve('a', 60)

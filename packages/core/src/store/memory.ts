@@ -294,7 +294,10 @@ class MemoryTable implements Table {
     return starts
   }
 
-  /** A refund of a full key must reach every node: those that deny it do not ask. */
+  /**
+   * A refund must reach every node that it lets allow what it denied, since those do not ask: where more comes back than
+   * was left.
+   */
   private giveBack(
     key: string,
     row: Row,
@@ -306,7 +309,8 @@ class MemoryTable implements Table {
   ): void {
     if (cost === 0) return
     const smallest = Math.min(this.limit.limit, this.counts.smallest)
-    if (this.limit.usage(row.state, now) + row.bookedInAll >= smallest) this.changed(key, now)
+    const used = this.limit.usage(row.state, now)
+    if (used + row.bookedInAll + Math.min(cost, used) > smallest) this.changed(key, now)
     this.limit.refund(row.state, now, behind, cost, at, beside)
   }
 

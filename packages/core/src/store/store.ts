@@ -111,8 +111,8 @@ export interface Request {
   /** The node's monotonic time past which the command need not leave; none: never. */
   readonly until?: number
   /**
-   * Asks also for the keys that changed (reset, block, refund when full by the smallest limit that anybody asks by) from
-   * this store time on; -1: does not.
+   * Asks also for the keys that changed (reset, block, refund of more than was left by the smallest limit that anybody
+   * asks by) from this store time on; -1: does not.
    */
   readonly since: number
   /** Milliseconds for which the node counts as present; 0: it is not to be counted. */

@@ -518,10 +518,12 @@ local function bookedinall(row)
   return row[7] + row[8]
 end
 
--- a refund of a full key must reach every node: those that deny it do not ask
-local function giveback(key, row, ...)
-  if usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row) >= min(limit, smallestlimit()) then change(key) end
-  row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], ...)
+-- a refund must reach every node that it lets allow what it denied, since those do not ask: where more comes back than was
+-- left
+local function giveback(key, row, behind, cost, ...)
+  local used = usage(key, row[1], row[2], row[3], row[4], now)
+  if used + bookedinall(row) + min(cost, used) > min(limit, smallestlimit()) then change(key) end
+  row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, cost, ...)
 end
 
 -- raises the counters of a node's cell, and moves the totals by the difference; of a log no further than its entries
