@@ -120,13 +120,15 @@ function isFull(decision: Decision): boolean {
 
 /** What becomes of a refusal: with enough in the reserve it is none; without, whichever has some first is waited for. */
 function spiked(refusal: Decision, reserve: Decision): Decision {
-  const { limit, resetAfterMs, name, parts, debt } = refusal
-  const more = { ...(parts && { parts }), ...(debt && { debt }) }
+  const { limit, resetAfterMs, name, parts } = refusal
+  // Also what is owed to the reserve: a reservation that it paid may have cost more.
+  const debt = (refusal.debt ?? 0) + (reserve.debt ?? 0)
+  const more = { ...(parts && { parts }), ...(debt > 0 && { debt }) }
   if (reserve.allowed) {
     const decision = new Decision(true, limit, 0, 0, resetAfterMs, 0, reserve.source, undefined, name)
     return detailed(decision, { ...more, spike: true })
   }
-  if (reserve.reason !== 'sync' && reserve.reason !== 'limit') return refusal
+  if (reserve.reason !== 'sync' && reserve.reason !== 'limit') return detailed(refusal, more)
   const retry = Math.min(refusal.retryAfterMs, reserve.retryAfterMs)
   const decision = new Decision(
     false,

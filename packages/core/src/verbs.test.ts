@@ -239,6 +239,22 @@ describe.each(modes)('%s', (mode) => {
     await Promise.all([one.close(), two.close()])
   })
 
+  it('over-use of what the reserve paid is debt while the limit is full', async () => {
+    const { clock, one } = nodes({ mode, limit: minute(5), spike: { extra: 3, per: '30d' } })
+    expect((await one.check('a', { cost: 5 })).allowed).toBe(true)
+    const call = await one.reserve('a', 3)
+    expect(call.spike).toBe(true)
+    await call.settle(50)
+    await clock.advance(1100)
+    expect(await one.peek('a')).toMatchObject({ allowed: false, debt: 47 })
+    await one.penalty('a', 2)
+    expect(await one.check('a')).toMatchObject({ allowed: false, debt: 49 })
+    expect(await one.check('a', { cost: 4 })).toMatchObject({ allowed: false, debt: 49 })
+    await clock.advance(60_000)
+    expect((await one.peek('a')).debt).toBeUndefined()
+    await one.close()
+  })
+
   it('settles what was reserved, once', async () => {
     const { clock, one } = nodes({ mode, limit: tokenBucket({ capacity: 100, refill: 100, per: '1h' }) })
     const call = await one.reserve('a', 60)
