@@ -123,14 +123,11 @@ export function limitParts(name: string, limits: Limits | Scopes, what = 'limit'
   return all
 }
 
+/** A scope may be called as anything that a limit has. */
 export function isScopes(limits: Limits | Scopes): limits is Scopes {
-  return (
-    typeof limits === 'object' &&
-    limits !== null &&
-    !Array.isArray(limits) &&
-    !('take' in limits) &&
-    !('algorithm' in limits)
-  )
+  if (typeof limits !== 'object' || limits === null || Array.isArray(limits)) return false
+  const { take, algorithm } = limits as { take?: unknown; algorithm?: unknown }
+  return typeof take !== 'function' && typeof algorithm !== 'string'
 }
 
 /** @throws ConfigError `ERR_MISMATCH` where other numbers do not fit what is counted under a name */

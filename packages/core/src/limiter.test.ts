@@ -187,6 +187,8 @@ describe.each(cases)('$mode $algorithm', ({ mode, limit }) => {
     const { clock, limiter } = setUp(mode, { limit })
     const reason = new Error('enough')
     await expect(limiter.acquire('key', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    for (const signal of [{}, null, new AbortController()] as unknown as AbortSignal[])
+      await expect(limiter.acquire('key', { signal })).rejects.toMatchObject({ code: 'ERR_OPTION' })
     expect(await limiter.peek('key')).toMatchObject({ remaining: 9 })
     await limiter.check('key', { cost: 10 })
     const controller = new AbortController()

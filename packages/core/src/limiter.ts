@@ -10,6 +10,7 @@ import type { LocalDecisions } from './local/local-decisions.ts'
 import {
   checkCallOptions,
   checkCost,
+  checkSignal,
   type LimiterOptions,
   type Mode,
   type ScopedOptions,
@@ -17,7 +18,7 @@ import {
   settings,
 } from './options.ts'
 import { Plans } from './plans.ts'
-import { type Reservation, reservation } from './reservation.ts'
+import { type Reservation, Reservations } from './reservation.ts'
 import { SingleLimit } from './single-limit.ts'
 import type { Spike } from './spike.ts'
 
@@ -60,6 +61,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly events = new EventEmitter()
   private readonly plans: Plans<K>
   private readonly line: AcquireQueue
+  private readonly reservations: Reservations
   /** What holds the keys, where a check has nothing else to ask: a single limit, and no lists. */
   private held: LocalDecisions | undefined
   private closed = false
@@ -75,6 +77,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const changed = (away: boolean) => queueMicrotask(() => this.events.emit(away ? 'degraded' : 'recovered'))
     this.plans = new Plans(settings, changed)
     this.line = new AcquireQueue(settings.clock, settings.maxWaiting, settings.interval)
+    this.reservations = new Reservations(settings.clock)
     const { own, spike } = this.plans
     const { allows, denies } = settings
     if (own instanceof SingleLimit && spike === undefined && allows === undefined && denies === undefined)
@@ -192,6 +195,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   async acquire(key: K, options: AcquireOptions<L> = NO_OPTIONS): Promise<Decision> {
     checkCallOptions(options)
     const { signal, maxWait, cost = 1, limit } = options
+    checkSignal(signal)
     this.prepare(key, cost, limit)
     const asked = kept(key)
     const { clock } = this.settings
@@ -266,7 +270,6 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    */
   async reserve(key: K, estimate: number, options: ReserveOptions<L> = NO_OPTIONS): Promise<Reservation> {
     checkCallOptions(options)
-    const { clock } = this.settings
     const ms = durationMs(options.settleAfter ?? '1m', 'settleAfter')
     const reserved = kept(key)
     const { decision, payment } = await this.taking(reserved, estimate, options.limit)
@@ -275,7 +278,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
         this.changing(reserved, () => this.settling(payment.payer).refund(reserved, cost, payment)),
       charge: (cost: number) => this.acknowledged(() => this.settling(payment.payer).charge(reserved, cost)),
     }
-    return reservation(decision, account, estimate, clock, ms)
+    return this.reservations.open(decision, account, estimate, ms)
   }
 
   /** @throws ConfigError `ERR_CLOSED` */
@@ -371,6 +374,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (this.closed) return
     this.closed = true
     this.held = undefined
+    this.reservations.close()
     this.line.wakeAll()
     await this.plans.close()
   }

@@ -267,3 +267,11 @@ export function checkCallOptions(options: unknown, place = 'second', example = '
   if (typeof options === 'object' && options !== null) return
   fail(`the ${place} argument`, options, `give an object such as ${example}`)
 }
+
+/** @throws ConfigError `ERR_OPTION` where it is none: known by its methods, since it may be of another realm */
+export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined) return
+  const { throwIfAborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>
+  if (typeof throwIfAborted === 'function' && typeof addEventListener === 'function') return
+  fail('signal', signal, 'give the `signal` of an AbortController, or AbortSignal.timeout(1000)')
+}

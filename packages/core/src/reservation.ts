@@ -21,28 +21,50 @@ export interface Reservation extends Decision {
   release(): Promise<boolean>
 }
 
-/**
- * What was reserved stays taken, as estimated, when `ms` have passed without a word.
- *
- * @param account none: nothing was taken, and there is nothing to settle
- */
-export function reservation(
-  decision: Decision,
-  account: Account | undefined,
-  estimate: number,
-  clock: Clock,
-  ms: number,
-): Reservation {
-  let open = account !== undefined
-  let timer: Timer | undefined
-  if (open) timer = clock.setTimer(() => (open = false), ms)
-  const settle = async (actual: number): Promise<boolean> => {
-    checkActual(actual)
-    if (account === undefined || !open) return false
-    open = false
-    if (timer !== undefined) clock.clearTimer(timer)
-    if (actual < estimate) return account.refund(estimate - actual)
-    return actual === estimate || account.charge(actual - estimate)
+/** Those of a limiter whose true cost is not known yet. */
+export class Reservations {
+  private readonly timers = new Set<Timer>()
+  private closed = false
+
+  constructor(private readonly clock: Clock) {}
+
+  /**
+   * What was reserved stays taken, as estimated, when `ms` have passed without a word.
+   *
+   * @param account none: nothing was taken, and there is nothing to settle
+   */
+  open(decision: Decision, account: Account | undefined, estimate: number, ms: number): Reservation {
+    let open = account !== undefined
+    const timer = open ? this.later(() => (open = false), ms) : undefined
+    const settle = async (actual: number): Promise<boolean> => {
+      checkActual(actual)
+      if (account === undefined || !open) return false
+      open = false
+      if (timer !== undefined) this.stop(timer)
+      if (actual < estimate) return account.refund(estimate - actual)
+      return actual === estimate || account.charge(actual - estimate)
+    }
+    return detailed(decision, { settle, release: () => settle(0) })
   }
-  return detailed(decision, { settle, release: () => settle(0) })
+
+  private later(end: () => void, ms: number): Timer | undefined {
+    if (this.closed) return undefined
+    const timer = this.clock.setTimer(() => {
+      this.timers.delete(timer)
+      end()
+    }, ms)
+    this.timers.add(timer)
+    return timer
+  }
+
+  private stop(timer: Timer): void {
+    this.timers.delete(timer)
+    this.clock.clearTimer(timer)
+  }
+
+  /** Nothing can be settled any more: no timer stays. */
+  close(): void {
+    this.closed = true
+    for (const timer of this.timers) this.stop(timer)
+  }
 }

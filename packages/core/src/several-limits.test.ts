@@ -41,6 +41,18 @@ it.each(modes)('%s: takes of all limits or of none, and names the one that binds
   await limiter.close()
 })
 
+it('a scope may be called as what a limit has', async () => {
+  const scopes = { take: minute(2), algorithm: minute(3) }
+  const limiter = createLimiter({ name: 'api', scopes, ...world() })
+  const chosen = { limit: { take: minute(1) } }
+  expect(await limiter.check({ take: 'a', algorithm: 'b' }, chosen)).toMatchObject({
+    allowed: true,
+    limit: 1,
+  })
+  expect(await limiter.check({ take: 'a' })).toMatchObject({ allowed: true, name: 'take', remaining: 0 })
+  await limiter.close()
+})
+
 it.each(modes)('%s: decides over all scopes that are named', async (mode) => {
   const scopes = { user: minute(2), ip: minute(3), global: day(100) }
   const limiter = createLimiter({ name: 'api', mode, scopes, ...world() })

@@ -5,6 +5,7 @@ import { leakyBucket } from './algorithms/leaky-bucket/leaky-bucket.ts'
 import { slidingLog } from './algorithms/sliding-log/sliding-log.ts'
 import { slidingWindow } from './algorithms/sliding-window/sliding-window.ts'
 import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
+import type { Clock } from './clock.ts'
 import { StoreError } from './errors.ts'
 import type { ScopeKeys } from './limit-parts.ts'
 import { createLimiter, type LeasedLimiter } from './limiter.ts'
@@ -237,6 +238,37 @@ describe.each(modes)('%s', (mode) => {
     expect((await one.peek('a')).remaining).toBe(9)
     expect((await one.check('a', { cost: 5 })).allowed).toBe(true)
     await Promise.all([one.close(), two.close()])
+  })
+
+  it('a limiter that is closed leaves no timer of a reservation', async () => {
+    const clock = new ManualClock()
+    const timers = new Set<unknown>()
+    const counting: Clock = {
+      wall: () => clock.wall(),
+      monotonic: () => clock.monotonic(),
+      setTimer: (callback, ms) => {
+        const timer = clock.setTimer(() => {
+          timers.delete(timer)
+          callback()
+        }, ms)
+        timers.add(timer)
+        return timer
+      },
+      clearTimer: (timer) => {
+        timers.delete(timer)
+        clock.clearTimer(timer)
+      },
+    }
+    const { one } = nodes({ mode, limit: minute(9), clock: counting, store: memoryStore({ clock }) })
+    const call = await one.reserve('a', 2, { settleAfter: '1h' })
+    await (await one.reserve('a', 2, { settleAfter: '1h' })).settle(2)
+    await one.reserve('a', 2, { settleAfter: '1s' })
+    await clock.advance(1000)
+    const late = one.reserve('a', 1, { settleAfter: '1h' })
+    await one.close()
+    await late
+    expect(timers.size).toBe(0)
+    await expect(call.settle(1)).rejects.toMatchObject({ code: 'ERR_CLOSED' })
   })
 
   it('over-use of what the reserve paid is debt while the limit is full', async () => {
