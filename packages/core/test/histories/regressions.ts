@@ -405,6 +405,36 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
   ],
   leased: [
     {
+      what: 'quota that is kept across the end of its window, as a mutant does: random histories hardly come to it',
+      history: {
+        window: 1000,
+        epoch: 1800000000795,
+        endsSlice: false,
+        endsUnderLoad: false,
+        algorithm: 'fixed-window',
+        limit: 13,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: { ...CALM_NETWORK, latency: 40 },
+        nodes: [node('leased'), node('leased')],
+        steps: steps(
+          [52, 'check', 0, 2, 0, 0],
+          [7, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [72, 'check', 0, 1, 0, 0],
+          [34, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'pause', 0, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [40, 'load', 0, 1, 156, 0],
+          [0, 'check', 0, 1, 0, 0],
+        ),
+      },
+    },
+    {
       what: 'a key that is pushed out while its question is still to be sent is held twice, and what one gives back the other spends',
       history: {
         ...TWO_LEASED_BUCKETS,
