@@ -3,6 +3,7 @@ import { ConfigError } from './errors.ts'
 import {
   createLimiter,
   fixedWindow,
+  type LimiterOf,
   leakyBucket,
   memoryStore,
   slidingLog,
@@ -180,6 +181,19 @@ describe.each(cases)('$mode $algorithm', ({ mode, limit }) => {
     const late = { name: 'AcquireError', code: 'ERR_MAX_WAIT' }
     await expect(limiter.acquire('key', { maxWait: 1 })).rejects.toMatchObject(late)
     await limiter.refund('key', 10)
+    expect(await limiter.peek('key')).toMatchObject({ remaining: 9 })
+  })
+
+  it('refuses options that there are none of', async () => {
+    const { limiter } = setUp(mode, { limit })
+    const typo = { costs: 5 } as object
+    const unknown = { code: 'ERR_OPTION', message: expect.stringContaining('"costs"') }
+    for (const call of ['check', 'peek', 'acquire'] as const)
+      await expect(limiter[call]('key', typo)).rejects.toMatchObject(unknown)
+    for (const call of ['reserve', 'refund', 'penalty'] as const)
+      await expect(limiter[call]('key', 1, typo)).rejects.toMatchObject(unknown)
+    if ('checkSync' in limiter)
+      expect(() => (limiter as LimiterOf<'soft'>).checkSync('key', typo)).toThrow('"costs"')
     expect(await limiter.peek('key')).toMatchObject({ remaining: 9 })
   })
 

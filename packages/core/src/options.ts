@@ -268,6 +268,16 @@ export function checkCallOptions(options: unknown, place = 'second', example = '
   fail(`the ${place} argument`, options, `give an object such as ${example}`)
 }
 
+const CALL_OPTIONS: readonly string[] = ['cost', 'limit', 'signal', 'maxWait', 'settleAfter']
+
+/** @throws ConfigError `ERR_OPTION` where calls have no option of that name */
+export function checkOptionNames(options: object): void {
+  for (const name in options) {
+    if (CALL_OPTIONS.includes(name)) continue
+    fail('the option', name, `calls have none of that name; there are ${CALL_OPTIONS.join(', ')}`)
+  }
+}
+
 /** @throws ConfigError `ERR_OPTION` where it is none: known by its methods, since it may be of another realm */
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
   if (signal === undefined) return
