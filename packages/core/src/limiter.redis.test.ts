@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { afterAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import {
   createLimiter,
   fixedWindow,
@@ -135,13 +135,19 @@ it.each(modes)('%s: two limiters of one name each use their own limit', async (m
 })
 
 it('a check whose script failed after it had counted is uncertain', async () => {
+  const name = `test-${names++}`
   const admin = new Redis(inject('redisUrl'))
   // It may do all but what comes last where a file is new.
   await admin.call('ACL', 'SETUSER', 'no-expiry', 'on', '>secret', '~*', '+@all', '-pexpire', '-pexpireat')
+  onTestFinished(async () => {
+    await admin.call('ACL', 'DELUSER', 'no-expiry')
+    const left = await admin.keys(`limiter-test:*{${name}}*`)
+    if (left.length > 0) await admin.unlink(left)
+    admin.disconnect()
+  })
   const { host } = new URL(inject('redisUrl'))
   const store = redisStore(`redis://no-expiry:secret@${host}`, { prefix: 'limiter-test' })
   stores.push(store)
-  const name = `test-${names++}`
   const limiter = createLimiter({
     ...{ name, limit: fixedWindow({ limit: 10, window: '24h' }), store },
     ...{ onOutage: 'throw', timeout: '30s' },
@@ -149,6 +155,4 @@ it('a check whose script failed after it had counted is uncertain', async () => 
   await expect(limiter.check('key')).rejects.toMatchObject({ code: 'ERR_STORE_REPLY', uncertain: true })
   expect(limiter.stats().uncertain).toBe(1)
   await limiter.close()
-  await admin.call('ACL', 'DELUSER', 'no-expiry')
-  admin.disconnect()
 })

@@ -208,7 +208,7 @@ describe.each(modes)('%s', (mode) => {
   ])('%s: debt is what is used above the limit, and not what is booked for others', async (_, limitOf) => {
     const { clock, one, two } = nodes({ mode, limit: limitOf(10) })
     const pro = { limit: limitOf(100) }
-    const { store = memoryStore() } = { store: stores.get(clock) }
+    const store = stores.get(clock) as Store
     const hard = createLimiter({ name: 'api', limit: limitOf(10), store, clock })
     expect((await one.check('a', { ...pro, cost: 5 })).allowed).toBe(true)
     await one.flush()

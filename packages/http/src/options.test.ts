@@ -3,6 +3,10 @@ import { expect, it } from 'vitest'
 import { type RateLimitOptions, settings } from './options.ts'
 
 const limiter = createLimiter({ name: 'api', limit: fixedWindow({ limit: 1, window: '1m' }) })
+const scoped = createLimiter({
+  name: 'scoped',
+  scopes: { algorithm: fixedWindow({ limit: 1, window: '1m' }) },
+})
 
 it.each<[unknown, string]>([
   [undefined, 'rateLimit: the options is undefined: give an object such as { limiter }'],
@@ -14,6 +18,7 @@ it.each<[unknown, string]>([
   [{ limiter, key: 'user' }, "key is 'user': give a function of the request"],
   [{ limiter, plan: limiter.limit }, 'plan is FixedWindow'],
   [{ limiter: [limiter, limiter], plan: () => limiter.limit }, 'plan is [Function: plan]: give one limiter'],
+  [{ limiter: scoped }, 'key is undefined: give a function with a key for each scope'],
   [{ limiter, skip: true }, 'skip is true: give a function'],
   [{ limiter, onDenied: 1 }, 'onDenied is 1: give a function'],
   [{ limiter, response: 'no' }, "response is 'no': give a function"],

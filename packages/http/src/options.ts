@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@spillway/core'
+import { type Clock, type Limit, systemClock } from '@spillway/core'
 import type { Awaitable } from './awaitable.ts'
 import { ClientAddresses, type TrustProxy } from './client-address.ts'
 import { HEADER_STYLES, type HeaderStyle } from './headers.ts'
@@ -8,12 +8,12 @@ import type { Answer, Refusal } from './refusal.ts'
 import type { RequestFacts } from './request-facts.ts'
 import type { LimiterKey, PlanLimits, RequestLimiter } from './request-limiter.ts'
 
-/** One limiter or several: they share the request's key and cost, and all must allow it or nothing is taken. */
+/** One limiter or several: they share the request's key and cost, and all must allow it; what can be is given back otherwise. */
 export type Limiters = RequestLimiter | readonly RequestLimiter[]
 
 /** The options of every adapter. `Req` is the framework's own request. */
 export interface RateLimitOptions<Req> {
-  /** What limits: a limiter or several, or a function of the request, such as by plan; undefined then: not limited. */
+  /** What limits: a limiter or several, or a function of the request, such as by tenant; undefined then: not limited. For plans see `plan`. */
   limiter: Limiters | ((request: Req, facts: RequestFacts) => Awaitable<Limiters | undefined>)
   /**
    * Whose quota a request spends; default `byAddress()`. A key, or for a limiter of scopes an object with one for each;
@@ -68,6 +68,14 @@ const KNOWN = [
   ...['trustProxy', 'ipv6Prefix', 'clock'],
 ]
 
+/** The options of a route that differ from the general ones. A plan goes with its limiter, and not with another one. */
+export function differingOptions<O extends object>(
+  general: O,
+  differing: Partial<RateLimitOptions<never>> & Partial<O>,
+): O {
+  return { ...general, ...(differing.limiter !== undefined && { plan: undefined }), ...differing }
+}
+
 /**
  * Validates an adapter's options, once; what comes after takes them as valid.
  *
@@ -97,8 +105,12 @@ export function settings<Req>(options: RateLimitOptions<Req>, own: readonly stri
     throw optionError('cost', cost, 'give an integer from 1, or a function of the request')
   }
   if (typeof dryRun !== 'boolean') throw optionError('dryRun', dryRun, 'give true or false')
+  const limiters = chosen ? undefined : limitersOf(limiter as Limiters, plan)
+  if (options.key === undefined && limiters?.some(isScoped)) {
+    throw optionError('key', undefined, 'give a function with a key for each scope: the limiter has scopes')
+  }
   return {
-    limiters: chosen ? undefined : limitersOf(limiter as Limiters, plan),
+    limiters,
     chooseLimiters: chosen,
     key,
     plan,
@@ -147,4 +159,9 @@ function headerStyles(headers: HeaderStyle | readonly HeaderStyle[] | false): re
     throw optionError('headers', styles, 'draft-11 and draft-7 both write RateLimit: take one of them')
   }
   return styles
+}
+
+/** A scope may have any name, also `algorithm`: it is no text then. */
+function isScoped({ limit }: RequestLimiter): boolean {
+  return !Array.isArray(limit) && typeof (limit as Limit | undefined)?.algorithm !== 'string'
 }

@@ -36,7 +36,10 @@ const PROBLEM_TYPES = 'https://iana.org/assignments/http-problem-types'
 export function refusalOf(key: LimiterKey, limiterName: string, decision: Decision): Refusal {
   const { retryAfterMs, reason, name = limiterName } = decision
   const retryAfter = retryAfterMs > 0 && retryAfterMs < Infinity ? Math.ceil(retryAfterMs / 1000) : undefined
-  const refusing = decision.parts?.filter((part) => part.reason !== undefined).map((part) => part.name) ?? []
+  // What was not asked has not refused.
+  const hasRefused = (part: { reason?: string | undefined }) =>
+    part.reason !== undefined && (reason === 'outage' || part.reason !== 'outage')
+  const refusing = decision.parts?.filter(hasRefused).map((part) => part.name) ?? []
   // A key on a `deny` list is refused by no limit: by the one that the decision names.
   const violated = refusing.length > 0 ? refusing : [name]
   const again = retryAfter === undefined ? '' : ` Try again in ${retryAfter} s.`

@@ -64,7 +64,8 @@ async function goOn(
 
 /**
  * Whether the limit counts what was allowed, so that it can be given back. What the reserve of a `spike` paid can't be:
- * a refund would go to the limit.
+ * a refund would go to the limit. An
+ * answer in an outage may be counted in part: that stays taken, as in `acquire`.
  */
 export function isCounted({ allowed, wouldDeny, spike, source }: Decision): boolean {
   return allowed && !wouldDeny && !spike && source !== 'outage'

@@ -130,3 +130,30 @@ test('refuses wrong options as they are registered', async () => {
   await other.register(rateLimit, { limiter: limiterOf(1) })
   expect(() => other.get('/', { config: { spillway: { cost: 0 } } }, () => 'hello')).toThrow('cost is 0')
 })
+
+test('a plan goes with the limiter that it was given with, and not with a route’s own', async () => {
+  const pro = fixedWindow({ limit: 100, window: '1h' })
+  const get = await serve({ limiter: limiterOf(10), key: globally(), plan: () => pro }, (app) => {
+    app.get('/plain', () => 'plain')
+    app.get('/costly', { config: { spillway: { cost: 4 } } }, () => 'costly')
+    app.get('/own', { config: { spillway: { limiter: limiterOf(2, 'own') } } }, () => 'own')
+  })
+  expect(await get('/plain')).toEqual([200, '"api";r=99'])
+  expect(await get('/costly')).toEqual([200, '"api";r=95'])
+  expect(await get('/own')).toEqual([200, '"own";r=1'])
+})
+
+test('a plugin that was registered before does not get the limit', async () => {
+  const app = Fastify({ forceCloseConnections: true })
+  onTestFinished(() => app.close())
+  app.register(async (scope) => {
+    scope.get('/before', () => 'before')
+  })
+  app.register(rateLimit, { limiter: limiterOf(10), key: globally() })
+  app.register(async (scope) => {
+    scope.get('/after', () => 'after')
+  })
+  const get = requesting(await app.listen({ port: 0, host: '127.0.0.1' }))
+  expect(await get('/before')).toEqual([200, undefined])
+  expect(await get('/after')).toEqual([200, '"api";r=9'])
+})

@@ -127,7 +127,8 @@ export class JointChecks {
     const { limit, strict } = this.settings
     const now = this.link.table.now()
     // A soft node that was alone so far asked for nothing, and goes by what it has heard.
-    if (!strict && local.pace.asked === 0) return this.decisions.taken(limit, local, now, cost, true)
+    if (!strict && local.pace.asked === 0)
+      return this.decisions.owed(local, this.decisions.taken(limit, local, now, cost, true))
     const wouldBe = limit.take(local.state, now, cost, 'local', false)
     return wouldBe.allowed
       ? this.decisions.bookedElsewhere(local, wouldBe, now, cost)

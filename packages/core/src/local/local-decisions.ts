@@ -145,7 +145,7 @@ export class LocalDecisions {
     const within = cost <= local.headroom && (!strict || this.link.table.latest() < local.sliceEnd)
     if (away && !(strict && within)) {
       if (strict || onOutage !== 'local') return this.outageDecision(local.key, cost, consume)
-      return this.taken(this.stale(), local, now, cost, consume)
+      return this.owed(local, this.taken(this.stale(), local, now, cost, consume))
     }
     const decision = within
       ? this.takenWithin(local, now, cost, consume)

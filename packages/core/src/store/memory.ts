@@ -295,8 +295,8 @@ class MemoryTable implements Table {
   }
 
   /**
-   * A refund must reach every node that it lets allow what it denied, since those do not ask: where more comes back than
-   * was left.
+   * A refund that more than doubles what is left must reach every node soon, since those that deny the key do not ask. By a
+   * smaller one such a node is late: it hears of it when it asks again.
    */
   private giveBack(
     key: string,

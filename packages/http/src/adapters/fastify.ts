@@ -3,7 +3,7 @@ import fastifyPlugin from 'fastify-plugin'
 import type { HeaderAccess } from '../headers.ts'
 import { endWhereItIs, nodeSource } from '../node-response.ts'
 import { optionError } from '../option-error.ts'
-import type { RateLimitOptions } from '../options.ts'
+import { differingOptions, type RateLimitOptions } from '../options.ts'
 import { type Course, RateLimit, type Verdict } from '../rate-limit.ts'
 import { written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
@@ -74,7 +74,7 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   const ownOf = (differing: FastifyRouteRateLimit): FastifyRateLimit => {
     let limit = own.get(differing)
     if (limit === undefined) {
-      limit = compile({ ...shared, ...differing })
+      limit = compile(differingOptions(shared, differing))
       own.set(differing, limit)
     }
     return limit
@@ -123,7 +123,7 @@ function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: 
  * What goes wrong, such as a `key` that throws, goes to the error handler.
  *
  * @throws ConfigError `ERR_OPTION` where an option is wrong, as the plugin or the route is registered; from the requests
- * of a route that was registered before the plugin had loaded
+ * of a route of the same instance that was registered before the plugin had loaded
  * @example
  * ```ts
  * import Fastify from 'fastify'

@@ -17,7 +17,7 @@ import { APP_FILTER, Reflector } from '@nestjs/core'
 import { isPromise } from '../awaitable.ts'
 import type { HeaderAccess } from '../headers.ts'
 import { endWhereItIs, nodeHeaders, nodeSource } from '../node-response.ts'
-import type { RateLimitOptions } from '../options.ts'
+import { differingOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit as Limit, type Verdict } from '../rate-limit.ts'
 import { type Answer, type Refusal, written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
@@ -162,7 +162,7 @@ export class RateLimitGuard implements CanActivate {
     if (differing === undefined) return this.general
     const known = this.own.get(differing)
     if (known !== undefined) return known
-    const limit = new Limit({ ...this.options, ...differing }, nestSource)
+    const limit = new Limit(differingOptions(this.options, differing), nestSource)
     this.own.set(differing, limit)
     return limit
   }

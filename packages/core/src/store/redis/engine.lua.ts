@@ -518,8 +518,7 @@ local function bookedinall(row)
   return row[7] + row[8]
 end
 
--- a refund must reach every node that it lets allow what it denied, since those do not ask: where more comes back than was
--- left
+-- a refund that more than doubles what is left must reach every node soon: those that deny the key do not ask
 local function giveback(key, row, behind, cost, ...)
   local used = usage(key, row[1], row[2], row[3], row[4], now)
   if used + bookedinall(row) + min(cost, used) > min(limit, smallestlimit()) then change(key) end

@@ -17,7 +17,7 @@ const LASTING = 120_000
 const STANDSTILL = 5000
 /** What Redis says of an error that a script met on its way, and of those that it meets before it has written anything. */
 const IN_SCRIPT = /@user_script|script: [0-9a-f]{40}/
-const BEFORE_WRITING = /\b(OOM|READONLY|MISCONF|NOREPLICAS)\b/
+const BEFORE_WRITING = /(^|-)(OOM|READONLY|MISCONF|NOREPLICAS) /
 /** The steps of a client's life, which it tells as events. */
 const STEPS = ['connecting', 'connect', 'ready', 'close', 'reconnecting', 'disconnecting', 'end']
 
