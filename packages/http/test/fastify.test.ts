@@ -143,17 +143,17 @@ test('a plan goes with the limiter that it was given with, and not with a routeâ
   expect(await get('/own')).toEqual([200, '"own";r=1'])
 })
 
-test('a plugin that was registered before does not get the limit', async () => {
+test('routes of a plugin that was registered before are limited as well, by their options', async () => {
   const app = Fastify({ forceCloseConnections: true })
   onTestFinished(() => app.close())
   app.register(async (scope) => {
     scope.get('/before', () => 'before')
+    scope.get('/costly', { config: { spillway: { cost: 4 } } }, () => 'costly')
+    scope.get('/health', { config: { spillway: false } }, () => 'up')
   })
   app.register(rateLimit, { limiter: limiterOf(10), key: globally() })
-  app.register(async (scope) => {
-    scope.get('/after', () => 'after')
-  })
   const get = requesting(await app.listen({ port: 0, host: '127.0.0.1' }))
-  expect(await get('/before')).toEqual([200, undefined])
-  expect(await get('/after')).toEqual([200, '"api";r=9'])
+  expect(await get('/before')).toEqual([200, '"api";r=9'])
+  expect(await get('/costly')).toEqual([200, '"api";r=5'])
+  expect(await get('/health')).toEqual([200, undefined])
 })

@@ -123,7 +123,7 @@ function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: 
  * What goes wrong, such as a `key` that throws, goes to the error handler.
  *
  * @throws ConfigError `ERR_OPTION` where an option is wrong, as the plugin or the route is registered; from the requests
- * of a route of the same instance that was registered before the plugin had loaded
+ * of a route that was registered before the plugin had loaded
  * @example
  * ```ts
  * import Fastify from 'fastify'
