@@ -139,7 +139,7 @@ export class LocalDecisions {
     const { away } = this.link
     const now = this.link.table.now()
     if (now >= local.sliceEnd) this.sync.begin(local, now, clock.monotonic())
-    if (this.isStrictLog && local.current.ahead > 0) local.ripen(this.link.earliest)
+    if (this.isStrictLog) this.sync.ripen(local)
     const blockedFor = (local.blockedUntil ?? now) - now
     if (blockedFor > 0) return blockedDecision(limit.take(local.state, now, cost, 'local', false), blockedFor)
     const within = cost <= local.headroom && (!strict || this.link.table.latest() < local.sliceEnd)

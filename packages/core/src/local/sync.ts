@@ -286,10 +286,15 @@ export class Sync {
     if (!this.lone) this.expired += pending
   }
 
+  /** What is booked ahead of the key may be spent as soon as its time has surely come: where there is any, the clock is read. */
+  ripen(key: LocalKey): void {
+    if (key.current.ahead > 0) key.ripen(this.link.earliest)
+  }
+
   /** The key goes over into the slice of `now`. */
   begin(key: LocalKey, now: number, monotonic: number): void {
     this.correct(key)
-    key.ripen(this.link.earliest)
+    this.ripen(key)
     key.dropHeld(now)
     this.expire(key.roll(Math.floor(now / this.settings.limit.window)))
     this.pacing.begin(key, now, monotonic)
@@ -303,9 +308,10 @@ export class Sync {
     // A node that had not heard of a reset has nothing booked, whatever it asked for.
     if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.asked = 0
     this.correct(key)
-    const { table } = this.link
-    this.expire(key.reconcile(snapshot, now, Math.ceil(table.latest()) + pacing.furthest))
-    key.ripen(this.link.earliest)
+    const { furthest } = pacing
+    const unheard = furthest > 0 ? Math.ceil(this.link.table.latest()) + furthest : furthest
+    this.expire(key.reconcile(snapshot, now, unheard))
+    this.ripen(key)
     pacing.learn(key, snapshot, now, monotonic)
     this.heard(key, isFirst && pacing.isPressing(key, now))
   }
