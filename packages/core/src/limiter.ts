@@ -9,8 +9,8 @@ import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
 import type { LocalDecisions } from './local/local-decisions.ts'
 import {
   checkCallOptions,
+  checkCheckOptions,
   checkCost,
-  checkOptionNames,
   checkSignal,
   type LimiterOptions,
   type Mode,
@@ -157,10 +157,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   private checkClosely(key: K, options: CheckOptions<L>): Decision | Promise<Decision> {
-    checkCallOptions(options)
+    checkCheckOptions(options)
     const { cost = 1, limit } = options
-    // Names cost what a check can't spare: looked at where nothing known is given, as where it is misspelt.
-    if (options.cost === undefined && limit === undefined) checkOptionNames(options)
     const decider = this.prepare(key, cost, limit)
     return this.listed(key, decider) ?? this.decide(decider, key, cost)
   }
@@ -181,7 +179,6 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   /** The decision that a check of cost 1 would get, taking nothing. */
   async peek(key: K, options: PlanOptions<L> = NO_OPTIONS): Promise<Decision> {
     checkCallOptions(options)
-    checkOptionNames(options)
     const decider = this.prepare(key, 1, options.limit)
     const listed = this.listed(key, decider)
     if (listed !== undefined) return this.enforced(listed)
@@ -198,7 +195,6 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    */
   async acquire(key: K, options: AcquireOptions<L> = NO_OPTIONS): Promise<Decision> {
     checkCallOptions(options)
-    checkOptionNames(options)
     const { signal, maxWait, cost = 1, limit } = options
     checkSignal(signal)
     this.prepare(key, cost, limit)
@@ -275,7 +271,6 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    */
   async reserve(key: K, estimate: number, options: ReserveOptions<L> = NO_OPTIONS): Promise<Reservation> {
     checkCallOptions(options)
-    checkOptionNames(options)
     const ms = durationMs(options.settleAfter ?? '1m', 'settleAfter')
     const reserved = kept(key)
     const { decision, payment } = await this.taking(reserved, estimate, options.limit)
@@ -300,7 +295,6 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    */
   async refund(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
     checkCallOptions(options, 'third', '{ limit: plan }')
-    checkOptionNames(options)
     const decider = this.prepare(key, cost, options.limit)
     if (this.listed(key, decider)?.allowed) return true
     return this.changing(key, () => this.plans.refund(key, cost, decider))
@@ -313,7 +307,6 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    */
   async penalty(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
     checkCallOptions(options, 'third', '{ limit: plan }')
-    checkOptionNames(options)
     const decider = this.prepare(key, cost, options.limit)
     if (this.listed(key, decider)?.allowed) return true
     return this.acknowledged(() => decider.charge(key, cost))
@@ -416,10 +409,8 @@ class LocalLimiter<
   checkSync(key: K, options: CheckOptions<L> = NO_OPTIONS): Decision {
     const held = this.holder(key, options)?.checkHeldSync(key as string, 1)
     if (held !== undefined) return this.count(held)
-    checkCallOptions(options)
+    checkCheckOptions(options)
     const { cost = 1, limit } = options
-    // Names cost what a check can't spare: looked at where nothing known is given, as where it is misspelt.
-    if (options.cost === undefined && limit === undefined) checkOptionNames(options)
     const decider = this.prepare(key, cost, limit)
     return this.count(this.listed(key, decider) ?? this.decideSync(decider, key, cost))
   }

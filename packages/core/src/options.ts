@@ -264,14 +264,27 @@ export function checkActual(cost: unknown): asserts cost is number {
 
 /** @throws ConfigError `ERR_OPTION` where a call's options are not an object, such as a bare cost */
 export function checkCallOptions(options: unknown, place = 'second', example = '{ cost: 5 }'): void {
+  checkIsOptions(options, place, example)
+  checkOptionNames(options)
+}
+
+/**
+ * As `checkCallOptions`, of a check. Names cost what that can't spare: looked at where nothing known is given, as where it is
+ * misspelt.
+ */
+export function checkCheckOptions(options: { cost?: unknown; limit?: unknown }): void {
+  checkIsOptions(options, 'second', '{ cost: 5 }')
+  if (options.cost === undefined && options.limit === undefined) checkOptionNames(options)
+}
+
+function checkIsOptions(options: unknown, place: string, example: string): asserts options is object {
   if (typeof options === 'object' && options !== null) return
   fail(`the ${place} argument`, options, `give an object such as ${example}`)
 }
 
 const CALL_OPTIONS: readonly string[] = ['cost', 'limit', 'signal', 'maxWait', 'settleAfter']
 
-/** @throws ConfigError `ERR_OPTION` where calls have no option of that name */
-export function checkOptionNames(options: object): void {
+function checkOptionNames(options: object): void {
   for (const name in options) {
     if (CALL_OPTIONS.includes(name)) continue
     fail('the option', name, `calls have none of that name; there are ${CALL_OPTIONS.join(', ')}`)
