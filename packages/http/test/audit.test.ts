@@ -7,7 +7,6 @@ import { ManualClock } from '@spillway/core/testing'
 import { byApiKey, globally, type RateLimitOptions, type Refusal, type RequestFacts } from '@spillway/http'
 import { parseDictionary, parseList } from 'structured-headers'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { CountingClock } from './counting-clock.ts'
 import { SERVERS } from './servers/index.ts'
 import { type Around, CAUGHT, GREETING, type Serve } from './servers/served.ts'
 import { listOf } from './standing-fields.ts'
@@ -382,14 +381,14 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
   })
 
   describe("serves a leaky bucket's delay before the handler runs", () => {
-    let paced: { clock: CountingClock; limiter: ReturnType<typeof pacedLimiter> }
+    let paced: { clock: ManualClock; limiter: ReturnType<typeof pacedLimiter> }
     const pacedLimiter = () =>
       createLimiter({
         ...{ name: 'paced', clock: new ManualClock(0) },
         limit: leakyBucket({ capacity: 3, leak: 1, per: '10s' }),
       })
     beforeEach(() => {
-      paced = { clock: new CountingClock(0), limiter: pacedLimiter() }
+      paced = { clock: new ManualClock(0), limiter: pacedLimiter() }
     })
     afterEach(() => paced.limiter.close())
 

@@ -20,6 +20,11 @@ export class ManualClock implements Clock {
     return this.time
   }
 
+  /** How many timers have neither fired nor been cleared. */
+  get waiting(): number {
+    return this.due.length
+  }
+
   setTimer(callback: () => void, ms: number): Timer {
     const timer: Due = { at: this.time + Math.max(0, ms), callback }
     this.due.push(timer)
