@@ -36,7 +36,15 @@ async function world(error: StoreError | undefined, chosen: CheckOptions = {}) {
   const back = () => {
     failure = undefined
   }
-  return { clock, node, other, back }
+  /** All that the node did not spend is there for the other one, and no more. */
+  const otherGetsTheRest = async (spent: number) => {
+    back()
+    await clock.advance(10_000)
+    expect((await other.check('a', { cost: LIMIT - 10 - spent })).allowed).toBe(true)
+    expect((await other.check('a')).allowed).toBe(false)
+    await Promise.all([node.close(), other.close(), clock.advance(1000)])
+  }
+  return { clock, node, other, back, otherGetsTheRest }
 }
 
 function spendAll(node: LeasedLimiter, chosen: CheckOptions = {}): number {
@@ -53,19 +61,14 @@ it.each([
   ['that finds no connection', 'ERR_STORE_AWAY', false],
   ['that the store refuses', 'ERR_STORE_REPLY', false],
 ] as const)('a reset %s changes nothing: quota booked before can be spent', async (_, code, isKnown) => {
-  const { clock, node, other, back } = await world(new StoreError(code, 'it is not there'))
+  const { clock, node, otherGetsTheRest } = await world(new StoreError(code, 'it is not there'))
   if (isKnown) await Promise.all([node.peek('b'), clock.advance(20)])
   expect(node.stats().degraded).toBe(isKnown)
   expect(await node.reset('a')).toBe(false)
   const spent = spendAll(node)
   expect(spent).toBe(await booked())
   expect(spent).toBeGreaterThan(10)
-  back()
-  await clock.advance(10_000)
-  // All that the node did not spend is there for the other one, and no more.
-  expect((await other.check('a', { cost: LIMIT - 10 - spent })).allowed).toBe(true)
-  expect((await other.check('a')).allowed).toBe(false)
-  await Promise.all([node.close(), other.close(), clock.advance(1000)])
+  await otherGetsTheRest(spent)
 })
 
 it('quota booked before a reset that may have been carried out is not spent', async () => {
@@ -82,7 +85,7 @@ it('quota booked before a reset that may have been carried out is not spent', as
 
 it('a reset that does not reach the store leaves what is booked for a plan', async () => {
   const plan = { limit: fixedWindow({ limit: 90, window: '1h' }) }
-  const { clock, node, other, back } = await world(
+  const { node, otherGetsTheRest } = await world(
     new StoreError('ERR_STORE_AWAY', 'it is not there', { uncertain: false }),
     plan,
   )
@@ -90,9 +93,5 @@ it('a reset that does not reach the store leaves what is booked for a plan', asy
   const spent = spendAll(node, plan)
   expect(spent).toBe(await booked(plan))
   expect(spent).toBeGreaterThan(10)
-  back()
-  await clock.advance(10_000)
-  expect((await other.check('a', { cost: LIMIT - 10 - spent })).allowed).toBe(true)
-  expect((await other.check('a')).allowed).toBe(false)
-  await Promise.all([node.close(), other.close(), clock.advance(1000)])
+  await otherGetsTheRest(spent)
 })
