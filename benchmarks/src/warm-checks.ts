@@ -1,6 +1,6 @@
 import { admissible, draws, keyNames, type Popularity } from './keys.ts'
 import { cpuMicroseconds, expectAdmitted, medianOfSlices } from './measure.ts'
-import type { Given } from './question.ts'
+import type { Contender, Given } from './question.ts'
 
 // Checks of keys that are held, the same for all contenders of a case: each has a process of its own, in which it is
 // called by one loop.
@@ -74,4 +74,23 @@ export async function warmChecks(given: Given, shape: Shape, subject: Subject): 
   for (let done = 0; done < place; done++) all[keys + done] = asked.order[done & WRAP] as number
   expectAdmitted(admitted, admissible(all, keys, limit))
   return undefined
+}
+
+/** A contender that answers without a promise, as it is made in its process. */
+export interface Made {
+  check(key: string): { readonly allowed: boolean }
+  warm?(): Promise<void>
+}
+
+/** Runs one such contender. */
+export function runMade(make: () => Made, shape: Shape): Contender['run'] {
+  return (given) => {
+    const { check, warm } = make()
+    const ask = ({ names, order }: Asked, from: number, to: number) => {
+      let allowed = 0
+      for (let place = from; place < to; place++) if (check(names[order[place & WRAP]!]!).allowed) allowed++
+      return allowed
+    }
+    return warmChecks(given, shape, { first: (key) => check(key).allowed, ask, ...(warm && { warm }) })
+  }
 }

@@ -1,20 +1,13 @@
 import { createLimiter, fixedWindow, memoryStore } from '@spillway/core'
 import { lruFloor } from '../contenders/floors.ts'
 import type { Case, Contender, Question } from '../question.ts'
-import { type Asked, CPU, type Shape, TURNS, WRAP, warmChecks } from '../warm-checks.ts'
+import { CPU, type Made, runMade, type Shape, TURNS } from '../warm-checks.ts'
 
 // How the cost of a check grows with the keys, with the nodes that share them, and with the limits on each key. CPU, not
 // time: what settles behind the checks is theirs too.
 
 const LIMIT = 2_000_000_000
 const CHECKS = 2 ** 17
-
-type Check = (key: string) => { readonly allowed: boolean }
-
-interface Made {
-  check: Check
-  warm?(): Promise<void>
-}
 
 /** A contender is a point of a line, such as that of the floor, and lies at a number of keys, nodes or limits. */
 interface Point extends Contender {
@@ -23,22 +16,10 @@ interface Point extends Contender {
 }
 
 function point(line: string, at: number, what: string, keys: number, make: () => Made): Point {
-  return {
-    line,
-    at,
-    name: `${line}, ${at.toLocaleString('en')} ${what}${at > 1 ? 's' : ''}`,
-    run: (given) => {
-      const { check, warm } = make()
-      const ask = ({ names, order }: Asked, from: number, to: number) => {
-        let allowed = 0
-        for (let place = from; place < to; place++) if (check(names[order[place & WRAP]!]!).allowed) allowed++
-        return allowed
-      }
-      const popularity = 'uniform'
-      const shape: Shape = { keys, popularity, burst: 256, checks: CHECKS, warmUp: 8 * CHECKS, limit: LIMIT }
-      return warmChecks(given, shape, { first: (key) => check(key).allowed, ask, ...(warm && { warm }) })
-    },
-  }
+  const popularity = 'uniform'
+  const shape: Shape = { keys, popularity, burst: 256, checks: CHECKS, warmUp: 8 * CHECKS, limit: LIMIT }
+  const name = `${line}, ${at.toLocaleString('en')} ${what}${at > 1 ? 's' : ''}`
+  return { line, at, name, run: runMade(make, shape) }
 }
 
 const limit = fixedWindow({ limit: LIMIT, window: '1d' })

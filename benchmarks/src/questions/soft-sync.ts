@@ -2,7 +2,7 @@ import { createLimiter, fixedWindow, type Limit, slidingWindow, tokenBucket } fr
 import { lruFloor, mapFloor } from '../contenders/floors.ts'
 import type { Popularity } from '../keys.ts'
 import type { Case, Contender, Question } from '../question.ts'
-import { type Asked, type Shape, TIME, TURNS, WRAP, warmChecks } from '../warm-checks.ts'
+import { type Made, runMade, type Shape, TIME, TURNS } from '../warm-checks.ts'
 
 // A check that RAM decides, without awaiting, on keys that are held: beside the least that any limiter must do.
 
@@ -12,26 +12,8 @@ const WINDOW_MS = 86_400_000
 const NAMES = { fixed: 'fixed window', sliding: 'sliding window', bucket: 'token bucket' }
 const FLOOR = 'floor: lru-cache, Date.now(), count, result'
 
-type Check = (key: string) => { readonly allowed: boolean }
-
-interface Made {
-  check: Check
-  warm?(): Promise<void>
-}
-
 function contender(name: string, shape: Shape, make: () => Made): Contender {
-  return {
-    name,
-    run: (given) => {
-      const { check, warm } = make()
-      const ask = ({ names, order }: Asked, from: number, to: number) => {
-        let allowed = 0
-        for (let place = from; place < to; place++) if (check(names[order[place & WRAP]!]!).allowed) allowed++
-        return allowed
-      }
-      return warmChecks(given, shape, { first: (key) => check(key).allowed, ask, ...(warm && { warm }) })
-    },
-  }
+  return { name, run: runMade(make, shape) }
 }
 
 function spillway(limit: Limit, keys: number): () => Made {
