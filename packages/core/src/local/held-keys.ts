@@ -1,7 +1,7 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { hashOf, KeyTable } from './key-table.ts'
 import { LocalKey } from './local-key.ts'
-import { placeOf, Rows, type Segment } from './rows.ts'
+import { Rows, type Segment } from './rows.ts'
 
 /** Keys that may be pushed out, whatever `maxKeys` is, before the store has heard of them. */
 const MOST_IN_A_HURRY = 1000
@@ -43,7 +43,7 @@ export class HeldKeys {
   }
 
   private letGo(key: LocalKey): void {
-    if (this.hasReserve && key.denies(this.now())) this.denying.add(key)
+    if (this.hasReserve && key.denies(this.now())) this.denying.add(key, hashOf(key.key))
     else this.forget(key)
   }
 
@@ -77,26 +77,22 @@ export class HeldKeys {
   find(name: string): LocalKey | undefined {
     const hash = hashOf(name)
     const row = this.recent.find(name, hash)
-    return row < 0 ? this.recall(name, hash) : this.keyAt(row)
-  }
-
-  private keyAt(row: number): LocalKey {
-    return this.rows.segment(row).keys[placeOf(row)] as LocalKey
+    return row < 0 ? this.recall(name, hash) : this.rows.key(row)
   }
 
   /** One that was pushed out, and is wanted again. */
   private recall(name: string, hash: number): LocalKey | undefined {
     const key = this.engaged.get(name) ?? this.denied(name, hash)
     if (key === undefined) return undefined
-    if (!this.engaged.delete(name)) this.denying.delete(key)
-    this.recent.add(key)
-    key.row.setUsed(key.at, true)
+    if (!this.engaged.delete(name)) this.denying.delete(key, hash)
+    this.recent.add(key, hash)
+    this.recent.find(name, hash)
     return key
   }
 
   private denied(name: string, hash: number): LocalKey | undefined {
     const row = this.denying.find(name, hash)
-    return row < 0 ? undefined : this.keyAt(row)
+    return row < 0 ? undefined : this.rows.key(row)
   }
 
   /**
@@ -106,8 +102,8 @@ export class HeldKeys {
    * @param guessedOffset store time less monotonic time, where that is only a guess
    */
   add(name: string, limit: Algorithm, since: number, guessedOffset: number | undefined): LocalKey {
-    const key = new LocalKey(this.rows, name, hashOf(name), limit, since, guessedOffset)
-    this.recent.add(key)
+    const key = new LocalKey(this.rows, name, limit, since, guessedOffset)
+    this.recent.add(key, hashOf(name))
     return key
   }
 

@@ -1,11 +1,21 @@
 import { randomInt } from 'node:crypto'
-import { type Held, NONE, placeOf, type Rows, SEGMENT, type Segment, segmentOf } from './rows.ts'
+import { type Held, NONE, type Rows } from './rows.ts'
 
 /** So many are looked at for one that may go. */
 const MOST_LOOKS = 256
-const FEWEST_BUCKETS = 16
+const SMALLEST_PAGE = 16
+/** Of slots: to divide a full page holds the event loop for less than a tenth of a millisecond. */
+const LARGEST_PAGE = 4096
+/** A page is full when this part of its slots is taken. */
+const FULL = 1 / 2
+/** Pages are told apart by so many bits of a hash at the most; should those not do, a page grows instead. */
+const MOST_BITS = 16
+const HASH_BITS = 30
+const HASH = 2 ** HASH_BITS - 1
+/** Asked for since its table last looked whether it could do without: a bit beside the hash. */
+const USED = 2 ** HASH_BITS
 
-/** Secrets of the process: who chooses keys must not be able to choose such as share a bucket. */
+/** Secrets of the process: who chooses keys must not be able to choose such as share a page. */
 const START = randomInt(2 ** 32) | 0
 const FACTOR = randomInt(2 ** 32) | 1
 
@@ -15,7 +25,7 @@ const FACTOR = randomInt(2 ** 32) | 1
  */
 const codeAt: (key: string, at: number) => number = Function.prototype.call.bind(String.prototype.charCodeAt)
 
-/** A small integer, not below 0. */
+/** An integer of 30 bits. */
 export function hashOf(key: string): number {
   let hash = START
   for (let at = 0; at < key.length; at++) {
@@ -25,23 +35,83 @@ export function hashOf(key: string): number {
   return hash >>> 2
 }
 
-function buckets(many: number): Int32Array {
-  return new Int32Array(many).fill(NONE)
+/**
+ * Keys whose hashes begin alike: in each slot a hash, and the number of a row and 1, 0 where it is free. A key is in the
+ * slot that its hash ends with, or in the next free one behind it; behind the last comes the first.
+ */
+class Page {
+  size = 0
+  readonly slots: Int32Array
+
+  constructor(
+    capacity: number,
+    /** With how many bits its hashes begin alike. */
+    readonly bits: number,
+  ) {
+    this.slots = new Int32Array(2 * capacity)
+  }
+
+  get capacity(): number {
+    return this.slots.length / 2
+  }
+
+  get isFull(): boolean {
+    return this.size >= this.capacity * FULL
+  }
+
+  /** @param marked the hash, with `USED` or without */
+  add(marked: number, row: number): void {
+    const { slots } = this
+    const last = slots.length - 1
+    let at = (marked << 1) & last
+    while (slots[at + 1] !== 0) at = (at + 2) & last
+    slots[at] = marked
+    slots[at + 1] = row + 1
+    this.size++
+  }
+
+  /** Frees the slot there; those behind it that it was in the way of move up. */
+  delete(at: number): void {
+    const { slots } = this
+    const last = slots.length - 1
+    let free = at
+    for (let next = (at + 2) & last; slots[next + 1] !== 0; next = (next + 2) & last) {
+      const marked = slots[next] as number
+      const wanted = (marked << 1) & last
+      // It may not go to before the slot that it wants.
+      if (((next - wanted) & last) < ((next - free) & last)) continue
+      slots[free] = marked
+      slots[free + 1] = slots[next + 1] as number
+      free = next
+    }
+    slots[free + 1] = 0
+    this.size--
+  }
+
+  /** Adds all that is here to the pages that this tells for their marked hashes. */
+  pour(into: (marked: number) => Page): void {
+    const { slots } = this
+    for (let at = 0; at < slots.length; at += 2) {
+      const marked = slots[at] as number
+      const row = (slots[at + 1] as number) - 1
+      if (row >= 0) into(marked).add(marked, row)
+    }
+  }
 }
 
 /**
- * Rows by their keys' names, `max` at the most: for another one, one goes that was not asked for lately. By linear
- * hashing: the table grows by a bucket a key, so that no check waits for all of it to be built anew, as in a `Map`.
+ * Rows by their keys' names, `max` at the most: for another one, one goes that was not asked for lately. By extendible
+ * hashing: a page that is full is divided, so that no check waits for all of it to be built anew, as in a `Map`.
  */
 export class KeyTable<K extends Held> {
   size = 0
-  /** Of each bucket, the first row in its chain. */
-  private readonly heads = [buckets(FEWEST_BUCKETS)]
-  /** How many buckets there are; a power of two, and the next one, between which they are. */
-  private buckets = 1
-  private round = 1
-  /** The bucket that is looked at next for one that may go. */
-  private hand = 0
+  /** By the first bits of a hash; one that has fewer bits is there several times. */
+  private pages = [new Page(SMALLEST_PAGE, 0)]
+  /** How many bits a hash has beyond those. */
+  private shift = HASH_BITS
+  /** Where it is looked next for one that may go. */
+  private handPage = 0
+  private handAt = 0
 
   /** @param evicted is told of one that had to go */
   constructor(
@@ -50,119 +120,105 @@ export class KeyTable<K extends Held> {
     private readonly evicted: (key: K) => void,
   ) {}
 
-  private bucketOf(hash: number): number {
-    const bucket = hash & (2 * this.round - 1)
-    return bucket < this.buckets ? bucket : hash & (this.round - 1)
-  }
-
-  private first(bucket: number): number {
-    return (this.heads[segmentOf(bucket)] as Int32Array)[placeOf(bucket)] as number
-  }
-
-  private setFirst(bucket: number, row: number): void {
-    ;(this.heads[segmentOf(bucket)] as Int32Array)[placeOf(bucket)] = row
-  }
-
   /** The number of the row of that name; `NONE` where there is none. */
   find(name: string, hash: number): number {
-    let row = this.first(this.bucketOf(hash))
-    while (row >= 0) {
-      const segment = this.rows.segment(row)
-      const at = placeOf(row)
-      if (segment.hash(at) === hash && segment.names[at] === name) {
-        segment.setUsed(at, true)
+    const { slots } = this.pages[hash >>> this.shift] as Page
+    const last = slots.length - 1
+    for (let at = (hash << 1) & last; ; at = (at + 2) & last) {
+      const row = (slots[at + 1] as number) - 1
+      if (row < 0) return NONE
+      const marked = slots[at] as number
+      if ((marked & HASH) === hash && this.rows.name(row) === name) {
+        if (marked === hash) slots[at] = marked | USED
         return row
       }
-      row = segment.next(at)
     }
-    return NONE
   }
 
   /** Takes in a key that is in no table. Asked for no more, it goes before those that are. */
-  add({ row, at }: K): void {
+  add({ row, at }: K, hash: number): void {
     if (this.size >= this.max) this.evict()
-    else if (this.size >= this.buckets) this.split()
-    row.setUsed(at, false)
-    this.push(this.bucketOf(row.hash(at)), row, at)
+    let page = this.pages[hash >>> this.shift] as Page
+    while (page.isFull) {
+      this.makeRoom(page, hash)
+      page = this.pages[hash >>> this.shift] as Page
+    }
+    page.add(hash, row.row(at))
     this.size++
   }
 
-  private push(bucket: number, segment: Segment<K>, at: number): void {
-    segment.setNext(at, this.first(bucket))
-    this.setFirst(bucket, segment.row(at))
-  }
-
   /** Returns whether it was there. */
-  delete({ row, at }: K): boolean {
-    const bucket = this.bucketOf(row.hash(at))
-    const wanted = row.row(at)
-    let before = NONE
-    for (let row = this.first(bucket); row >= 0; row = this.next(row)) {
-      if (row === wanted) {
-        this.unlink(bucket, before, row)
-        return true
-      }
-      before = row
+  delete({ row, at }: K, hash: number): boolean {
+    const page = this.pages[hash >>> this.shift] as Page
+    const { slots } = page
+    const last = slots.length - 1
+    const wanted = row.row(at) + 1
+    for (let slot = (hash << 1) & last; slots[slot + 1] !== 0; slot = (slot + 2) & last) {
+      if (slots[slot + 1] !== wanted) continue
+      page.delete(slot)
+      this.size--
+      return true
     }
     return false
   }
 
-  private next(row: number): number {
-    return this.rows.segment(row).next(placeOf(row))
-  }
-
-  private unlink(bucket: number, before: number, row: number): void {
-    if (before < 0) this.setFirst(bucket, this.next(row))
-    else this.rows.segment(before).setNext(placeOf(before), this.next(row))
-    this.size--
-  }
-
-  /** One bucket more: it takes from the one that it is the other half of. */
-  private split(): void {
-    const from = this.buckets - this.round
-    const to = this.buckets++
-    this.makeRoom(to)
-    let row = this.first(from)
-    this.setFirst(from, NONE)
-    while (row >= 0) {
-      const segment = this.rows.segment(row)
-      const at = placeOf(row)
-      const next = segment.next(at)
-      this.push((segment.hash(at) & this.round) === 0 ? from : to, segment, at)
-      row = next
+  /** In the place of a full page: one of twice its size, or two. */
+  private makeRoom(page: Page, hash: number): void {
+    const { capacity } = page
+    if (capacity < LARGEST_PAGE || page.bits === MOST_BITS) {
+      const larger = new Page(2 * capacity, page.bits)
+      page.pour(() => larger)
+      this.put(larger, hash)
+      return
     }
-    if (this.buckets === 2 * this.round) this.round = this.buckets
+    const bits = page.bits + 1
+    if (bits > HASH_BITS - this.shift) this.double()
+    const bit = 2 ** (HASH_BITS - bits)
+    const one = new Page(capacity, bits)
+    const other = new Page(capacity, bits)
+    page.pour((marked) => ((marked & bit) === 0 ? one : other))
+    this.put(one, hash & ~bit)
+    this.put(other, hash | bit)
   }
 
-  private makeRoom(bucket: number): void {
-    const [first] = this.heads as [Int32Array]
-    if (bucket >= SEGMENT) {
-      if (bucket % SEGMENT === 0) this.heads.push(buckets(SEGMENT))
-    } else if (bucket === first.length) {
-      const longer = buckets(2 * first.length)
-      longer.set(first)
-      this.heads[0] = longer
-    }
+  private double(): void {
+    this.pages = this.pages.flatMap((page) => [page, page])
+    this.shift--
+    this.handPage *= 2
+  }
+
+  /** For all hashes that begin as this one, by as many bits as the page says. */
+  private put(page: Page, hash: number): void {
+    const places = this.places(page)
+    const first = (hash >>> this.shift) & ~(places - 1)
+    this.pages.fill(page, first, first + places)
+  }
+
+  /** How often it is in the list. */
+  private places({ bits }: Page): number {
+    return 2 ** (HASH_BITS - this.shift - bits)
   }
 
   /** The first that was not used since it was last looked at; of so many that all were, the last: they are in no order. */
   private evict(): void {
     for (let looks = 0; ; ) {
-      const bucket = this.hand
-      // Also past one that goes: those before it have just been looked at.
-      this.hand = (bucket + 1) % this.buckets
-      let before = NONE
-      for (let row = this.first(bucket); row >= 0; row = this.next(row)) {
-        const segment = this.rows.segment(row)
-        const at = placeOf(row)
-        if (!segment.used(at) || ++looks === MOST_LOOKS) {
-          this.unlink(bucket, before, row)
-          this.evicted(segment.keys[at] as K)
+      const page = this.pages[this.handPage] as Page
+      const { slots } = page
+      for (; this.handAt < slots.length; this.handAt += 2) {
+        const at = this.handAt
+        const row = (slots[at + 1] as number) - 1
+        if (row < 0) continue
+        const marked = slots[at] as number
+        if ((marked & USED) === 0 || ++looks === MOST_LOOKS) {
+          page.delete(at)
+          this.size--
+          this.evicted(this.rows.key(row))
           return
         }
-        segment.setUsed(at, false)
-        before = row
+        slots[at] = marked & HASH
       }
+      this.handAt = 0
+      this.handPage = ((this.handPage | (this.places(page) - 1)) + 1) % this.pages.length
     }
   }
 }

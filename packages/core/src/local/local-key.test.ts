@@ -4,7 +4,6 @@ import { slidingLog } from '../index.ts'
 import { memoryStore } from '../store/memory.ts'
 import type { Ask, Operation, Snapshot } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
-import { hashOf } from './key-table.ts'
 import { LocalKey } from './local-key.ts'
 import { Rows } from './rows.ts'
 
@@ -12,7 +11,7 @@ test('what is booked ahead goes back when the store says that its slice is over,
   const limit = slidingLog({ limit: 10, window: 1000 }) as Algorithm
   const clock = new ManualClock()
   const table = memoryStore({ clock }).open('api', limit)
-  const key = new LocalKey(new Rows(limit.cells()), 'key', hashOf('key'), limit, 0, undefined)
+  const key = new LocalKey(new Rows(limit.cells()), 'key', limit, 0, undefined)
   const exchange = async (operation: Operation) => {
     const once = { node: '00000000000000a1', sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0 }
     const { results } = await table.exchange({ ...once, operations: [operation] })

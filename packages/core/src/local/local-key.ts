@@ -14,13 +14,12 @@ export class LocalKey extends KeyRecord {
   constructor(
     rows: Rows<LocalKey>,
     name: string,
-    hash: number,
     limit: Algorithm,
     since: number,
     guessedOffset: number | undefined,
   ) {
     super(limit, since)
-    rows.add(this, name, hash)
+    rows.add(this, name)
     if (guessedOffset !== undefined) this.own.guessedOffset = guessedOffset
     // Its row is as of a key never seen; a state that lies elsewhere is to be made.
     if (this.state === undefined) this.renew()

@@ -13,19 +13,19 @@ export const NONE = -1
 export const SEGMENT = 4096
 const SMALLEST = 16
 
-/** Of what is in segments, in which of them it is, by its number. */
-export function segmentOf(number: number): number {
-  return number >>> 12
+/** In which segment the row of that number is. */
+function segmentOf(row: number): number {
+  return row >>> 12
 }
 
 /** Where it is there. */
-export function placeOf(number: number): number {
-  return number & 4095
+export function placeOf(row: number): number {
+  return row & 4095
 }
 
-// A row is four integers, and then numbers of any kind: the slice, and the state's. Written as they are: a check looks at
+// A row is two integers, and then numbers of any kind: the slice, and the state's. Written as they are: a check looks at
 // most of them, and what V8 makes of a check has room for so much code only.
-const ROW = 3 + CELLS
+const ROW = 2 + CELLS
 
 /** Rows that lie together. What a check of a held key looks at is in one of them, and nowhere else. */
 export class Segment<K> {
@@ -72,59 +72,40 @@ export class Segment<K> {
 
   clear(at: number): void {
     this.setReady(at, 0)
-    this.setUsed(at, false)
     // A clock may begin at 0.
     this.setSlice(at, NONE)
     this.state(at)?.clear()
   }
 
-  /** Of the key, as its table says. */
-  hash(at: number): number {
-    return this.integers[12 * at] as number
-  }
-
-  setHash(at: number, hash: number): void {
-    this.integers[12 * at] = hash
-  }
-
-  /** The number of the next row in its chain. */
-  next(at: number): number {
-    return this.integers[12 * at + 1] as number
-  }
-
-  setNext(at: number, row: number): void {
-    this.integers[12 * at + 1] = row
-  }
-
   /** Cost that checks may take with nothing else to be looked at, nor noted but here. */
   ready(at: number): number {
-    return this.integers[12 * at + 2] as number
+    return this.integers[10 * at] as number
   }
 
   setReady(at: number, cost: number): void {
-    this.integers[12 * at + 2] = cost
+    this.integers[10 * at] = cost
   }
 
-  /** Asked for since its table last looked whether it could do without. */
-  used(at: number): boolean {
-    return this.integers[12 * at + 3] !== 0
+  /** Of a row that no key has, the number of the next such. */
+  nextFree(at: number): number {
+    return this.integers[10 * at] as number
   }
 
-  setUsed(at: number, is: boolean): void {
-    this.integers[12 * at + 3] = is ? 1 : 0
+  setNextFree(at: number, row: number): void {
+    this.integers[10 * at] = row
   }
 
   slice(at: number): number {
-    return this.numbers[6 * at + 2] as number
+    return this.numbers[5 * at + 1] as number
   }
 
   setSlice(at: number, slice: number): void {
-    this.numbers[6 * at + 2] = slice
+    this.numbers[5 * at + 1] = slice
   }
 
   /** Until another row's is asked for; undefined where a key has its state elsewhere. */
   state(at: number): Cells | undefined {
-    return this.cells?.moveTo(this.numbers, 6 * at + 3)
+    return this.cells?.moveTo(this.numbers, 5 * at + 2)
   }
 }
 
@@ -132,7 +113,7 @@ export class Segment<K> {
 export class Rows<K extends Held> {
   size = 0
   private readonly segments: Segment<K>[] = []
-  /** The first of the rows that were given back, a chain. */
+  /** The first of the rows that were given back. */
   private free = NONE
   private made = 0
 
@@ -142,14 +123,21 @@ export class Rows<K extends Held> {
     return this.segments[segmentOf(row)] as Segment<K>
   }
 
+  name(row: number): string {
+    return this.segment(row).names[placeOf(row)] as string
+  }
+
+  key(row: number): K {
+    return this.segment(row).keys[placeOf(row)] as K
+  }
+
   /** Gives the key a row. */
-  add(key: K, name: string, hash: number): void {
+  add(key: K, name: string): void {
     const row = this.take()
     const at = placeOf(row)
     const segment = this.segment(row)
     segment.names[at] = name
     segment.keys[at] = key
-    segment.setHash(at, hash)
     segment.clear(at)
     key.row = segment
     key.at = at
@@ -159,7 +147,7 @@ export class Rows<K extends Held> {
   private take(): number {
     const row = this.free
     if (row !== NONE) {
-      this.free = this.segment(row).next(placeOf(row))
+      this.free = this.segment(row).nextFree(placeOf(row))
       return row
     }
     const last = this.segments.at(-1)
@@ -176,7 +164,7 @@ export class Rows<K extends Held> {
     key.at = 0
     row.names[at] = ''
     row.keys[at] = undefined
-    row.setNext(at, this.free)
+    row.setNextFree(at, this.free)
     this.free = row.row(at)
     this.size--
   }
