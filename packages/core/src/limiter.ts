@@ -148,12 +148,19 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
     // Not an async function: those that RAM answers, nearly all, would pay for its state.
     try {
-      const answer = this.holder(key, options)?.checkHeld(key as string, 1) ?? this.checkClosely(key, options)
+      const answer = this.checkHeld(key, options) ?? this.checkClosely(key, options)
       if (answer instanceof Decision) return Promise.resolve(this.count(answer))
       return answer.then((decision) => this.count(decision))
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  private checkHeld(key: K, options: CheckOptions<L>): Decision | Promise<Decision> | undefined {
+    const held = this.holder(key, options)
+    if (held === undefined) return undefined
+    const row = held.rowOf(key as string)
+    return row < 0 ? undefined : (held.takeReady(row) ?? held.checkHeld(row))
   }
 
   private checkClosely(key: K, options: CheckOptions<L>): Decision | Promise<Decision> {
@@ -407,8 +414,14 @@ class LocalLimiter<
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
   checkSync(key: K, options: CheckOptions<L> = NO_OPTIONS): Decision {
-    const held = this.holder(key, options)?.checkHeldSync(key as string, 1)
-    if (held !== undefined) return this.count(held)
+    const held = this.holder(key, options)
+    if (held === undefined) return this.checkSyncClosely(key, options)
+    const row = held.rowOf(key as string)
+    if (row < 0) return this.checkSyncClosely(key, options)
+    return this.count(held.takeReady(row) ?? held.checkHeldSync(row))
+  }
+
+  private checkSyncClosely(key: K, options: CheckOptions<L>): Decision {
     checkCheckOptions(options)
     const { cost = 1, limit } = options
     const decider = this.prepare(key, cost, limit)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { LARGEST_COUNT, mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
+import { divide, divideUp, LARGEST_COUNT, mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
 
 const RUNS = 20 * fc.readConfigureGlobal().numRuns!
 
@@ -44,6 +44,20 @@ test('a quotient is exact, rounded down or up, wherever a double holds it', () =
       fc.pre(down < BigInt(Number.MAX_SAFE_INTEGER))
       const up = product % BigInt(c) > 0n ? down + 1n : down
       expect([mulDiv(a, b, c), mulDivUp(a, b, c)]).toEqual([Number(down), Number(up)])
+    }),
+    { numRuns: RUNS },
+  )
+})
+
+test('a quotient of two whole numbers needs no more than the division of doubles', () => {
+  const nearMultiple = fc
+    .tuple(integers(1, 53), integers(1, 36), fc.constantFrom(-1, 0, 1))
+    .map(([a, c, offset]): [number, number] => [Math.min(2 ** 53, Math.max(0, a - (a % c) + offset)), c])
+  fc.assert(
+    fc.property(fc.oneof(nearMultiple, fc.tuple(integers(0, 53), integers(1, 36))), ([a, c]) => {
+      const down = BigInt(a) / BigInt(c)
+      const up = down + (BigInt(a) % BigInt(c) > 0n ? 1n : 0n)
+      expect([divide(a, c), divideUp(a, c)]).toEqual([Number(down), Number(up)])
     }),
     { numRuns: RUNS },
   )

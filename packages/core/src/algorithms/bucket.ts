@@ -144,12 +144,20 @@ export class Bucket implements Algorithm<State> {
     this.drain(state, now)
     const behind = state.moment - now
     const left = this.limit - state.used
-    if (cost <= left) {
-      const delay = this.paced ? behind + this.timeToDrain(state, state.used) : 0
-      const reset = behind + this.timeToDrain(state, state.used + cost)
-      if (consume) state.used += cost
-      return new Decision(true, this.limit, left - cost, 0, reset, delay, source)
-    }
+    if (cost > left) return this.refused(state, behind, left, cost, source)
+    const delay = this.paced ? behind + this.timeToDrain(state, state.used) : 0
+    const reset = behind + this.timeToDrain(state, state.used + cost)
+    if (consume) state.used += cost
+    return new Decision(true, this.limit, left - cost, 0, reset, delay, source)
+  }
+
+  private refused(
+    state: State,
+    behind: number,
+    left: number,
+    cost: number,
+    source: DecisionSource,
+  ): Decision {
     const reset = state.used > 0 ? behind + this.timeToDrain(state, state.used) : 0
     if (cost > this.limit) return refusal(left, this.limit, Infinity, reset, source, 'cost')
     const retry = behind + this.timeToDrain(state, cost - left)

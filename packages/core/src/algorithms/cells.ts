@@ -8,12 +8,16 @@ const NONE = new Float64Array(CELLS)
  * they take in RAM, and of what a check waits for. It is moved to the key that is looked at.
  */
 export abstract class Cells {
-  protected numbers: Float64Array = NONE
   protected at = 0
+  protected numbers: Float64Array = NONE
+
+  /** The list in which the states lie. */
+  lieIn(numbers: Float64Array): void {
+    this.numbers = numbers
+  }
 
   /** From here on, it is the state that begins there in the list. */
-  moveTo(numbers: Float64Array, at: number): this {
-    this.numbers = numbers
+  moveTo(at: number): this {
     this.at = at
     return this
   }

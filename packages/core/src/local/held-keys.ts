@@ -27,7 +27,7 @@ export class HeldKeys {
   ) {
     const reserve = Math.floor(maxKeys * RESERVE)
     this.hasReserve = reserve > 0
-    this.rows = new Rows(limit.cells())
+    this.rows = new Rows(() => limit.cells())
     this.recent = new KeyTable(this.rows, maxKeys - reserve, (key) => {
       this.pushedOut(key)
       if (!this.keep(key)) this.letGo(key)
@@ -72,6 +72,10 @@ export class HeldKeys {
 
   segment(row: number): Segment<LocalKey> {
     return this.rows.segment(row)
+  }
+
+  key(row: number): LocalKey {
+    return this.rows.key(row)
   }
 
   find(name: string): LocalKey | undefined {

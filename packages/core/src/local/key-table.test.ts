@@ -14,9 +14,11 @@ class Key implements Held {
   ) {}
 }
 
+const LIMIT = fixedWindow({ limit: 1, window: '1s' }) as Algorithm
+
 /** A table, and the rows of its keys alone. */
 class Table {
-  readonly rows = new Rows<Key>((fixedWindow({ limit: 1, window: '1s' }) as Algorithm).cells())
+  readonly rows = new Rows<Key>(() => LIMIT.cells())
   private readonly keys: KeyTable<Key>
 
   constructor(max: number, evicted: (key: Key) => void) {

@@ -6,7 +6,7 @@ import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { LocalKey } from './local-key.ts'
 import { Moment } from './moment.ts'
-import { placeOf, type Segment } from './rows.ts'
+import { placeOf } from './rows.ts'
 import type { Sync } from './sync.ts'
 
 /** What a check of a key is told by what this node has in RAM; what it admits is queued to be settled. */
@@ -30,45 +30,46 @@ export class LocalDecisions {
     this.isStrictLog = settings.strict && this.isLog
   }
 
-  /** A check of a key that is held. Not there: it is not, and nothing has happened. */
-  checkHeld(name: string, cost: number): Decision | Promise<Decision> | undefined {
-    const { keys } = this.sync
-    const row = keys.findRow(name)
-    if (row < 0) return undefined
-    const segment = keys.segment(row)
-    const at = placeOf(row)
-    return this.admitHeld(segment, at, cost) ?? this.check(segment.keys[at] as LocalKey, cost, true)
+  // The way of nearly all checks is in small pieces, which V8 takes into the caller: what is rarer is behind it.
+
+  /** Where the key has its row; below 0: it is not held. */
+  rowOf(name: string): number {
+    return this.sync.keys.findRow(name)
   }
 
-  /** As `checkHeld`, without ever waiting. */
-  checkHeldSync(name: string, cost: number): Decision | undefined {
-    const { keys } = this.sync
-    const row = keys.findRow(name)
-    if (row < 0) return undefined
-    const segment = keys.segment(row)
+  /** A check of cost 1 for which nothing but the key's row need be looked at. Not there: nothing has happened. */
+  takeReady(row: number): Decision | undefined {
+    const segment = this.sync.keys.segment(row)
     const at = placeOf(row)
-    return this.admitHeld(segment, at, cost) ?? this.checkSync(segment.keys[at] as LocalKey, cost)
-  }
-
-  /** The short way of nearly all checks: what is known here suffices to admit the cost. Not there: nothing has happened. */
-  private admitHeld(segment: Segment<LocalKey>, at: number, cost: number): Decision | undefined {
-    if (cost <= segment.ready(at)) return this.takeReady(segment, at, cost)
-    const local = segment.keys[at] as LocalKey
-    if (!local.known) return undefined
-    const decision = this.admitAtOnce(local, cost, true)
-    if (decision === undefined) return undefined
-    local.offered += cost
-    // From here on, the checks to come need not look at all that.
-    const isHeardOf = local.queued || this.sync.lone
-    if (isHeardOf && local.blockedUntil === undefined && !this.isLog) local.makeReady()
+    const ready = segment.ready(at)
+    if (ready <= 0 || this.link.away || !this.isCurrent(segment.slice(at))) return undefined
+    const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', true)
+    if (!decision.allowed) return undefined
+    segment.setReady(at, ready - 1)
     return decision
   }
 
-  private takeReady(segment: Segment<LocalKey>, at: number, cost: number): Decision | undefined {
-    if (this.link.away || !this.isCurrent(segment.slice(at))) return undefined
-    const decision = this.settings.limit.take(segment.state(at), this.moment.now, cost, 'local', true)
-    if (!decision.allowed) return undefined
-    segment.setReady(at, segment.ready(at) - cost)
+  /** Any other check of cost 1 of a key that has a row. */
+  checkHeld(row: number): Decision | Promise<Decision> {
+    const local = this.sync.keys.key(row)
+    return this.admitHeld(local) ?? this.check(local, 1, true)
+  }
+
+  /** As `checkHeld`, without ever waiting. */
+  checkHeldSync(row: number): Decision {
+    const local = this.sync.keys.key(row)
+    return this.admitHeld(local) ?? this.checkSync(local, 1)
+  }
+
+  /** What is known here suffices to admit it. Not there: nothing has happened. */
+  private admitHeld(local: LocalKey): Decision | undefined {
+    if (!local.known) return undefined
+    const decision = this.admitAtOnce(local, 1, true)
+    if (decision === undefined) return undefined
+    local.offered++
+    // From here on, the checks to come need not look at all that.
+    const isHeardOf = local.queued || this.sync.lone
+    if (isHeardOf && local.blockedUntil === undefined && !this.isLog) local.makeReady()
     return decision
   }
 
@@ -76,9 +77,11 @@ export class LocalDecisions {
   private isCurrent(slice: number): boolean {
     const { moment } = this
     moment.look()
-    if (slice < moment.slice) return false
-    const { strict, limit } = this.settings
-    return !strict || this.link.table.latest() < (slice + 1) * limit.window
+    return slice >= moment.slice && (!this.settings.strict || this.isSurely(slice))
+  }
+
+  private isSurely(slice: number): boolean {
+    return this.link.table.latest() < (slice + 1) * this.settings.limit.window
   }
 
   /** Decides at once where that is possible, and otherwise with the store's answer. */

@@ -11,7 +11,7 @@ test('what is booked ahead goes back when the store says that its slice is over,
   const limit = slidingLog({ limit: 10, window: 1000 }) as Algorithm
   const clock = new ManualClock()
   const table = memoryStore({ clock }).open('api', limit)
-  const key = new LocalKey(new Rows(limit.cells()), 'key', limit, 0, undefined)
+  const key = new LocalKey(new Rows(() => limit.cells()), 'key', limit, 0, undefined)
   const exchange = async (operation: Operation) => {
     const once = { node: '00000000000000a1', sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0 }
     const { results } = await table.exchange({ ...once, operations: [operation] })

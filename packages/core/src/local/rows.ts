@@ -33,16 +33,19 @@ export class Segment<K> {
   readonly keys: (K | undefined)[] = []
   private integers: Int32Array
   private numbers: Float64Array
+  /** In each segment its own: to change the list costs more than to move in it. */
+  private readonly cells: Cells | undefined
 
   constructor(
     size: number,
-    private readonly cells: Cells | undefined,
+    private readonly makeCells: () => Cells | undefined,
     /** The number of its first row. */
     readonly first: number,
   ) {
-    const room = new ArrayBuffer(size * ROW * 8)
-    this.integers = new Int32Array(room)
-    this.numbers = new Float64Array(room)
+    this.numbers = new Float64Array(size * ROW)
+    this.integers = new Int32Array(this.numbers.buffer)
+    this.cells = makeCells()
+    this.cells?.lieIn(this.numbers)
   }
 
   get size(): number {
@@ -60,11 +63,12 @@ export class Segment<K> {
     numbers.set(this.numbers)
     this.numbers = numbers
     this.integers = new Int32Array(numbers.buffer)
+    this.cells?.lieIn(numbers)
   }
 
   /** A row for itself: no other key comes to have it. */
   alone(at: number): Segment<K> {
-    const alone = new Segment<K>(1, this.cells, NONE)
+    const alone = new Segment<K>(1, this.makeCells, NONE)
     alone.numbers.set(this.numbers.subarray(at * ROW, (at + 1) * ROW))
     alone.names.push(this.names[at] as string)
     return alone
@@ -105,7 +109,7 @@ export class Segment<K> {
 
   /** Until another row's is asked for; undefined where a key has its state elsewhere. */
   state(at: number): Cells | undefined {
-    return this.cells?.moveTo(this.numbers, 5 * at + 2)
+    return this.cells?.moveTo(5 * at + 2)
   }
 }
 
@@ -117,7 +121,8 @@ export class Rows<K extends Held> {
   private free = NONE
   private made = 0
 
-  constructor(private readonly cells: Cells | undefined) {}
+  /** @param makeCells of what kind the keys' states are; none: they lie elsewhere */
+  constructor(private readonly makeCells: () => Cells | undefined) {}
 
   segment(row: number): Segment<K> {
     return this.segments[segmentOf(row)] as Segment<K>
@@ -152,7 +157,7 @@ export class Rows<K extends Held> {
     }
     const last = this.segments.at(-1)
     if (last === undefined || this.made === last.first + SEGMENT)
-      this.segments.push(new Segment(last === undefined ? SMALLEST : SEGMENT, this.cells, this.made))
+      this.segments.push(new Segment(last === undefined ? SMALLEST : SEGMENT, this.makeCells, this.made))
     else if (this.made === last.first + last.size) last.grow()
     return this.made++
   }

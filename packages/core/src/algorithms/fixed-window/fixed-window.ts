@@ -73,14 +73,14 @@ class FixedWindow implements Algorithm<FixedWindowState> {
     this.roll(state, now)
     const left = this.limit - state.count
     const reset = this.slices.end(state.slice) - now
-    if (cost <= left) {
-      if (consume) state.count += cost
-      return new Decision(true, this.limit, left - cost, 0, reset, 0, source)
-    }
-    if (cost > this.limit) {
-      return refusal(left, this.limit, Infinity, state.count > 0 ? reset : 0, source, 'cost')
-    }
-    return refusal(left, this.limit, reset, reset, source, 'limit')
+    if (cost > left) return this.refused(left, cost, reset, source)
+    if (consume) state.count += cost
+    return new Decision(true, this.limit, left - cost, 0, reset, 0, source)
+  }
+
+  private refused(left: number, cost: number, reset: number, source: DecisionSource): Decision {
+    if (cost <= this.limit) return refusal(left, this.limit, reset, reset, source, 'limit')
+    return refusal(left, this.limit, Infinity, left < this.limit ? reset : 0, source, 'cost')
   }
 
   settle(state: FixedWindowState, now: number, _behind: number, cost: number): void {

@@ -95,10 +95,18 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   ): Decision {
     this.roll(state, now)
     const left = this.limit - state.current - this.weighted(state, now)
-    if (cost <= left) {
-      if (consume) state.current += cost
-      return new Decision(true, this.limit, left - cost, 0, this.rest(state, now) + this.window, 0, source)
-    }
+    if (cost > left) return this.refused(state, now, left, cost, source)
+    if (consume) state.current += cost
+    return new Decision(true, this.limit, left - cost, 0, this.rest(state, now) + this.window, 0, source)
+  }
+
+  private refused(
+    state: SlidingWindowState,
+    now: number,
+    left: number,
+    cost: number,
+    source: DecisionSource,
+  ): Decision {
     const reset = this.reset(state, now)
     if (cost > this.limit) return refusal(left, this.limit, Infinity, reset, source, 'cost')
     return refusal(left, this.limit, this.retry(state, now, cost), reset, source, 'limit')
