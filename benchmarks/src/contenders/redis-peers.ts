@@ -14,7 +14,8 @@ export interface RedisPeer {
 
 export type MakePeer = (url: string, limit: number) => Promise<RedisPeer>
 
-const WINDOW_MS = 3_600_000
+/** So long that a run seldom sees its end. */
+const WINDOW_MS = 86_400_000
 
 export function spillwayHard(limitOf: (limit: number) => Limit): MakePeer {
   return async (url, limit) => {
@@ -98,9 +99,9 @@ function upstash(algorithm: (limit: number) => ReturnType<typeof Ratelimit.fixed
   }
 }
 
-export const upstashFixed = upstash((limit) => Ratelimit.fixedWindow(limit, '1 h'))
-export const upstashSliding = upstash((limit) => Ratelimit.slidingWindow(limit, '1 h'))
-export const upstashBucket = upstash((limit) => Ratelimit.tokenBucket(1, '1 h', limit) as never)
+export const upstashFixed = upstash((limit) => Ratelimit.fixedWindow(limit, '1 d'))
+export const upstashSliding = upstash((limit) => Ratelimit.slidingWindow(limit, '1 d'))
+export const upstashBucket = upstash((limit) => Ratelimit.tokenBucket(1, '1 d', limit) as never)
 
 /** The floor: a counter, and nothing that decides or ends. */
 export const increments: MakePeer = async (url, limit) => {
