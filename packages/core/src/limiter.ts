@@ -159,7 +159,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private checkHeld(key: K, options: CheckOptions<L>): Decision | Promise<Decision> | undefined {
     const held = this.holder(key, options)
     if (held === undefined) return undefined
-    const row = held.rowOf(key as string)
+    const row = held.keys.findRow(key as string)
     return row < 0 ? undefined : (held.takeReady(row) ?? held.checkHeld(row))
   }
 
@@ -416,7 +416,7 @@ class LocalLimiter<
   checkSync(key: K, options: CheckOptions<L> = NO_OPTIONS): Decision {
     const held = this.holder(key, options)
     if (held === undefined) return this.checkSyncClosely(key, options)
-    const row = held.rowOf(key as string)
+    const row = held.keys.findRow(key as string)
     if (row < 0) return this.checkSyncClosely(key, options)
     return this.count(held.takeReady(row) ?? held.checkHeldSync(row))
   }

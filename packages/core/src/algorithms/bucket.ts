@@ -20,8 +20,17 @@ export class BucketState {
   private rest = 0
   /** Whole tokens used. */
   used = 0
+  private drainedOf = 0
+
   /** What has drained of the last token, in units of 1/per; below `per`. */
-  drained = 0
+  get drained(): number {
+    return this.drainedOf
+  }
+
+  /** As a small integer where it is one: a field that has once held the outcome of doubles keeps its numbers on the heap. */
+  set drained(whole: number) {
+    this.drainedOf = Math.floor(whole)
+  }
 
   get moment(): number {
     return this.era * ERA + this.rest
@@ -68,14 +77,6 @@ class BucketCells extends Cells implements State {
   }
 }
 
-/**
- * A whole number, as a small integer where it is one: a field that has once held the outcome of doubles keeps its
- * numbers on the heap, in all states.
- */
-function small(whole: number): number {
-  return Math.floor(whole)
-}
-
 /** Token and leaky bucket keep the same account; the leaky one also says how long to wait. */
 export class Bucket implements Algorithm<State> {
   readonly lateSlices = 1
@@ -109,18 +110,18 @@ export class Bucket implements Algorithm<State> {
     if (state.used === 0) return
     const flown = elapsed * this.rate + state.drained
     if (flown < this.per) {
-      state.drained = small(flown)
+      state.drained = flown
       return
     }
     if (flown <= Number.MAX_SAFE_INTEGER) {
       const whole = divide(flown, this.per)
       state.used -= whole
-      state.drained = small(flown - whole * this.per)
+      state.drained = flown - whole * this.per
     } else {
       const part = mulMod(elapsed, this.rate, this.per) + state.drained
       const carry = part >= this.per ? 1 : 0
       state.used -= mulDiv(elapsed, this.rate, this.per) + carry
-      state.drained = small(part - carry * this.per)
+      state.drained = part - carry * this.per
     }
     if (state.used <= 0) {
       state.used = 0
@@ -181,7 +182,7 @@ export class Bucket implements Algorithm<State> {
     // With it goes a part of a token that has drained.
     const borrowed = part > state.drained ? 1 : 0
     state.used -= back - borrowed
-    state.drained = small(state.drained + borrowed * this.per - part)
+    state.drained = state.drained + borrowed * this.per - part
     if (state.used <= 0) {
       state.used = 0
       state.drained = 0
@@ -210,8 +211,8 @@ export class Bucket implements Algorithm<State> {
 
   load(state: State, numbers: Numbers): void {
     state.moment = numbers.a
-    state.used = small(numbers.b)
-    state.drained = small(numbers.c)
+    state.used = Math.floor(numbers.b)
+    state.drained = numbers.c
   }
 
   share(nodes: number): Bucket {

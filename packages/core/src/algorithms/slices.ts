@@ -12,12 +12,14 @@ export class Slices {
 
   /** The slice in which the moment lies. */
   at(now: number): number {
-    if (now >= this.ends || now < this.begins) {
-      this.slice = Math.floor(now / this.length)
-      this.begins = this.slice * this.length
-      this.ends = this.begins + this.length
-    }
+    if (now >= this.ends || now < this.begins) this.move(now)
     return this.slice
+  }
+
+  private move(now: number): void {
+    this.slice = Math.floor(now / this.length)
+    this.begins = this.slice * this.length
+    this.ends = this.begins + this.length
   }
 
   /** When the slice ends. */

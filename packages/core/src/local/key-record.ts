@@ -57,8 +57,6 @@ Object.freeze(NO_PARTICULARS)
 export abstract class KeyRecord implements Held {
   declare row: Segment<this>
   declare at: number
-  /** What is so of it, bit by bit: eight booleans would be eight words. */
-  private flags = 0
   limit: Algorithm
 
   /** As the accessors of these names have them, but for what was taken of what was `ready`. */
@@ -88,6 +86,14 @@ export abstract class KeyRecord implements Held {
 
   private set ready(cost: number) {
     this.row.setReady(this.at, cost)
+  }
+
+  private get flags(): number {
+    return this.row.flags(this.at)
+  }
+
+  private set flags(bits: number) {
+    this.row.setFlags(this.at, bits)
   }
 
   /** None yet: below 0. */

@@ -4,6 +4,7 @@ import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
+import type { HeldKeys } from './held-keys.ts'
 import type { LocalKey } from './local-key.ts'
 import { Moment } from './moment.ts'
 import { placeOf } from './rows.ts'
@@ -15,6 +16,9 @@ export class LocalDecisions {
   private share: Algorithm | undefined
   private readonly moment: Moment
   private readonly isLog: boolean
+  private readonly isStrict: boolean
+  /** Those that are held. */
+  readonly keys: HeldKeys
   private readonly isStrictLog: boolean
 
   constructor(
@@ -27,22 +31,19 @@ export class LocalDecisions {
     this.outage = new OutageRule(settings)
     this.moment = new Moment(link.table, settings.clock, settings.limit.window)
     this.isLog = settings.limit.algorithm === 'sliding-log'
+    this.isStrict = settings.strict
     this.isStrictLog = settings.strict && this.isLog
+    this.keys = sync.keys
   }
 
   // The way of nearly all checks is in small pieces, which V8 takes into the caller: what is rarer is behind it.
 
-  /** Where the key has its row; below 0: it is not held. */
-  rowOf(name: string): number {
-    return this.sync.keys.findRow(name)
-  }
-
   /** A check of cost 1 for which nothing but the key's row need be looked at. Not there: nothing has happened. */
   takeReady(row: number): Decision | undefined {
-    const segment = this.sync.keys.segment(row)
+    const segment = this.keys.segment(row)
     const at = placeOf(row)
     const ready = segment.ready(at)
-    if (ready <= 0 || this.link.away || !this.isCurrent(segment.slice(at))) return undefined
+    if (ready <= 0 || !this.isCurrent(segment.slice(at))) return undefined
     const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', true)
     if (!decision.allowed) return undefined
     segment.setReady(at, ready - 1)
@@ -51,13 +52,13 @@ export class LocalDecisions {
 
   /** Any other check of cost 1 of a key that has a row. */
   checkHeld(row: number): Decision | Promise<Decision> {
-    const local = this.sync.keys.key(row)
+    const local = this.keys.key(row)
     return this.admitHeld(local) ?? this.check(local, 1, true)
   }
 
   /** As `checkHeld`, without ever waiting. */
   checkHeldSync(row: number): Decision {
-    const local = this.sync.keys.key(row)
+    const local = this.keys.key(row)
     return this.admitHeld(local) ?? this.checkSync(local, 1)
   }
 
@@ -73,11 +74,11 @@ export class LocalDecisions {
     return decision
   }
 
-  /** Whether that is the slice of this moment; where booked quota ends with it, also by the latest that it can be. */
+  /** Whether the store is there, and that is the slice of this moment; where booked quota ends with it, also by the latest that it can be. */
   private isCurrent(slice: number): boolean {
     const { moment } = this
     moment.look()
-    return slice >= moment.slice && (!this.settings.strict || this.isSurely(slice))
+    return slice >= moment.slice && !this.link.away && (!this.isStrict || this.isSurely(slice))
   }
 
   private isSurely(slice: number): boolean {
@@ -128,7 +129,7 @@ export class LocalDecisions {
 
   /** Where nothing stands in the way: by a reading of the clock that a burst of checks shares, so nothing is refused by it. */
   private admitAtOnce(local: LocalKey, cost: number, consume: boolean): Decision | undefined {
-    if (cost > local.headroom || local.blockedUntil !== undefined || this.link.away) return undefined
+    if (cost > local.headroom || local.blockedUntil !== undefined) return undefined
     const { limit } = this.settings
     if (!this.isCurrent(local.slice)) return undefined
     const { now } = this.moment

@@ -76,6 +76,7 @@ export class Segment<K> {
 
   clear(at: number): void {
     this.setReady(at, 0)
+    this.setFlags(at, 0)
     // A clock may begin at 0.
     this.setSlice(at, NONE)
     this.state(at)?.clear()
@@ -88,6 +89,15 @@ export class Segment<K> {
 
   setReady(at: number, cost: number): void {
     this.integers[10 * at] = cost
+  }
+
+  /** What is so of the key, bit by bit, as it says itself. */
+  flags(at: number): number {
+    return this.integers[10 * at + 1] as number
+  }
+
+  setFlags(at: number, flags: number): void {
+    this.integers[10 * at + 1] = flags
   }
 
   /** Of a row that no key has, the number of the next such. */
