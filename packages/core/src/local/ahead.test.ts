@@ -153,9 +153,9 @@ test.each([
         clock,
       } as LimiterOptions) as SoftLimiter
       while ((await limiter.check('key')).allowed);
-      expect(limiter.checkSync('key')).toMatchObject({ allowed: false, reason: 'limit' })
+      expect(limiter.checkSync('key', {})).toMatchObject({ allowed: false, reason: 'limit' })
       count = 0
-      expect(limiter.checkSync('key')).toMatchObject({ allowed: false, reason: 'limit' })
+      expect(limiter.checkSync('key', {})).toMatchObject({ allowed: false, reason: 'limit' })
       const its = count
       await limiter.close()
       return its

@@ -29,9 +29,19 @@ const IN_FLIGHT = 8
 const STALE = 16
 const LOST = 32
 const READY = 64
+const SHUT = 128
+const USED_UP = 256
 /** Four bits. */
-const QUEUE_NUMBER = 128
+const QUEUE_NUMBER = 512
 const QUEUE_NUMBERS = 15 * QUEUE_NUMBER
+
+/** As `ready` is of a key that is shut, before any more checks are refused: below 0 for as many as can come. */
+const REFUSING = -(2 ** 31)
+
+/** Whether the flags are of a key that is shut, and of which it is of no use to ask. */
+export function isUsedUp(flags: number): boolean {
+  return (flags & USED_UP) !== 0
+}
 
 /** What few keys have. */
 class Particulars {
@@ -138,9 +148,23 @@ export abstract class KeyRecord implements Held {
     this.flags |= READY
   }
 
-  /** Notes what was taken of what was ready. */
+  /** The checks that come may be refused without a look at anything else, as long as its limit does refuse them. */
+  makeShut(isUsedUp: boolean): void {
+    this.note()
+    this.ready = REFUSING
+    this.flags |= SHUT | (isUsedUp ? USED_UP : 0)
+  }
+
+  /** Notes what was taken of what was ready, or refused. */
   protected note(): void {
-    if ((this.flags & READY) === 0) return
+    const { flags } = this
+    if ((flags & (READY | SHUT)) === 0) return
+    if ((flags & READY) === 0) {
+      this.ownOffered += this.ready - REFUSING
+      this.ready = 0
+      this.flags &= ~(SHUT | USED_UP)
+      return
+    }
     const taken = this.margin - this.ready
     this.ready = 0
     this.flags &= ~READY

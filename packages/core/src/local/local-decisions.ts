@@ -5,10 +5,14 @@ import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { HeldKeys } from './held-keys.ts'
+import { isUsedUp } from './key-record.ts'
 import type { LocalKey } from './local-key.ts'
 import { Moment } from './moment.ts'
-import { placeOf } from './rows.ts'
+import { placeOf, type Segment } from './rows.ts'
 import type { Sync } from './sync.ts'
+
+/** Milliseconds: a turn of the event loop that takes longer is a fault by itself. */
+const LONGEST_TURN = 1000
 
 /** What a check of a key is told by what this node has in RAM; what it admits is queued to be settled. */
 export class LocalDecisions {
@@ -43,11 +47,22 @@ export class LocalDecisions {
     const segment = this.keys.segment(row)
     const at = placeOf(row)
     const ready = segment.ready(at)
-    if (ready <= 0 || !this.isCurrent(segment.slice(at))) return undefined
-    const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', true)
-    if (!decision.allowed) return undefined
-    segment.setReady(at, ready - 1)
+    if (ready === 0 || !this.isCurrent(segment.slice(at))) return undefined
+    const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', ready > 0)
+    if (decision.allowed !== ready > 0) return undefined
+    if (ready > 0) segment.setReady(at, ready - 1)
+    else if (this.refusesSurely(segment, at, decision)) segment.setReady(at, ready + 1)
+    else return undefined
     return decision
+  }
+
+  /**
+   * A reading that is shared may be late by what a turn of the event loop takes: so long before its time nothing is
+   * refused by it. Nor where the store might be asked, but for those that come at the same time as another.
+   */
+  private refusesSurely(segment: Segment<LocalKey>, at: number, { retryAfterMs, debt }: Decision): boolean {
+    const asksNobody = isUsedUp(segment.flags(at)) || this.moment.isShared
+    return asksNobody && retryAfterMs > LONGEST_TURN && debt === undefined
   }
 
   /** Any other check of cost 1 of a key that has a row. */
@@ -206,7 +221,11 @@ export class LocalDecisions {
     // A reading costs as much as the rest: most keys that are used up are so until their window ends.
     const asks = consume && decision.reason !== 'cost' && quietUntil < Infinity
     if (asks && clock.monotonic() >= quietUntil) this.askFor(local, cost)
-    if (!decision.allowed) return decision
+    if (!decision.allowed) {
+      if (consume && !this.isLog && local.headroom < 1 && local.current.held === 0)
+        local.makeShut(quietUntil === Infinity)
+      return decision
+    }
     return this.bookedElsewhere(local, decision, now, cost)
   }
 

@@ -33,6 +33,11 @@ export class Moment {
     else this.read()
   }
 
+  /** Whether what was read last was so for an earlier check, as far as is known. */
+  get isShared(): boolean {
+    return this.left > 0 && this.left < BURST - 1
+  }
+
   private read(): void {
     this.share()
     const now = this.table.now()

@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest'
-import { createLimiter, fixedWindow, memoryStore, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
+import {
+  type Clock,
+  createLimiter,
+  fixedWindow,
+  memoryStore,
+  slidingLog,
+  slidingWindow,
+  tokenBucket,
+} from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
 
 const LIMITS = {
@@ -107,5 +115,48 @@ it.each([
       allowed: allow !== undefined,
       remaining: allow ? 20 : 0,
     })
+  await limiter.close()
+})
+
+it.each([
+  ['fixed window', fixedWindow({ limit: 20, window: '1m' })],
+  ['sliding window', slidingWindow({ limit: 20, window: '1m' })],
+  ['token bucket', tokenBucket({ capacity: 20, refill: 1, per: '1m' })],
+])('%s: refusals of a burst share a reading, but for the last second', async (_, limit) => {
+  const manual = new ManualClock(60_000_000)
+  const turns: (() => void)[] = []
+  let reads = 0
+  const clock: Clock = {
+    wall: () => manual.wall(),
+    monotonic: () => {
+      reads++
+      return manual.monotonic()
+    },
+    afterTurn: (act) => turns.push(act),
+    setTimer: (act, ms) => manual.setTimer(act, ms),
+    clearTimer: (timer) => manual.clearTimer(timer),
+  }
+  const limiter = createLimiter({ name: 'api', limit, mode: 'soft', clock })
+  const burst = (checks: number) => Array.from({ length: checks }, () => limiter.checkSync('key'))
+  const endTurn = () => {
+    for (const act of turns.splice(0)) act()
+  }
+  burst(20)
+  await limiter.flush()
+  endTurn()
+  burst(3)
+  reads = 0
+  const decisions = burst(64)
+  expect(reads).toBeLessThan(40)
+  for (const decision of decisions) expect(decision).toEqual(decisions[0])
+  const [{ allowed, retryAfterMs } = { allowed: true, retryAfterMs: 0 }] = decisions
+  expect([allowed, retryAfterMs > 50_000]).toEqual([false, true])
+  await manual.advance(retryAfterMs - 900)
+  endTurn()
+  for (const decision of burst(8)) expect(decision).toMatchObject({ allowed: false, retryAfterMs: 900 })
+  // In the same turn, its cost comes to be free.
+  await manual.advance(900)
+  expect(burst(1)[0]).toMatchObject({ allowed: true })
+  expect(limiter.stats()).toMatchObject({ admitted: 21, denied: 75 })
   await limiter.close()
 })
