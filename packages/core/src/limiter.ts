@@ -5,6 +5,8 @@ import type { Decider, Earlier } from './decider.ts'
 import { Decision, listedDecision, passedAnyway } from './decision.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, StoreError, show } from './errors.ts'
+import type { HardChecks } from './hard/hard-checks.ts'
+import { checkKey } from './key.ts'
 import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
 import type { LocalDecisions } from './local/local-decisions.ts'
 import {
@@ -65,6 +67,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly reservations: Reservations
   /** What holds the keys, where a check has nothing else to ask: a single limit, and no lists. */
   private held: LocalDecisions | undefined
+  /** Or asks the store for each. */
+  private readonly hard: HardChecks | undefined
+  private readonly counted = (decision: Decision) => this.count(decision)
   private closed = false
   private admitted = 0
   private denied = 0
@@ -81,8 +86,10 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     this.reservations = new Reservations(settings.clock)
     const { own, spike } = this.plans
     const { allows, denies } = settings
-    if (own instanceof SingleLimit && spike === undefined && allows === undefined && denies === undefined)
+    if (own instanceof SingleLimit && spike === undefined && allows === undefined && denies === undefined) {
       this.held = own.local?.decisions
+      this.hard = own.hard
+    }
   }
 
   get name(): string {
@@ -148,7 +155,12 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
     // Not an async function: those that RAM answers, nearly all, would pay for its state.
     try {
-      const answer = this.checkHeld(key, options) ?? this.checkClosely(key, options)
+      let answer = this.checkHeld(key, options)
+      if (answer === undefined) {
+        if (this.hard !== undefined && options === NO_OPTIONS)
+          return this.checkThere(key as string, this.hard)
+        answer = this.checkClosely(key, options)
+      }
       if (answer instanceof Decision) return Promise.resolve(this.count(answer))
       return answer.then((decision) => this.count(decision))
     } catch (error) {
@@ -161,6 +173,13 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (held === undefined) return undefined
     const row = held.keys.findRow(key as string)
     return row < 0 ? undefined : (held.takeReady(row) ?? held.checkHeld(row))
+  }
+
+  /** Asks the store: the decision is counted as it comes, which saves a promise. */
+  private checkThere(key: string, hard: HardChecks): Promise<Decision> {
+    this.open()
+    checkKey(key)
+    return hard.checkTelling(key, 1, this.counted)
   }
 
   private checkClosely(key: K, options: CheckOptions<L>): Decision | Promise<Decision> {

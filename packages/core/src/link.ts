@@ -22,6 +22,8 @@ export interface Extras {
   readonly extra?: number
   /** The operations must not be carried out twice. */
   readonly once?: boolean
+  /** No two operations are of one key. */
+  readonly distinct?: boolean
   /** Sets the limit for all nodes. */
   readonly limit?: LimitInForce
 }
@@ -172,6 +174,7 @@ export class Link {
       presence: extras.presence ?? 0,
       extra: extras.extra ?? 0,
       operations,
+      distinct: extras.distinct ?? false,
       limit: this.limitSet && (extras.limit ?? this.inForce),
     }
   }

@@ -7,7 +7,9 @@ import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { Operation } from '../store/store.ts'
 import { UnderWay } from '../under-way.ts'
-import { type Taken, TakeQueue } from './take-queue.ts'
+import { type Taken, TakeQueue, type Told } from './take-queue.ts'
+
+const itself: Told<Decision> = (decision) => decision
 
 /** The store decides every check, atomically. */
 export class HardChecks implements Checks {
@@ -30,7 +32,12 @@ export class HardChecks implements Checks {
   }
 
   check(key: string, cost: number): Promise<Decision> {
-    return this.queue.take(key, cost)
+    return this.queue.take(key, cost, itself)
+  }
+
+  /** As `check`. @param told is told the decision; what it makes of that is the answer */
+  checkTelling(key: string, cost: number, told: Told<Decision>): Promise<Decision> {
+    return this.queue.take(key, cost, told)
   }
 
   /** As `check`, so that it can be given back. */

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { Link } from '../link.ts'
 import type { Operation, Reply } from '../store/store.ts'
+import { KeyPlaces } from './key-places.ts'
 
 /** Commands under way at once; what arrives meanwhile waits, and travels together. */
 export const IN_FLIGHT = 2
@@ -20,53 +21,68 @@ export interface Taken {
   readonly heard: Heard | undefined
 }
 
-interface Waiter {
-  /** @param heard there, if it is the store's decision */
-  resolve(decision: Decision, heard?: Heard): void
-  reject(error: unknown): void
+/** What becomes of a decision. @param heard there, if it is the store's */
+export type Told<T> = (decision: Decision, heard: Heard | undefined) => T
+
+const noting: Told<Taken> = (decision, heard) => ({ decision, heard })
+
+let resolveLast: (its: unknown) => void
+let rejectLast: (error: unknown) => void
+/** One for all: a check need not pay for a function of its own. */
+const takeApart = (resolve: (its: never) => void, reject: (error: unknown) => void) => {
+  resolveLast = resolve as (its: unknown) => void
+  rejectLast = reject
 }
 
-/** The checks of one key in a batch. */
-class Takes {
-  readonly operation: ['take', string, ...number[]]
-  readonly waiters: Waiter[]
+/** A check that waits, and those of the same key in the batch after it. */
+class Take {
+  next: Take | undefined = undefined
+  /** Of the first one of a key: the last. */
+  last: Take = this
+  private readonly resolve = resolveLast
+  readonly reject = rejectLast
 
-  constructor(key: string, cost: number, waiter: Waiter) {
-    this.operation = ['take', key, cost]
-    this.waiters = [waiter]
+  /** Of the promise made last. */
+  constructor(
+    readonly key: string,
+    readonly cost: number,
+    private readonly told: Told<unknown>,
+  ) {}
+
+  /** @throws what the one who is told does */
+  answer(decision: Decision, heard: Heard | undefined): void {
+    this.resolve(this.told(decision, heard))
+  }
+
+  /** With those after it. */
+  get operation(): Operation {
+    const operation: ['take', string, ...number[]] = ['take', this.key, this.cost]
+    for (let take = this.next; take !== undefined; take = take.next) operation.push(take.cost)
+    return operation
   }
 }
 
-const ONCE = { once: true }
+/** The operations must not be carried out twice, and are of a key each. */
+const ONCE = { once: true, distinct: true }
 
 class Batch {
-  takes: Takes[] = []
-  /** By key: there once there are two. */
-  private places: Map<string, Takes> | undefined
+  /** The first of each key. */
+  takes: Take[] = []
 
   /** @param deadline of its oldest check, monotonic */
   constructor(readonly deadline: number) {}
 
-  add(key: string, cost: number, waiter: Waiter): void {
-    const takes = this.of(key)
-    if (takes !== undefined) {
-      takes.operation.push(cost)
-      takes.waiters.push(waiter)
+  /** @param places of its keys */
+  add(take: Take, places: KeyPlaces): void {
+    const { takes } = this
+    const place = places.placeOf(take.key, takes)
+    if (place < 0) {
+      takes.push(take)
       return
     }
-    const first = new Takes(key, cost, waiter)
-    this.takes.push(first)
-    this.places?.set(key, first)
-  }
-
-  private of(key: string): Takes | undefined {
-    const [only] = this.takes
-    if (only === undefined) return undefined
-    if (this.places === undefined) {
-      if (only.operation[1] === key) return only
-      this.places = new Map([[only.operation[1], only]])
-    }
-    return this.places.get(key)
+    const first = takes[place] as Take
+    first.last.next = take
+    first.last = take
   }
 
   /** Takes half of the keys out, into a batch of their own; nothing is to be added to either. */
@@ -80,6 +96,8 @@ class Batch {
 /** Checks that arrive while commands are under way share the next one; those of one key are answered in order. */
 export class TakeQueue {
   private open: Batch | undefined
+  /** Of the open batch. */
+  private readonly places = new KeyPlaces()
   /** Batches that wait for their turn: more than one only where each has as many keys as one may have. */
   private readonly waiting: Batch[] = []
   private underWay = 0
@@ -92,22 +110,23 @@ export class TakeQueue {
     private readonly unanswered: (error: unknown, key: string, cost: number) => Decision,
   ) {}
 
-  take(key: string, cost: number): Promise<Decision> {
-    return new Promise((resolve, reject) => this.batch().add(key, cost, { resolve, reject }))
+  /** @param told is told the decision; what it makes of that is what the promise resolves to */
+  take<T>(key: string, cost: number, told: Told<T>): Promise<T> {
+    const promise = new Promise<T>(takeApart)
+    this.batch().add(new Take(key, cost, told), this.places)
+    return promise
   }
 
-  /** As `take`, so that it can be given back. */
+  /** So that it can be given back. */
   takeNoting(key: string, cost: number): Promise<Taken> {
-    return new Promise((resolve, reject) => {
-      const note = (decision: Decision, heard?: Heard) => resolve({ decision, heard })
-      this.batch().add(key, cost, { resolve: note, reject })
-    })
+    return this.take(key, cost, noting)
   }
 
   private batch(): Batch {
     if (this.open !== undefined && this.open.takes.length < MOST_KEYS) return this.open
     const batch = new Batch(this.clock.monotonic() + this.timeout)
     this.open = batch
+    this.places.begin()
     this.waiting.push(batch)
     if (this.underWay < IN_FLIGHT) this.sendSoon()
     return batch
@@ -129,25 +148,26 @@ export class TakeQueue {
     }
   }
 
-  private send(batch: Batch): void {
-    const { takes, deadline } = batch
-    const operations: Operation[] = takes.map(({ operation }) => operation)
+  private send({ takes, deadline }: Batch): void {
     this.link.ask(
-      operations,
+      takes.map(({ operation }) => operation),
       deadline,
       ONCE,
       (reply) => {
         this.ended()
+        const { results } = reply
         for (let place = 0; place < takes.length; place++) {
-          const { waiters } = takes[place] as Takes
-          const decisions = reply.results[place] as readonly Decision[]
-          for (let turn = 0; turn < waiters.length; turn++)
-            (waiters[turn] as Waiter).resolve(decisions[turn] as Decision, reply)
+          const decisions = results[place] as readonly Decision[]
+          let turn = 0
+          for (let take = takes[place]; take !== undefined; take = take.next)
+            take.answer(decisions[turn++] as Decision, reply)
         }
       },
       (error) => {
         this.ended()
-        for (const take of takes) this.answerWithout(take, error)
+        for (const first of takes)
+          for (let take: Take | undefined = first; take !== undefined; take = take.next)
+            this.answerWithout(take, error)
       },
     )
   }
@@ -157,13 +177,11 @@ export class TakeQueue {
     if (this.waiting.length > 0) this.sendSoon()
   }
 
-  private answerWithout({ operation: [, key, ...costs], waiters }: Takes, error: unknown): void {
-    for (const [turn, waiter] of waiters.entries()) {
-      try {
-        waiter.resolve(this.unanswered(error, key, costs[turn] as number))
-      } catch (failure) {
-        waiter.reject(failure)
-      }
+  private answerWithout(take: Take, error: unknown): void {
+    try {
+      take.answer(this.unanswered(error, take.key, take.cost), undefined)
+    } catch (failure) {
+      take.reject(failure)
     }
   }
 }

@@ -120,6 +120,8 @@ export interface Request {
   /** How far above the limit may be booked. */
   readonly extra: number
   readonly operations: readonly Operation[]
+  /** No two of them are of one key: nobody need look. */
+  readonly distinct?: boolean
   /** The operations go by the limit that is in force: what the node knows of it. Not there: by the table's own. */
   readonly limit?: LimitInForce | undefined
 }

@@ -106,7 +106,7 @@ export function requestJson(
   now: number | undefined,
   settlements?: Settlements,
 ): string {
-  const { sequence, deadline, since, presence, extra, operations, limit } = request
+  const { sequence, deadline, since, presence, extra, operations, distinct, limit } = request
   let json = `${head},"q":${sequence},"d":${deadline}`
   if (since >= 0) json += `,"since":${since}`
   if (presence > 0) json += `,"presence":${presence}`
@@ -115,10 +115,10 @@ export function requestJson(
   if (now !== undefined) json += `,"now":${now}`
   if (settlements !== undefined)
     return `${json}${settlements.json()},"o":${operationsJson(settlements.others)}}`
-  const takes = takesAlone(operations)
+  const takes = takesAlone(operations, distinct)
   if (takes === undefined) return `${json},"o":${operationsJson(operations)}}`
   const costs = takes.costs === undefined ? '' : `,"c":${JSON.stringify(takes.costs)}`
-  return `${json},"t":${JSON.stringify(takes.keys)}${costs}}`
+  return `${json},"t":${takes.keys}${costs}}`
 }
 
 function operationsJson(operations: readonly Operation[]): string {
@@ -127,25 +127,34 @@ function operationsJson(operations: readonly Operation[]): string {
 
 type Costs = number | readonly number[]
 
-/** The operations, if they are takes, of a key each; without costs where each is one of 1. */
-function takesAlone(operations: readonly Operation[]): { keys: string[]; costs?: Costs[] } | undefined {
+/** The keys of the operations as JSON, if they are takes, of a key each; without costs where each is one of 1. */
+function takesAlone(
+  operations: readonly Operation[],
+  areDistinct = false,
+): { keys: string; costs?: Costs[] } | undefined {
   if (operations.length === 0) return undefined
   const keys: string[] = []
-  const costs: Costs[] = []
   let areOnes = true
   for (const operation of operations) {
     if (operation[0] !== 'take') return undefined
-    keys.push(wireKey(operation[1]))
-    const cost = costsOf(operation)
-    costs.push(cost)
-    areOnes &&= cost === 1
+    keys.push(operation[1])
+    areOnes &&= operation.length === 3 && operation[2] === 1
   }
-  if (keys.length > 1 && new Set(keys).size !== keys.length) return undefined
-  return areOnes ? { keys } : { keys, costs }
+  if (!areDistinct && keys.length > 1 && new Set(keys).size !== keys.length) return undefined
+  const costs = areOnes ? undefined : (operations as readonly AnyTake[]).map(costsOf)
+  return { keys: wireKeysJson(keys), ...(costs && { costs }) }
 }
 
+/** All keys are looked at together, in their JSON, which escapes a lone surrogate: hardly any need be written otherwise. */
+function wireKeysJson(keys: readonly string[]): string {
+  const json = JSON.stringify(keys)
+  return json.includes('\\ud') || json.includes('\uFFFF') ? JSON.stringify(keys.map(wireKey)) : json
+}
+
+type AnyTake = Operation & { 0: 'take' }
+
 /** How many they are, where all are 1: so that many of one key cost no more than one. */
-function costsOf(take: Operation & { 0: 'take' }): Costs {
+function costsOf(take: AnyTake): Costs {
   for (let place = 2; place < take.length; place++) if (take[place] !== 1) return take.slice(2) as number[]
   return take.length - 2
 }
