@@ -8,7 +8,7 @@ import type { HeldKeys } from './held-keys.ts'
 import { isUsedUp } from './key-record.ts'
 import type { LocalKey } from './local-key.ts'
 import { Moment } from './moment.ts'
-import { placeOf, type Segment } from './rows.ts'
+import { placeOf } from './rows.ts'
 import type { Sync } from './sync.ts'
 
 /** Milliseconds: a turn of the event loop that takes longer is a fault by itself. */
@@ -47,34 +47,44 @@ export class LocalDecisions {
     const segment = this.keys.segment(row)
     const at = placeOf(row)
     const ready = segment.ready(at)
-    if (ready === 0 || !this.isCurrent(segment.slice(at))) return undefined
-    const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', ready > 0)
-    if (decision.allowed !== ready > 0) return undefined
-    if (ready > 0) segment.setReady(at, ready - 1)
-    else if (this.refusesSurely(segment, at, decision)) segment.setReady(at, ready + 1)
-    else return undefined
+    if (ready <= 0 || !this.isCurrent(segment.slice(at))) return undefined
+    const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', true)
+    if (!decision.allowed) return undefined
+    segment.setReady(at, ready - 1)
     return decision
-  }
-
-  /**
-   * A reading that is shared may be late by what a turn of the event loop takes: so long before its time nothing is
-   * refused by it. Nor where the store might be asked, but for those that come at the same time as another.
-   */
-  private refusesSurely(segment: Segment<LocalKey>, at: number, { retryAfterMs, debt }: Decision): boolean {
-    const asksNobody = isUsedUp(segment.flags(at)) || this.moment.isShared
-    return asksNobody && retryAfterMs > LONGEST_TURN && debt === undefined
   }
 
   /** Any other check of cost 1 of a key that has a row. */
   checkHeld(row: number): Decision | Promise<Decision> {
+    const decision = this.refuseShut(row)
+    if (decision !== undefined) return decision
     const local = this.keys.key(row)
     return this.admitHeld(local) ?? this.check(local, 1, true)
   }
 
   /** As `checkHeld`, without ever waiting. */
   checkHeldSync(row: number): Decision {
+    const decision = this.refuseShut(row)
+    if (decision !== undefined) return decision
     const local = this.keys.key(row)
     return this.admitHeld(local) ?? this.checkSync(local, 1)
+  }
+
+  /**
+   * A reading that is shared may be late by what a turn of the event loop takes: so long before its time nothing is
+   * refused by it. Nor where the store might be asked, but for those that come at the same time as another.
+   */
+  private refuseShut(row: number): Decision | undefined {
+    const segment = this.keys.segment(row)
+    const at = placeOf(row)
+    const ready = segment.ready(at)
+    if (ready >= 0 || !this.isCurrent(segment.slice(at))) return undefined
+    if (!isUsedUp(segment.flags(at)) && !this.moment.isShared) return undefined
+    const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', false)
+    if (decision.allowed || decision.retryAfterMs <= LONGEST_TURN || decision.debt !== undefined)
+      return undefined
+    segment.setReady(at, ready + 1)
+    return decision
   }
 
   /** What is known here suffices to admit it. Not there: nothing has happened. */

@@ -12,6 +12,8 @@ export class Moment {
   now = undefined as unknown as number
   /** In which that is. */
   slice = -Infinity
+  /** Whether it was read for an earlier check. */
+  isShared = false
   private readonly slices: Slices
   private readAt = -Infinity
   /** For how many checks yet. */
@@ -29,13 +31,9 @@ export class Moment {
 
   /** A check comes: what is read here is of now, or of an earlier check in this turn of the event loop. */
   look(): void {
-    if (this.left > 0) this.left--
+    this.isShared = this.left > 0
+    if (this.isShared) this.left--
     else this.read()
-  }
-
-  /** Whether what was read last was so for an earlier check, as far as is known. */
-  get isShared(): boolean {
-    return this.left > 0 && this.left < BURST - 1
   }
 
   private read(): void {
