@@ -9,6 +9,7 @@ import type { HardChecks } from './hard/hard-checks.ts'
 import { checkKey } from './key.ts'
 import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
 import type { LocalDecisions } from './local/local-decisions.ts'
+import { NONE } from './local/rows.ts'
 import {
   checkCallOptions,
   checkCheckOptions,
@@ -155,24 +156,23 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
     // Not an async function: those that RAM answers, nearly all, would pay for its state.
     try {
-      let answer = this.checkHeld(key, options)
-      if (answer === undefined) {
-        if (this.hard !== undefined && options === NO_OPTIONS)
-          return this.checkThere(key as string, this.hard)
-        answer = this.checkClosely(key, options)
+      const held = this.holder(key, options)
+      const row = held === undefined ? NONE : held.keys.findRow(key as string)
+      if (held !== undefined && row >= 0) {
+        const ready = held.takeReady(row)
+        if (ready !== undefined) return Promise.resolve(this.count(ready))
+        return this.counting(held.checkHeld(row))
       }
-      if (answer instanceof Decision) return Promise.resolve(this.count(answer))
-      return answer.then((decision) => this.count(decision))
+      if (this.hard !== undefined && options === NO_OPTIONS) return this.checkThere(key as string, this.hard)
+      return this.counting(this.checkClosely(key, options))
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  private checkHeld(key: K, options: CheckOptions<L>): Decision | Promise<Decision> | undefined {
-    const held = this.holder(key, options)
-    if (held === undefined) return undefined
-    const row = held.keys.findRow(key as string)
-    return row < 0 ? undefined : (held.takeReady(row) ?? held.checkHeld(row))
+  private counting(answer: Decision | Promise<Decision>): Promise<Decision> {
+    if (answer instanceof Decision) return Promise.resolve(this.count(answer))
+    return answer.then(this.counted)
   }
 
   /** Asks the store: the decision is counted as it comes, which saves a promise. */
