@@ -86,8 +86,13 @@ export class TrackRunner {
           exchange: async (request) => {
             const sent = performance.now()
             const reply = await table.exchange(request)
-            for (const [operation, key] of request.operations)
-              if (operation === 'settle' || operation === 'read') this.answered(key, sent)
+            for (const [place, operation] of request.operations.entries()) {
+              const [name, key] = operation
+              if (name === 'settle' || name === 'raise' || name === 'read') this.answered(key, sent)
+              if (operation[0] !== 'raise' || reply.results[place] !== undefined) continue
+              const [, , slice, admitted] = operation
+              this.acknowledge({ key, slice, admitted })
+            }
             for (const result of [...reply.results, ...reply.changed])
               if (result !== undefined) this.acknowledge(result)
             return reply

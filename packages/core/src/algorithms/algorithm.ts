@@ -89,6 +89,11 @@ export function isBucket({ algorithm }: Limit): boolean {
   return algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
 }
 
+/** Whether it is a fixed or a sliding window: of one or two counts. */
+export function isWindow({ algorithm }: Limit): boolean {
+  return algorithm === 'fixed-window' || algorithm === 'sliding-window'
+}
+
 /** @throws ConfigError `ERR_LIMIT` where the count is not an integer from 1 to 2^31 − 1 */
 export function checkCount(count: unknown, what: string): asserts count is number {
   if (Number.isInteger(count) && (count as number) >= 1 && (count as number) <= LARGEST_COUNT) return

@@ -34,6 +34,7 @@ const USED_UP = 256
 /** Four bits. */
 const QUEUE_NUMBER = 512
 const QUEUE_NUMBERS = 15 * QUEUE_NUMBER
+const ALONE_IN_STORE = 16 * QUEUE_NUMBER
 
 /** As `ready` is of a key that is shut, before any more checks are refused: below 0 for as many as can come. */
 const REFUSING = -(2 ** 31)
@@ -302,6 +303,15 @@ export abstract class KeyRecord implements Held {
     this.flag(LOST, is)
   }
 
+  /** Nothing seems to be kept in the store but what this node has admitted in the slice. */
+  get isAlone(): boolean {
+    return (this.flags & ALONE_IN_STORE) !== 0
+  }
+
+  set isAlone(is: boolean) {
+    this.flag(ALONE_IN_STORE, is)
+  }
+
   private flag(flag: number, is: boolean): void {
     this.flags = is ? this.flags | flag : this.flags & ~flag
   }
@@ -348,6 +358,11 @@ export abstract class KeyRecord implements Held {
     return this.waiters
   }
 
+  /** Whether any check waits. */
+  get isAwaited(): boolean {
+    return this.waiters.length > 0
+  }
+
   /** The check waits until it is served. */
   wait(waiter: Waiter): void {
     if (this.waiters === NOBODY) this.waiters = [waiter]
@@ -356,7 +371,7 @@ export abstract class KeyRecord implements Held {
 
   /** A command leaves that asks for what these wait for. */
   asks(): void {
-    for (const waiter of this.waiters) waiter.asked = true
+    if (this.isAwaited) for (const waiter of this.waiters) waiter.asked = true
   }
 
   /** Those that wait, in their order; from here on, none does. */

@@ -102,6 +102,13 @@ export class Ledger {
     if (lease !== this.lease) this.own.lease = lease
   }
 
+  /** Whether there is nothing to tell of it but what was admitted, nor has been. */
+  get isPlain(): boolean {
+    const { particulars } = this
+    if (particulars === NO_PARTICULARS) return true
+    return particulars.refunded + particulars.granted + particulars.returned + this.held === 0
+  }
+
   /** Whether some may be spent, now or soon. */
   get isBooked(): boolean {
     return this.allowance > 0 || this.ahead > 0

@@ -18,7 +18,7 @@ test('what is booked ahead goes back when the store says that its slice is over,
     return results[0]
   }
   const settle = async (ask: Ask, now: number) => {
-    const snapshot = await exchange(key.operation(ask))
+    const snapshot = await exchange(key.operation(ask, 0))
     key.reconcile(snapshot as Snapshot, now, now + 100)
   }
   const isAllowed = async () =>
@@ -30,7 +30,7 @@ test('what is booked ahead goes back when the store says that its slice is over,
   await clock.advance(990)
   await settle(nothing, 1980)
   // All that is freed at 1990 is booked. The answer comes when the node takes the store for 25 ms further on than it is.
-  const answer = await exchange(key.operation([1, 1, 20, 0, 15]))
+  const answer = await exchange(key.operation([1, 1, 20, 0, 15], 0))
   key.roll(2)
   key.reconcile(answer as Snapshot, 2005, 2105)
   expect(answer).toMatchObject({ slice: 1, starts: [1990, 10] })

@@ -1,12 +1,15 @@
-import type { Algorithm } from '../algorithms/algorithm.ts'
+import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
 import { costOf } from '../store/row.ts'
-import type { Ask, Operation, Snapshot } from '../store/store.ts'
+import type { Ask, Operation, Raise, Snapshot } from '../store/store.ts'
 import { KeyRecord } from './key-record.ts'
-import { Debt, type Holding, Ledger } from './ledger.ts'
+import { Debt, type Holding, Ledger, NOTHING } from './ledger.ts'
 import type { Rows } from './rows.ts'
 
 /** Of cost that nothing bounds: a small integer, since a key's numbers take no room of their own as long as they are such. */
 export const UNBOUNDED = 2 ** 31 - 1
+
+/** For a look at a key's state. */
+const numbers = new Numbers()
 
 /** A key as a node holds it: the store's last state with what is pending added, and what the node owes. */
 export class LocalKey extends KeyRecord {
@@ -36,6 +39,7 @@ export class LocalKey extends KeyRecord {
   /** The cost that checks wait for, or were refused for want of quota. */
   get need(): number {
     let need = this.pace.wanted
+    if (!this.isAwaited) return need
     for (const waiter of this.waiting) if (waiter.consume) need += waiter.cost
     return need
   }
@@ -161,6 +165,7 @@ export class LocalKey extends KeyRecord {
     this.before = kept ? this.current : undefined
     this.ledger = new Ledger()
     this.slice = slice
+    this.isAlone = false
     if (this.isPaced) this.ownPace.quietUntil = -Infinity
     return expired
   }
@@ -197,9 +202,15 @@ export class LocalKey extends KeyRecord {
     if (ledger.returned - ledger.settledReturned >= quota) ledger.returned -= quota
   }
 
-  /** What to ask the store about this key. */
-  operation(ask: Ask): Operation {
+  /**
+   * What to ask the store about this key.
+   *
+   * @param demand the node's, as the store was last told
+   */
+  operation(ask: Ask, demand: number): Operation {
     if (!this.known) return ['read', this.key, ask]
+    const raise = this.isAlone && ask[2] + ask[3] === 0 ? this.raise(ask[0], demand) : undefined
+    if (raise !== undefined) return raise
     const { current, late } = this
     const operation = [
       'settle',
@@ -211,6 +222,26 @@ export class LocalKey extends KeyRecord {
       ask,
     ] as const
     return this.limit.algorithm === 'sliding-log' ? [...operation, current.entries, late.entries] : operation
+  }
+
+  /** Undefined where there is more to tell than it says. */
+  private raise(demand: number, before: number): Raise | undefined {
+    const { current, late } = this
+    if (!current.isPlain || !late.isPlain || late.owes || this.generation > 0) return undefined
+    numbers.c = 0
+    this.limit.save(this.state, numbers)
+    const { a, b, c } = numbers
+    if (a !== this.sliceEnd) return undefined
+    const { admitted, settledAdmitted } = current
+    const count = b - current.pending
+    return ['raise', this.key, this.slice, admitted, late.admitted, demand, count, c, settledAdmitted, before]
+  }
+
+  /** The store has what a `raise` told, and nothing else: what is known here is as it was, but that this is settled. */
+  raised([, , slice, admitted]: Raise): void {
+    if (slice === this.slice) this.current.settled(admitted, 0, 0)
+    else if (slice === this.slice - 1 && this.late !== NOTHING) this.late.settled(admitted, 0, 0)
+    this.blockedUntil = undefined
   }
 
   /** The store has lost its data. */
@@ -285,6 +316,7 @@ export class LocalKey extends KeyRecord {
         late.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
       }
     }
+    this.isAlone = ahead === 0 && snapshot.isAlone
     this.blockedUntil = snapshot.blockedUntil > 0 ? snapshot.blockedUntil : undefined
     this.limit.load(this.state, snapshot)
     this.settlePending(this.late, 1, now)

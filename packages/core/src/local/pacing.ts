@@ -1,5 +1,5 @@
 import type { LimitSettings } from '../options.ts'
-import type { Ask, Snapshot } from '../store/store.ts'
+import type { Ask } from '../store/store.ts'
 import { type LocalKey, UNBOUNDED } from './local-key.ts'
 
 /** The part of a share that a node spends before it syncs, where that is not booked. */
@@ -223,21 +223,33 @@ export class Pacing {
     return monotonic - pace.heardAt < MOST_WAITS * this.settings.interval && pace.isSteady(offered, monotonic)
   }
 
-  /** Takes in what the store said of a key. */
-  learn(key: LocalKey, snapshot: Snapshot, now: number, monotonic: number): void {
+  /**
+   * Takes in what the store said of a key in `slice`.
+   *
+   * @param demand that of all nodes
+   * @param elsewhere what is booked for the others
+   */
+  learn(
+    key: LocalKey,
+    slice: number,
+    demand: number,
+    elsewhere: number,
+    now: number,
+    monotonic: number,
+  ): void {
     const { limit, interval } = this.settings
-    const since = now - snapshot.slice * limit.window
+    const since = now - slice * limit.window
     const fresh = limit.lateSlices === 0 && since < 1.2 * interval
-    if (key.isPaced || snapshot.demand > 0 || snapshot.elsewhere > 0) {
+    if (key.isPaced || demand > 0 || elsewhere > 0) {
       const { ownPace } = key
-      ownPace.hear(snapshot.demand, ownPace.demandSent, snapshot.slice, fresh)
+      ownPace.hear(demand, ownPace.demandSent, slice, fresh)
       ownPace.heardAt = monotonic
-      ownPace.elsewhere = snapshot.elsewhere
+      ownPace.elsewhere = elsewhere
       ownPace.fruitless = ownPace.asked > key.current.allowance ? ownPace.fruitless + 1 : 0
     }
     const isSpent = this.willBeSpent(key, now)
-    if (snapshot.elsewhere > 0 && isSpent) limit.settle(key.state, now, 0, snapshot.elsewhere)
-    if (key.isPaced) key.ownPace.besides = isSpent ? 0 : snapshot.elsewhere
+    if (elsewhere > 0 && isSpent) limit.settle(key.state, now, 0, elsewhere)
+    if (key.isPaced) key.ownPace.besides = isSpent ? 0 : elsewhere
     this.plan(key, now, monotonic)
   }
 

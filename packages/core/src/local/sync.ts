@@ -1,9 +1,10 @@
 import pLimit from 'p-limit'
+import { isWindow } from '../algorithms/algorithm.ts'
 import type { Timer } from '../clock.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
-import type { Reply, Snapshot } from '../store/store.ts'
+import type { Operation, Raise, Reply, Snapshot } from '../store/store.ts'
 import { UnderWay } from '../under-way.ts'
 import { HeldKeys } from './held-keys.ts'
 import { KeyQueue } from './key-queue.ts'
@@ -57,9 +58,8 @@ export class Sync {
     this.heardAt = settings.clock.monotonic()
     this.pacing = new Pacing(settings)
     // A window's counts lose nothing by being settled late; a bucket drains meanwhile, and a log's entries add up.
-    const isWindow =
-      settings.limit.algorithm === 'fixed-window' || settings.limit.algorithm === 'sliding-window'
-    this.lone = isWindow && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
+    this.lone =
+      isWindow(settings.limit) && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
     this.keys = new HeldKeys(
       settings.maxKeys,
       settings.limit,
@@ -159,30 +159,32 @@ export class Sync {
   private async tick(): Promise<void> {
     this.ticks++
     this.pacing.young = this.ticks < 2
-    await this.flushDue(this.ticks % 2 === 0, false).catch(() => {})
+    await allOf(this.commands(this.turn(), this.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
     if (this.keys.size > 0) this.arm()
   }
 
   /** Settles all that is dirty now. */
   private flushDirty(): Promise<void> {
-    for (let key = this.dirty.next(); key !== undefined; key = this.dirty.next()) this.due.add(key)
-    return this.flushDue(true, true)
+    const due = this.commands(this.turn(), false, true)
+    return allOf([...due, ...this.commands(this.turn(), true, true)])
   }
 
-  /** Settles what has been dirty for half an interval; the first command also asks what changed. */
-  private async flushDue(changes: boolean, all: boolean): Promise<void> {
-    const keys = this.due
+  /** What is due by now: what has been dirty for half an interval. */
+  private turn(): KeyQueue {
+    const { due } = this
     this.due = this.dirty
     this.dirty = this.due.following()
+    return due
+  }
+
+  /** The first command also asks what changed, if `changes`. */
+  private commands(keys: KeyQueue, changes: boolean, all: boolean): Promise<void>[] {
     const commands = Math.max(changes ? 1 : 0, Math.ceil(keys.length / MOST_KEYS))
-    const sent = Array.from({ length: commands }, (_, place) =>
+    return Array.from({ length: commands }, (_, place) =>
       // Drawn up when its turn comes: of hundreds of thousands of keys, to go through all would hold the event loop.
       this.flushes(() => this.sendNext(keys, all, changes && place === 0)),
     )
-    const results = await Promise.allSettled(sent)
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
   }
 
   private async sendNext(queue: KeyQueue, all: boolean, changes: boolean): Promise<void> {
@@ -204,7 +206,7 @@ export class Sync {
   async flush(): Promise<void> {
     // One that was away may have lost its data: its answer tells, and what it lost is owed again.
     if (this.link.away && this.keys.size > 0) await this.pass([])
-    await this.settle([...this.keys])
+    await this.settle(this.keys)
   }
 
   private hasFlushed(): Promise<boolean> {
@@ -215,9 +217,16 @@ export class Sync {
   }
 
   /** Settles what these keys owe at the call; what they come to owe meanwhile may stay. */
-  async settle(keys: readonly LocalKey[]): Promise<void> {
-    const owing = keys.filter((key) => key.unsettled)
-    if (owing.length === 0) return
+  async settle(keys: Iterable<LocalKey>): Promise<void> {
+    const owing: LocalKey[] = []
+    // Those that are queued are not looked at any closer: they are sent in any case, if any is.
+    let isAny = false
+    for (const key of keys) {
+      if (!key.engaged) continue
+      owing.push(key)
+      isAny ||= key.unsettled
+    }
+    if (!isAny) return
     // After this pass the counters of keys that were unknown are those of the store's ledger.
     await this.pass(owing)
     const debts = owing.filter((key) => key.owes).flatMap((key) => key.debts().map((debt) => ({ key, debt })))
@@ -232,7 +241,7 @@ export class Sync {
 
   private async pass(keys: readonly LocalKey[]): Promise<void> {
     if (this.link.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
-    for (const key of keys) if (key.mustTell) this.queue(key)
+    for (const key of keys) if (!key.queued && key.mustTell) this.queue(key)
     await this.flushDirty()
     await this.urgentFlushes(() => undefined)
     await this.underWay.idle()
@@ -252,7 +261,9 @@ export class Sync {
       key.inFlight = true
       key.asks()
       if (now >= key.sliceEnd) this.begin(key, now, sentAt)
-      return key.isRestorable(now) ? key.restoration() : key.operation(this.pacing.ask(key, now, sentAt))
+      if (key.isRestorable(now)) return key.restoration()
+      const { demandSent } = key.pace
+      return key.operation(this.pacing.ask(key, now, sentAt), demandSent)
     })
     try {
       const asked = changes ? { since: this.since, presence: 3 * interval + 1000 } : {}
@@ -261,11 +272,17 @@ export class Sync {
       this.pacing.heard(this.heardAt - sentAt)
       if (changes) this.pacing.nodes = Math.max(1, reply.nodes)
       const hasLost = this.hasLost(reply)
+      const then = this.link.table.now()
       for (let place = 0; place < keys.length; place++) {
         const key = keys[place] as LocalKey
+        const operation = operations[place] as Operation
         const snapshot = reply.results[place] as Snapshot | undefined
-        if (snapshot === undefined) this.heard(key, false)
-        else this.answered(key, snapshot)
+        if (snapshot !== undefined) {
+          this.answered(key, snapshot, then, this.heardAt)
+          // Where others take of it by hard checks, it is so each time.
+          if (operation[0] === 'raise') key.isAlone = false
+        } else if (operation[0] === 'raise') this.raised(key, operation, then, this.heardAt)
+        else this.heard(key, false)
       }
       if (changes) this.takeChanges(reply)
       if (hasLost) this.giveBack()
@@ -300,11 +317,9 @@ export class Sync {
     this.pacing.begin(key, now, monotonic)
   }
 
-  private answered(key: LocalKey, snapshot: Snapshot): void {
+  private answered(key: LocalKey, snapshot: Snapshot, now: number, monotonic: number): void {
     const isFirst = !key.known
     const { pacing } = this
-    const now = this.link.table.now()
-    const monotonic = this.settings.clock.monotonic()
     // A node that had not heard of a reset has nothing booked, whatever it asked for.
     if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.asked = 0
     this.correct(key)
@@ -312,8 +327,15 @@ export class Sync {
     const unheard = furthest > 0 ? Math.ceil(this.link.table.latest()) + furthest : furthest
     this.expire(key.reconcile(snapshot, now, unheard))
     this.ripen(key)
-    pacing.learn(key, snapshot, now, monotonic)
+    pacing.learn(key, snapshot.slice, snapshot.demand, snapshot.elsewhere, now, monotonic)
     this.heard(key, isFirst && pacing.isPressing(key, now))
+  }
+
+  /** What is kept of the key is what the operation told. */
+  private raised(key: LocalKey, operation: Raise, now: number, monotonic: number): void {
+    key.raised(operation)
+    this.pacing.learn(key, operation[2], operation[5], 0, now, monotonic)
+    this.heard(key, false)
   }
 
   /** The store has, or has again, what was sent; after a restoration, what is known here of the others stands. */
@@ -361,7 +383,7 @@ export class Sync {
     if (key.inFlight || snapshot.generation < key.generation) this.readLater(key)
     else if (key.known) {
       if (key.isPaced) key.ownPace.asked = 0
-      this.answered(key, snapshot)
+      this.answered(key, snapshot, this.link.table.now(), this.settings.clock.monotonic())
     }
   }
 
@@ -390,4 +412,11 @@ export class Sync {
     this.closed = true
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
   }
+}
+
+/** Waits for all of them. @throws why the first of those failed that did */
+async function allOf(sent: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(sent)
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }

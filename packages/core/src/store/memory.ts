@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
+import { type Algorithm, isWindow, Numbers } from '../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { blockedDecision, type Decision, withoutBooked } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
@@ -17,11 +17,13 @@ import {
   mergeEntries,
   mismatchMessage,
   type Operation,
+  type Raise,
   type Reply,
   type Request,
   repeatedError,
   Snapshot,
   type Store,
+  settlementOf,
   signature,
   type Table,
   type TableName,
@@ -189,6 +191,12 @@ class MemoryTable implements Table {
       case 'settle':
         starts = this.settle(operation, node, now, slice, extra)
         break
+      case 'raise': {
+        const isAsSeen = this.isAsSeen(operation, node, now, slice)
+        this.settle(settlementOf(operation), node, now, slice, extra)
+        if (isAsSeen) return undefined
+        break
+      }
       case 'restore':
         this.settle(operation, node, now, slice, extra)
         return undefined
@@ -278,6 +286,26 @@ class MemoryTable implements Table {
     return ask ? this.grant(key, node, behind === 0 ? current[2] : 0, now, slice, ask, extra) : undefined
   }
 
+  private isAsSeen(
+    [, key, theirs, raised, late, , count, previous, admitted, demand]: Raise,
+    node: string,
+    now: number,
+    slice: number,
+  ): boolean {
+    const snapshot = this.snapshot(key, node, now, slice)
+    return (
+      theirs === slice &&
+      raised >= admitted &&
+      snapshot.isAlone &&
+      snapshot.blockedUntil === 0 &&
+      snapshot.b === count &&
+      snapshot.c === previous &&
+      snapshot.admitted === admitted &&
+      snapshot.lateAdmitted === late &&
+      snapshot.demand === demand
+    )
+  }
+
   private grant(
     key: string,
     node: string,
@@ -358,6 +386,7 @@ class MemoryTable implements Table {
     snapshot.slice = slice
     snapshot.elsewhere = row.bookedElsewhere(node, slice)
     snapshot.demand = row.demand
+    snapshot.isAlone = isWindow(this.limit) && row.aloneOf(node, slice) !== undefined
     const cell = row.cellOf(node)
     if (cell !== undefined) {
       const current = cell.part(slice)

@@ -8,6 +8,11 @@ export class Part {
   granted = 0
   returned = 0
 
+  /** Whether it tells of nothing but admitted cost. */
+  get isPlain(): boolean {
+    return this.refunded + this.granted + this.returned === 0
+  }
+
   /** What is booked for the node and not known to be spent. */
   get booked(): number {
     return Math.max(0, this.granted - this.returned - this.admitted)
@@ -152,6 +157,14 @@ export class Row {
   cellOf(node: string): Cell | undefined {
     for (const cell of this.cells) if (cell.node === node) return cell
     return undefined
+  }
+
+  /** The node's cell, where nothing else is kept but the state, nor has it told of more than what it admitted. */
+  aloneOf(node: string, slice: number): Cell | undefined {
+    const [cell, another] = this.cells
+    if (cell?.node !== node || cell.slice !== slice || another !== undefined) return undefined
+    if (this.generation + this.bookedInAll > 0) return undefined
+    return cell.current.isPlain && cell.late.isPlain ? cell : undefined
   }
 
   cell(node: string, slice: number): Cell {

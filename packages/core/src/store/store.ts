@@ -26,6 +26,9 @@ export type Ask = readonly [demand: number, fraction: number, most: number, leas
  *   key was reset meanwhile (`generation`). Then as `read`.
  * - `restore`: as `settle`, but nothing is asked for, and nothing answered: gives back in bulk what the store has lost.
  *   What is late is left out where there is none.
+ * - `raise`: as a `settle` of generation 0 that tells of admitted cost and demand alone, by a node that seems to be the only
+ *   one of which anything is kept (`isAlone`), and says what that is. Answered by nothing where it is so: then what it
+ *   told is what is kept now
  * - `reset`: as the limiter's method, by a node that has given up what of its quota it knew to be booked in the slice
  * - `refund`, `block`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
  *   turned out to be of no use, what still counts; `beside`, of a bucket, so much was in use besides, at least;
@@ -58,10 +61,31 @@ export type Operation =
       entries?: readonly number[],
       lateEntries?: readonly number[],
     ]
+  | Raise
   | readonly ['refund', key: string, cost: number, at?: number, beside?: number, marker?: string]
   | readonly ['charge', key: string, cost: number]
   | readonly ['block', key: string, ms: number]
   | readonly ['reset', key: string, slice?: number, granted?: number]
+
+/** Of a window. `lateAdmitted` is settled, and no more than that has been admitted. */
+export type Raise = readonly [
+  'raise',
+  key: string,
+  slice: number,
+  admitted: number,
+  lateAdmitted: number,
+  demand: number,
+  ...seen: [count: number, previous: number, admitted: number, demand: number],
+]
+
+const NONE_LATE: Counters = [0, 0, 0, 0]
+
+/** What a `raise` comes to where more is kept of the key than its node has seen. */
+export function settlementOf(raise: Raise): Operation & { 0: 'settle' } {
+  const [, key, slice, admitted, late, demand] = raise
+  const before: Counters = late > 0 ? [late, 0, 0, 0] : NONE_LATE
+  return ['settle', key, 0, slice, [admitted, 0, 0, 0], before, [demand, 0, 0, 0]]
+}
 
 const NO_STARTS: readonly number[] = []
 
@@ -87,6 +111,8 @@ export class Snapshot extends Numbers {
   elsewhere = 0
   /** The sum of the nodes' demand. */
   demand = 0
+  /** Of a window: nothing is kept but what this node has admitted and its demand, as far as the store looked. */
+  isAlone = false
   /** Of a log, from when on what was booked just now may be spent: store time, cost, time, cost…. */
   starts: readonly number[] = NO_STARTS
 

@@ -10,7 +10,7 @@ export interface RedisClient {
 }
 
 /** What a command is made of. */
-export type Word = string | number
+export type Word = string | number | Buffer
 
 /** A connection that is ours. */
 export interface Connection {

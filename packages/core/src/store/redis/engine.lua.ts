@@ -333,7 +333,10 @@ end
 local listed = {}
 for i = 1, #changed do listed[changed[i]] = true end
 ${settlementsLua}
-local answered, others
+local answered, others, otherwise = nil, nil, {}
+if request.w then
+  otherwise, answered, others = raise(request.w), '', {}
+end
 if request.k then
   if (request.v or slice) == slice then
     answered, others = settleplain(request.k, request.n, request.m, request.e)
@@ -746,9 +749,7 @@ local function finish(results)
     parts[#parts + 1] = pack('>d', #changed[i]) .. changed[i] .. snapshot(changed[i], rows[changed[i]])
   end
   if answered then
-    parts[#parts + 1] = pack('>d', #others)
-    for i = 1, #others do parts[#parts + 1] = pack('>d', others[i]) end
-    parts[#parts + 1] = answered
+    parts[#parts + 1] = packlist(otherwise) .. packlist(others) .. answered
   end
   return table.concat(parts) .. table.concat(results)
 end

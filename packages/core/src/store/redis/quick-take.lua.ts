@@ -36,7 +36,7 @@ local FILE, guard, seen, introduced
  */
 export function quickTakeLua({ opens, late, roll, use, ends }: NonNullable<LuaHalf['take']>): string {
   return /* lua */ `${opens}
-if ARGV[2] then
+if ARGV[4] then
   sequence, deadline = ARGV[2] - 0, ARGV[3] - 0
   local key = ARGV[4]
   FILE, guard = KEYS[1], '\\255' .. ARGV[1]

@@ -120,7 +120,10 @@ class RedisTable implements Table {
       const words = quick?.words(request, take, head, this, store.testNow)
       if (words !== undefined) return words
     }
-    return [script.sha, keys.length, ...keys, requestJson(head, request, store.testNow?.(), settlements)]
+    const json = requestJson(head, request, store.testNow?.(), settlements)
+    const words = [script.sha, keys.length, ...keys, json]
+    if (settlements === undefined || settlements.raised.count === 0) return words
+    return [...words, ...settlements.raised.words(request.node, this.limit.window)]
   }
 
   json(request: Request, isLater: boolean): string {

@@ -1,7 +1,8 @@
-import { type Algorithm, Numbers } from '../../algorithms/algorithm.ts'
+import { type Algorithm, isWindow, Numbers } from '../../algorithms/algorithm.ts'
 import { blockedDecision, type Decision, withoutBooked } from '../../decision.ts'
 import { keyOfWire } from '../../key.ts'
 import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
+import { BRIEF, Kind } from './rows.ts'
 import type { Settlements } from './settlements.ts'
 
 /**
@@ -20,9 +21,6 @@ export const Status = {
 
 const HEADER = 9
 const MARKER = 36
-
-/** Of the shorter of the rows that come as they are. */
-const BRIEF = 41
 
 /** Reads a script's answer from its first byte to its last. */
 export class ReplyReader {
@@ -96,32 +94,32 @@ export class ReplyReader {
     return operation[0] === 'restore' ? undefined : this.snapshot(limit, operation[1])
   }
 
-  /** First those whose rows came as they are, then the operations, then those that went the long way. */
+  /**
+   * Of what was raised and lay otherwise there is an answer as of what is in the lists. First those whose rows came as they
+   * are, then the operations, then those that went the long way.
+   */
   private settled(
     limit: Algorithm,
     now: number,
     operations: readonly Operation[],
-    { areHere, keys }: Settlements,
+    { listedAt, raisedAt, othersAt }: Settlements,
   ): Reply['results'] {
     const results: Reply['results'][number][] = new Array(operations.length).fill(undefined)
-    let left = this.double()
-    const wentLong = new Uint8Array(left === 0 ? 0 : keys.length)
-    for (; left > 0; left--) wentLong[this.double() - 1] = 1
+    const keyAt = (place: number) => (operations[place] as Operation)[1]
+    const otherwise = this.list().map((number) => raisedAt[number - 1] as number)
+    const listed = otherwise.length === 0 ? listedAt : [...listedAt, ...otherwise]
+    const wentLong = this.list().map((number) => listed[number - 1] as number)
+    const long = new Set(wentLong)
     const slice = Math.floor(now / limit.window)
-    let listed = 0
-    for (const [place, operation] of operations.entries())
-      if (areHere[place] && !wentLong[listed++]) results[place] = this.single(operation[1], slice)
-    for (const [place, operation] of operations.entries())
-      if (!areHere[place]) results[place] = this.result(limit, now, operation)
-    if (wentLong.length === 0) return results
-    listed = 0
-    for (const [place, operation] of operations.entries())
-      if (areHere[place] && wentLong[listed++]) results[place] = this.snapshot(limit, operation[1])
+    for (const place of listed)
+      if (!long.has(place)) results[place] = this.single(keyAt(place), slice, isWindow(limit))
+    for (const place of othersAt) results[place] = this.result(limit, now, operations[place] as Operation)
+    for (const place of wentLong) results[place] = this.snapshot(limit, keyAt(place))
     return results
   }
 
   /** A row as the script keeps it: see `settlements.lua.ts`. */
-  private single(key: string, slice: number): Snapshot {
+  private single(key: string, slice: number, isWindow: boolean): Snapshot {
     const { view, at } = this
     const snapshot = new Snapshot(key)
     snapshot.slice = slice
@@ -130,7 +128,9 @@ export class ReplyReader {
     snapshot.admitted = view.getFloat64(at + 25)
     snapshot.demand = view.getFloat64(at + 33)
     this.at += BRIEF
-    if (view.getUint8(at + 24) === 0) return snapshot
+    const kind = view.getUint8(at + 24)
+    snapshot.isAlone = isWindow && kind !== Kind.shared
+    if (kind === Kind.brief) return snapshot
     snapshot.lateAdmitted = this.double()
     snapshot.c = this.double()
     snapshot.d = this.double()

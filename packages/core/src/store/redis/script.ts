@@ -10,7 +10,7 @@ import type { Operation, Request } from '../store.ts'
 import { engineLua, filesLua, openingLua, takesLua } from './engine.lua.ts'
 import { jointLua } from './joint.lua.ts'
 import { beginningLua, quickTakeLua } from './quick-take.lua.ts'
-import type { Settlements } from './settlements.ts'
+import { asSettled, type Settlements } from './settlements.ts'
 
 export interface Script {
   readonly text: string
@@ -122,7 +122,7 @@ export function requestJson(
 }
 
 function operationsJson(operations: readonly Operation[]): string {
-  return JSON.stringify(operations.map(withWireKey))
+  return JSON.stringify(operations.map((operation) => withWireKey(asSettled(operation))))
 }
 
 type Costs = number | readonly number[]

@@ -13,11 +13,16 @@ import { FURTHEST_SLICE } from '../store.ts'
  * way of its own, as long as nothing else is kept of it: those are the keys that are asked for most.
  *
  * The answer is the row as it is now, packed. Not for logs, which have entries.
+ *
+ * Of a window's row, which is the same whenever within its slice it is written, a node that is the only one knows how it
+ * lies, and how it is to lie. So many as w says come as ARGV[2]: for each its key and the row, with the length of each before
+ * it; ARGV[3] are the rows as the node has seen them, one after another. Where they lie so, they are written, and nothing is
+ * answered. Where one does not, its key goes into the lists, behind what is in them.
  */
 export const settlementsLua = /* lua */ `
 local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', 41
 local SINGLE, PACKEDSINGLE, SINGLEBYTES = '>ddc9dddddd', '>ddc0dddddd', 73
-local BRIEFLY, SINGLY = node .. '\\0', node .. '\\1'
+local BRIEFLY, SINGLY, SHAREDLY = node .. '\\0', node .. '\\1', node .. '\\2'
 
 -- keys that are blocked, or have changed, go the long way
 local function apart(keys)
@@ -61,13 +66,68 @@ local function settleshared(key, row, told, lately, demand)
     a, b, c, d = add(key, a, b, c, d, now, 0, told - had)
     if drainsby then d = drainsby end
   elseif demand == its and d == rate then
-    return row, pack(PACKEDSINGLE, a, b, SINGLY, had, sum, before, c, d, slice)
+    return row, pack(PACKEDSINGLE, a, b, SHAREDLY, had, sum, before, c, d, slice)
   end
   had, sum = max(had, told), sum + demand - its
   place = place or #row + 1
   local packed = pack(ROW, a, b, c, d, 0, slice, 0, 0, sum) .. string.sub(row, ROWBYTES + 1, place - 1)
     .. pack(PACKEDCELL, node, slice, had, 0, 0, 0, demand) .. string.sub(row, place + CELLBYTES)
-  return packed, pack(PACKEDSINGLE, a, b, SINGLY, had, sum, before, c, d, slice), lastslice(a, b, c, d)
+  return packed, pack(PACKEDSINGLE, a, b, SHAREDLY, had, sum, before, c, d, slice), lastslice(a, b, c, d)
+end
+
+-- puts a raised row into the lists
+local function list(key, row)
+  local _, had, demand, before
+  if #row == BRIEFBYTES then
+    _, _, _, had, demand = unpack_row(BRIEF, row)
+    before = 0
+  else
+    _, _, _, had, demand, before = unpack_row(SINGLE, row)
+  end
+  local place = #request.k + 1
+  request.k[place], request.n[place], request.m[place], request.e[place] = key, had, before, demand
+end
+
+local function zeros(count)
+  local list = {}
+  for i = 1, count do list[i] = 0 end
+  return list
+end
+
+-- writes down those raised rows that lie as they were seen, and returns the places of the others, which are in the
+-- lists then
+local function raise(count)
+  local raised, seen, keys, otherwise = {unpack_row('>' .. string.rep('Hc0Hc0', count), ARGV[2])}, ARGV[3], {}, {}
+  for i = 1, count do keys[i] = raised[2 * i - 1] end
+  local isnow, rows, filedin, those = request.v == slice, nil, nil, nil
+  if isnow then
+    rows, filedin = found(keys)
+    those = apart(keys)
+    local areall, lie = pcall(table.concat, rows)
+    if areall and lie == seen and not next(filedin) and not next(those) then
+      for first = 1, 2 * count, 2000 do
+        redis.call('HSET', FILES .. top, unpack(raised, first, min(first + 1999, 2 * count)))
+      end
+      return otherwise
+    end
+  end
+  local files, at = {}, 1
+  for i = 1, count do
+    local key, row = keys[i], raised[2 * i]
+    if isnow and rows[i] == string.sub(seen, at, at + #row - 1) and not those[key] then
+      file(files, max(filedin[i] or top, slice + late), key, row)
+    else
+      if #otherwise == 0 then
+        request.k, request.n = request.k or {}, request.n or {}
+        request.m, request.e = request.m or zeros(#request.k), request.e or zeros(#request.k)
+      end
+      otherwise[#otherwise + 1] = i
+      list(key, row)
+    end
+    at = at + #row
+  end
+  write(files)
+  return otherwise
 end
 
 -- answers those keys whose rows allow it, and returns the places of the others

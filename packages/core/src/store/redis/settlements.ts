@@ -1,6 +1,7 @@
 import type { AlgorithmName } from '../../algorithms/algorithm.ts'
 import { wireKey } from '../../key.ts'
-import type { Counters, Operation } from '../store.ts'
+import { type Counters, type Operation, type Raise, settlementOf } from '../store.ts'
+import { RaisedRows } from './rows.ts'
 
 /** So many keys go into one command of Redis with room to spare. */
 const MOST = 2000
@@ -9,7 +10,8 @@ const READS = -1
 
 /**
  * Settlements that have nothing to tell but what was admitted and a demand, as nearly all: they travel as lists, which
- * is read and answered in a fraction of the time, see `settlements.lua.ts`. A key is in them once, and in no operation.
+ * is read and answered in a fraction of the time, see `settlements.lua.ts`. Of those whose rows the node knows it writes
+ * the rows. A key is in one of both once, and in no other operation.
  */
 export class Settlements {
   readonly keys: string[] = []
@@ -19,10 +21,13 @@ export class Settlements {
   readonly demands: number[] = []
   /** Of all that tell of one; undefined: they only read. */
   private slice: number | undefined
+  readonly raised = new RaisedRows()
   /** What else there is. */
   readonly others: Operation[] = []
-  /** Whether each operation is in the lists. */
-  readonly areHere: boolean[] = []
+  /** The places among the operations of what is in the lists, of what is raised, and of the others. */
+  readonly listedAt: number[] = []
+  readonly raisedAt: number[] = []
+  readonly othersAt: number[] = []
 
   /** Undefined where there are none that can travel so. */
   static of(algorithm: AlgorithmName, operations: readonly Operation[]): Settlements | undefined {
@@ -31,24 +36,42 @@ export class Settlements {
       return undefined
     const settlements = new Settlements()
     const names = new Set<string>()
-    for (const operation of operations) {
+    for (let place = 0; place < operations.length; place++) {
+      const operation = operations[place] as Operation
       names.add(operation[1])
-      const isHere = settlements.add(operation)
-      settlements.areHere.push(isHere)
-      if (!isHere) settlements.others.push(operation)
+      settlements.place(operation, place)
     }
     // Of two operations on one key the second goes by what the first has left.
-    const areApart = names.size === operations.length
-    return areApart && settlements.keys.length > 0 ? settlements : undefined
+    if (names.size < operations.length || settlements.others.length === operations.length) return undefined
+    return settlements
+  }
+
+  private place(operation: Operation, place: number): void {
+    if (operation[0] === 'raise' && this.raises(operation)) {
+      this.raised.add(operation)
+      this.raisedAt.push(place)
+    } else if (this.add(asSettled(operation))) this.listedAt.push(place)
+    else {
+      this.others.push(asSettled(operation))
+      this.othersAt.push(place)
+    }
+  }
+
+  private raises([, , slice, admitted, , , , , had]: Raise): boolean {
+    return admitted >= had && this.isOf(slice)
+  }
+
+  /** Whether it is of the slice of which the others tell. */
+  private isOf(slice: number): boolean {
+    this.slice ??= slice
+    return slice === this.slice
   }
 
   private add(operation: Operation): boolean {
     if (operation[0] === 'settle') {
       const [, key, generation, slice, current, late, ask] = operation
       if (generation !== 0 || ask == null || ask[2] > 0 || ask[3] > 0) return false
-      if (!isAdmittedOnly(current) || !isAdmittedOnly(late)) return false
-      this.slice ??= slice
-      if (slice !== this.slice) return false
+      if (!isAdmittedOnly(current) || !isAdmittedOnly(late) || !this.isOf(slice)) return false
       this.note(key, current[0], late[0], ask[0])
       return true
     }
@@ -68,12 +91,19 @@ export class Settlements {
 
   /** As the script reads them, within a request. */
   json(): string {
-    let json = `,"k":${JSON.stringify(this.keys)},"n":[${this.admitted}]`
+    let json = ''
+    if (this.keys.length > 0) json += `,"k":${JSON.stringify(this.keys)},"n":[${this.admitted}]`
+    if (this.raised.count > 0) json += `,"w":${this.raised.count}`
     if (this.slice !== undefined) json += `,"v":${this.slice}`
     if (this.late.some(isSome)) json += `,"m":[${this.late}]`
     if (this.demands.some(isSome)) json += `,"e":[${this.demands}]`
     return json
   }
+}
+
+/** As a store is told that does not know what its node has seen. */
+export function asSettled(operation: Operation): Operation {
+  return operation[0] === 'raise' ? settlementOf(operation) : operation
 }
 
 function isSome(cost: number): boolean {
