@@ -3,6 +3,12 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
+/**
+ * V8's space for what is new begins at 1 MB, and grows up to 16 as enough in it happens to live on: a process in which it
+ * has not served up to 40 % fewer requests than another of the same contender. So all begin with 16.
+ */
+const NEW_SPACE = '--min-semi-space-size=16'
+
 /** What one contender did in one slice of time. */
 export interface Slice {
   readonly requestsPerSecond: number
@@ -58,7 +64,7 @@ export class ServerProcess {
   constructor(name: string, redisUrl: string) {
     this.child = fork(fileURLToPath(new URL('./server-main.ts', import.meta.url)), [name, redisUrl], {
       // No '@spillway/source': what is measured is what is published.
-      execArgv: ['--import', 'tsx'],
+      execArgv: ['--import', 'tsx', NEW_SPACE],
       stdio: ['ignore', 2, 2, 'ipc'],
     })
     this.exited = once(this.child, 'exit')
