@@ -42,8 +42,8 @@ function script(rest: string): Script {
 }
 
 /** What follows the short way of a take, or its functions where there is none. */
-function longWay({ functions }: LuaHalf): string {
-  return openingLua + functions + filesLua + takesLua + engineLua
+function longWay({ functions, take }: LuaHalf): string {
+  return openingLua + functions + filesLua + takesLua(take) + engineLua
 }
 
 /** One script an algorithm: its Lua half, between the same beginning and end. */
