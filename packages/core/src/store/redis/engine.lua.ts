@@ -413,7 +413,7 @@ for under = top, slice, -1 do
     for i = 1, #values do
       local key, value = missing[first + i - 1], values[i]
       if value then
-        if #value == BRIEFBYTES or #value == SINGLEBYTES then
+        if OFONE[#value] then
           rows[key] = unpacksingle(value, under)
         else
           if #value == PLAINBYTES then value = value .. UNSETTLED end

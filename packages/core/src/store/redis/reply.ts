@@ -2,7 +2,7 @@ import { type Algorithm, isWindow, Numbers } from '../../algorithms/algorithm.ts
 import { blockedDecision, type Decision, withoutBooked } from '../../decision.ts'
 import { keyOfWire } from '../../key.ts'
 import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
-import { BRIEF, Kind } from './rows.ts'
+import { BARE, BRIEF, Kind } from './rows.ts'
 import type { Settlements } from './settlements.ts'
 
 /**
@@ -125,11 +125,16 @@ export class ReplyReader {
     snapshot.slice = slice
     snapshot.a = view.getFloat64(at)
     snapshot.b = view.getFloat64(at + 8)
+    const kind = view.getUint8(at + 24)
+    snapshot.isAlone = isWindow && kind !== Kind.shared
+    if (kind === Kind.bare) {
+      snapshot.admitted = snapshot.b
+      this.at += BARE
+      return snapshot
+    }
     snapshot.admitted = view.getFloat64(at + 25)
     snapshot.demand = view.getFloat64(at + 33)
     this.at += BRIEF
-    const kind = view.getUint8(at + 24)
-    snapshot.isAlone = isWindow && kind !== Kind.shared
     if (kind === Kind.brief) return snapshot
     snapshot.lateAdmitted = this.double()
     snapshot.c = this.double()

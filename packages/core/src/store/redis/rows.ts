@@ -2,6 +2,7 @@ import { wireKey } from '../../key.ts'
 import type { Raise } from '../store.ts'
 
 /** How long a row is in which one node alone has settled: see `settlements.lua.ts`. */
+export const BARE = 25
 export const BRIEF = 41
 export const SINGLE = 73
 
@@ -11,7 +12,20 @@ export const Kind = {
   single: 1,
   /** As a single one, in answers: several nodes have settled. */
   shared: 2,
+  bare: 3,
 } as const
+
+/** That of what is in the row; `late` and `previous` are 0 in most. */
+function kindOf(count: number, previous: number, admitted: number, late: number, demand: number): number {
+  if (late > 0 || previous > 0) return Kind.single
+  return admitted === count && demand === 0 ? Kind.bare : Kind.brief
+}
+
+/** Whether the row is of the same kind before and after: then both are as long. */
+export function keepsKind([, , , admitted, late, demand, count, previous, had, before]: Raise): boolean {
+  const kind = kindOf(count + admitted - had, previous, admitted, late, demand)
+  return kind === kindOf(count, previous, had, late, before)
+}
 
 /** Shorter keys are copied faster than they are handed over. */
 const SHORT = 40
@@ -96,15 +110,16 @@ class RowWriter {
     demand: number,
   ): number {
     const { view } = this
-    const isBrief = late === 0 && previous === 0
+    const kind = kindOf(count, previous, admitted, late, demand)
     view.setFloat64(at, (slice + 1) * this.window)
     view.setFloat64(at + 8, count)
     view.setUint32(at + 16, this.high)
     view.setUint32(at + 20, this.low)
-    view.setUint8(at + 24, isBrief ? Kind.brief : Kind.single)
+    view.setUint8(at + 24, kind)
+    if (kind === Kind.bare) return at + BARE
     view.setFloat64(at + 25, admitted)
     view.setFloat64(at + 33, demand)
-    if (isBrief) return at + BRIEF
+    if (kind === Kind.brief) return at + BRIEF
     view.setFloat64(at + 41, late)
     view.setFloat64(at + 49, previous)
     view.setFloat64(at + 57, 0)

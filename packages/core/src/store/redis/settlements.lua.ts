@@ -4,7 +4,8 @@ import { FURTHEST_SLICE } from '../store.ts'
  * The short way for settlements: of keys of which nothing is kept but their state and what one node has admitted, as of
  * nearly all. Such a row is SINGLE: a, b, the node's id and a 1, what it admitted in the slice in which it last settled, its
  * demand, what it admitted in the slice before, c, d and the slice; or BRIEF, where it ends with the demand and has a 0: the
- * next three are 0, and the slice is the one that a ends. Their lengths tell them from other rows.
+ * next three are 0, and the slice is the one that a ends; or BARE, where it ends with a 3: the demand is 0 too, and all of b is
+ * what the node admitted. Their lengths tell them from other rows.
  *
  * The request has them as lists: k keys, each once; n what was admitted in the slice v, below 0 where the node does not
  * know the key and only reads it; m what was in the slice before and e the node's demand, where any is not 0. A node that
@@ -22,7 +23,9 @@ import { FURTHEST_SLICE } from '../store.ts'
 export const settlementsLua = /* lua */ `
 local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', 41
 local SINGLE, PACKEDSINGLE, SINGLEBYTES = '>ddc9dddddd', '>ddc0dddddd', 73
-local BRIEFLY, SINGLY, SHAREDLY = node .. '\\0', node .. '\\1', node .. '\\2'
+local BARE, PACKEDBARE, BAREBYTES = '>ddc9', '>ddc0', 25
+local OFONE = {[BAREBYTES] = true, [BRIEFBYTES] = true, [SINGLEBYTES] = true}
+local BARELY, BRIEFLY, SINGLY, SHAREDLY = node .. '\\3', node .. '\\0', node .. '\\1', node .. '\\2'
 
 -- keys that are blocked, or have changed, go the long way
 local function apart(keys)
@@ -77,10 +80,11 @@ end
 
 -- puts a raised row into the lists
 local function list(key, row)
-  local _, had, demand, before
-  if #row == BRIEFBYTES then
+  local _, had, demand, before = nil, 0, 0, 0
+  if #row == BAREBYTES then
+    _, had = unpack_row(BARE, row)
+  elseif #row == BRIEFBYTES then
     _, _, _, had, demand = unpack_row(BRIEF, row)
-    before = 0
   else
     _, _, _, had, demand, before = unpack_row(SINGLE, row)
   end
@@ -143,7 +147,12 @@ local function settleplain(keys, admitted, lately, demands)
     local isplain, answer = not those[key], nil
     if row and isplain then
       local length, owner, theirs = #row, nil, slice
-      if length == BRIEFBYTES then
+      if length == BAREBYTES then
+        a, b, owner = unpack_row(BARE, row)
+        had = b
+        if a ~= sliceend then theirs = a / window - 1 end
+        isplain = owner == BARELY
+      elseif length == BRIEFBYTES then
         a, b, owner, had, demand = unpack_row(BRIEF, row)
         if a ~= sliceend then theirs = a / window - 1 end
         isplain = owner == BRIEFLY
@@ -195,10 +204,12 @@ local function settleplain(keys, admitted, lately, demands)
       told = demands and demands[i] or 0
       if told ~= demand then demand, changes = told, true end
       local packed
-      if a == sliceend and before == 0 and c == 0 and d == 0 then
-        packed = pack(PACKEDBRIEF, a, b, BRIEFLY, had, demand)
-      else
+      if a ~= sliceend or before + c + d ~= 0 then
         packed = pack(PACKEDSINGLE, a, b, SINGLY, had, demand, before, c, d, slice)
+      elseif had == b and demand == 0 then
+        packed = pack(PACKEDBARE, a, b, BARELY)
+      else
+        packed = pack(PACKEDBRIEF, a, b, BRIEFLY, had, demand)
       end
       if changes then
         local under = row and max(filedin[i] or top, fresh) or fresh
@@ -230,7 +241,10 @@ end
 -- a row in which only one node has settled: this one, or another
 local function unpacksingle(value, under)
   local a, b, owner, had, demand, before, c, d, theirs
-  if #value == BRIEFBYTES then
+  if #value == BAREBYTES then
+    a, b, owner = unpack_row(BARE, value)
+    had, demand, before, c, d, theirs = b, 0, 0, 0, 0, a / window - 1
+  elseif #value == BRIEFBYTES then
     a, b, owner, had, demand = unpack_row(BRIEF, value)
     before, c, d, theirs = 0, 0, 0, a / window - 1
   else

@@ -1,7 +1,7 @@
 import type { AlgorithmName } from '../../algorithms/algorithm.ts'
 import { wireKey } from '../../key.ts'
 import { type Counters, type Operation, type Raise, settlementOf } from '../store.ts'
-import { RaisedRows } from './rows.ts'
+import { keepsKind, RaisedRows } from './rows.ts'
 
 /** So many keys go into one command of Redis with room to spare. */
 const MOST = 2000
@@ -57,8 +57,9 @@ export class Settlements {
     }
   }
 
-  private raises([, , slice, admitted, , , , , had]: Raise): boolean {
-    return admitted >= had && this.isOf(slice)
+  private raises(raise: Raise): boolean {
+    const [, , slice, admitted, , , , , had] = raise
+    return admitted >= had && keepsKind(raise) && this.isOf(slice)
   }
 
   /** Whether it is of the slice of which the others tell. */
