@@ -39,9 +39,17 @@ const ALONE_IN_STORE = 16 * QUEUE_NUMBER
 /** As `ready` is of a key that is shut, before any more checks are refused: below 0 for as many as can come. */
 const REFUSING = -(2 ** 31)
 
+/** So many checks may be refused by the row of a key of which the store may have to be asked. */
+const FEW = 16
+
 /** Whether the flags are of a key that is shut, and of which it is of no use to ask. */
 export function isUsedUp(flags: number): boolean {
   return (flags & USED_UP) !== 0
+}
+
+/** Whether that many were, of one that is shut: `ready` as it is now. */
+export function isManyRefused(ready: number): boolean {
+  return ready >= REFUSING + FEW
 }
 
 /** What few keys have. */

@@ -5,7 +5,7 @@ import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { HeldKeys } from './held-keys.ts'
-import { isUsedUp } from './key-record.ts'
+import { isManyRefused, isUsedUp } from './key-record.ts'
 import type { LocalKey } from './local-key.ts'
 import { Moment } from './moment.ts'
 import { placeOf } from './rows.ts'
@@ -72,14 +72,14 @@ export class LocalDecisions {
 
   /**
    * A reading that is shared may be late by what a turn of the event loop takes: so long before its time nothing is
-   * refused by it. Nor where the store might be asked, but for those that come at the same time as another.
+   * refused by it. Where the store may have to be asked, a few are that come in a burst, and then the key is looked at.
    */
   private refuseShut(row: number): Decision | undefined {
     const segment = this.keys.segment(row)
     const at = placeOf(row)
     const ready = segment.ready(at)
     if (ready >= 0 || !this.isCurrent(segment.slice(at))) return undefined
-    if (!isUsedUp(segment.flags(at)) && !this.moment.isShared) return undefined
+    if (!isUsedUp(segment.flags(at)) && (!this.moment.isShared || isManyRefused(ready))) return undefined
     const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', false)
     if (decision.allowed || decision.retryAfterMs <= LONGEST_TURN || decision.debt !== undefined)
       return undefined
@@ -232,8 +232,7 @@ export class LocalDecisions {
     const asks = consume && decision.reason !== 'cost' && quietUntil < Infinity
     if (asks && clock.monotonic() >= quietUntil) this.askFor(local, cost)
     if (!decision.allowed) {
-      if (consume && !this.isLog && local.headroom < 1 && local.current.held === 0)
-        local.makeShut(quietUntil === Infinity)
+      if (consume && !this.isLog && local.headroom < 1) local.makeShut(quietUntil === Infinity)
       return decision
     }
     return this.bookedElsewhere(local, decision, now, cost)

@@ -6,7 +6,7 @@ import type { Table } from '../store/store.ts'
 const BURST = 16
 const APART = 0.05
 
-/** The store's time as checks go by it that only admit: a reading costs as much as a decision, and a burst shares one. */
+/** The store's time as the short ways go by it: a reading costs as much as a decision, and a burst shares one. */
 export class Moment {
   /** No number at first, so that it stays an object of its own: handed on, it takes no room on the heap anew. */
   now = undefined as unknown as number
