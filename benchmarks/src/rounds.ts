@@ -4,7 +4,7 @@ import type { Case, Measures, Question } from './question.ts'
 /** A contender's measures, a list entry a round; where contenders take turns, a turn. */
 export type Rounds = Record<string, Measures[]>
 
-/** Every other round, and turn, goes backwards, so that no contender always follows the same one. */
+/** Every other round goes backwards, so that no contender always follows the same one. */
 export async function runRounds(
   question: Question,
   theCase: Case,
@@ -52,11 +52,20 @@ const inTurns: Round = async (question, theCase, share, measured) => {
       await process.answer()
     }
     for (let turn = 0; turn < theCase.turns!; turn++) {
-      const order = turn % 2 === 0 ? processes : processes.toReversed()
-      for (const { name, process } of order) measured(name, await process.turn())
+      for (const { name, process } of orderOf(processes, turn)) measured(name, await process.turn())
     }
     for (const { process } of processes) await process.end()
   } finally {
     for (const { process } of processes) await process.stop()
   }
+}
+
+/**
+ * Every other turn goes backwards, and each begins elsewhere: nobody always follows the same one, nor has two turns in a
+ * row, the second of which would find its memory in the caches.
+ */
+function orderOf<T>(all: readonly T[], turn: number): readonly T[] {
+  const from = turn % all.length
+  const order = [...all.slice(from), ...all.slice(0, from)]
+  return turn % 2 === 0 ? order : order.reverse()
 }

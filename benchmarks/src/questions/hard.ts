@@ -7,8 +7,8 @@ import type { Case, Contender, Question, Target } from '../question.ts'
 
 /** Not reached by most keys, however fast a contender: what is refused is less work to ours, and more to others. */
 const LIMIT = 5000
-/** So long a contender checks before it is measured: what runs once a batch takes its time to be compiled. */
-const WARM_UP_MS = 3000
+/** Of CPU, before a contender is measured: what runs once a batch takes its time to be compiled. */
+const WARM_UP_MICROSECONDS = 1.5e6
 /** In a round, all contenders after one another: what else the machine does comes over all of them alike. */
 const TURNS = 10
 /** The keys are drawn anew, in the same order, after so many. */
@@ -34,20 +34,21 @@ function contender(name: string, load: Load, make: peers.MakePeer): Contender {
       const count = Math.ceil(load.checks * share)
       const drawn = draws('uniform', load.keys, DRAWS)
       let next = 0
+      let end = 0
       let admitted = 0
-      const keep = (goesOn: () => boolean) => {
-        const worker = async () => {
-          while (goesOn()) if (await peer.check(names[drawn[next++ % DRAWS]!]!)) admitted++
-        }
-        return Promise.all(Array.from({ length: load.atOnce }, worker))
+      const worker = async () => {
+        while (next < end) if (await peer.check(names[drawn[next++ % DRAWS]!]!)) admitted++
       }
-      const warm = performance.now() + WARM_UP_MS * share
-      await keep(() => performance.now() < warm)
+      const ask = async () => {
+        end = next + count
+        await Promise.all(Array.from({ length: load.atOnce }, worker))
+      }
+      const warm = cpuMicroseconds() + WARM_UP_MICROSECONDS * share
+      while (cpuMicroseconds() < warm) await ask()
       await turns(async () => {
-        const end = next + count
         const cpu = cpuMicroseconds()
         const began = process.hrtime.bigint()
-        await keep(() => next < end)
+        await ask()
         const seconds = Number(process.hrtime.bigint() - began) / 1e9
         return { [RATE]: count / seconds, [CPU]: (cpuMicroseconds() - cpu) / count }
       })
