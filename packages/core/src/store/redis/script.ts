@@ -131,7 +131,7 @@ type Costs = number | readonly number[]
 function takesAlone(
   operations: readonly Operation[],
   areDistinct = false,
-): { keys: string; costs?: Costs[] } | undefined {
+): { keys: string; costs: Costs[] | undefined } | undefined {
   if (operations.length === 0) return undefined
   const keys: string[] = []
   let areOnes = true
@@ -142,7 +142,7 @@ function takesAlone(
   }
   if (!areDistinct && keys.length > 1 && new Set(keys).size !== keys.length) return undefined
   const costs = areOnes ? undefined : (operations as readonly AnyTake[]).map(costsOf)
-  return { keys: wireKeysJson(keys), ...(costs && { costs }) }
+  return { keys: wireKeysJson(keys), costs }
 }
 
 /** All keys are looked at together, in their JSON, which escapes a lone surrogate: hardly any need be written otherwise. */
