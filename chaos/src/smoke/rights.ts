@@ -6,14 +6,6 @@ export const LEAST_RIGHTS = [
   '~spillway:*',
   ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+pexpire', '+pexpireat', '+pttl', '+unlink'],
   ...['+hget', '+hgetall', '+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
-  ...[
-    '+zadd',
-    '+zcard',
-    '+zrange',
-    '+zrangebyscore',
-    '+zremrangebyscore',
-    '+zremrangebyrank',
-    '+zrem',
-    '+zrevrange',
-  ],
+  ...['+zadd', '+zcard', '+zrange', '+zrangebyscore', '+zremrangebyscore', '+zremrangebyrank'],
+  ...['+rpush', '+rpop', '+lindex', '+lrange', '+ltrim'],
 ]

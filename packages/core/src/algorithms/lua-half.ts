@@ -18,4 +18,16 @@ export interface LuaHalf {
     /** Sets `finish` to the time from which the state is as good as none, where that may be in this slice. */
     readonly ends?: string
   }
+  /** What many takes at once run instead of that, where what is kept of a key is no state of four numbers: a log. */
+  readonly batch?: {
+    /** Returns nil where one of the `rows` is more than that. */
+    readonly begins: string
+    /** From a key's `row` to a, b, c, d as they are `now`; a is what is in use. */
+    readonly reads: string
+    /**
+     * Answers into `rows[i]`, takes `total`, and begins a block where d is to be written, with the `last` slice in which it is
+     * worth anything. There is `left` before it, and the `largest` cost is refused, if any.
+     */
+    readonly adds: string
+  }
 }

@@ -726,3 +726,101 @@ describe('what a sliding log frees soon', () => {
     await fc.assert(property, { numRuns: 3 * (fc.readConfigureGlobal().numRuns as number) })
   })
 })
+
+describe('a sliding log of more entries than a row holds', () => {
+  const WINDOW = 10_000
+  /** Settled by a node at once: so many entries, each so many milliseconds before the next, the last one now. */
+  const burst = fc.record({
+    kind: fc.constant('burst' as const),
+    node: fc.nat(NODES.length - 1),
+    count: fc.integer({ min: 1, max: 90 }),
+    gap: fc.constantFrom(0, 1, 2, 7, 40),
+    /** Its clock went back now and then. */
+    jolts: fc.boolean(),
+    /** So much more does the first entry tell of, which the store has. */
+    known: fc.constantFrom(0, 0, 2),
+    cost: fc.integer({ min: 1, max: 3 }),
+  })
+  const one: fc.Arbitrary<Operation> = fc.oneof(
+    fc.array(cost, { minLength: 1, maxLength: 3 }).map((costs) => ['take', 'long', ...costs] as const),
+    fc.constantFrom(3, 60, 400).map((cost) => ['take', 'long', cost] as const),
+    fc.constantFrom(1, 20, 200, 700).map((cost) => ['refund', 'long', cost] as const),
+    fc
+      .tuple(fc.constantFrom(2, 40, 300), fc.nat(3000))
+      .map(([cost, ago]) => ['refund', 'long', cost, ago] as const),
+    fc.constantFrom(0, 50, 2000).map((ahead) => ['read', 'long', [1, 0.5, 50, 0, ahead]] as const),
+    fc.constant(['reset', 'long'] as const),
+  )
+  const step = fc.record({
+    passes: fc.oneof(
+      fc.constantFrom(0, 1, 5),
+      fc.integer({ min: 1, max: 3000 }),
+      fc.constantFrom(WINDOW - 10, WINDOW, 2.5 * WINDOW),
+    ),
+    does: fc.oneof({ weight: 3, arbitrary: burst }, { weight: 4, arbitrary: one }),
+  })
+
+  /** As after years in which the key was never idle: so much short of where what was ever admitted begins anew. */
+  async function grow(name: string, short: number): Promise<void> {
+    const [file] = (await client.keys(`${PREFIX}:1:{${name}}:*`)).filter((key) => /:\d+$/.test(key))
+    const row = (await client.hgetBuffer(file as string, 'long')) as Buffer
+    for (let at = 8; at < row.length; at += 16) row.writeDoubleBE(row.readDoubleBE(at) + 2 ** 52 - short, at)
+    await client.hset(file as string, 'long', row)
+  }
+
+  it('is kept alike by memory and by Redis', async () => {
+    const property = fc.asyncProperty(
+      fc.constantFrom(50, 300, 900),
+      fc.constantFrom(0, 3, 40),
+      fc.array(step, { minLength: 5, maxLength: 40 }),
+      async (most, short, steps) => {
+        const name = `long-${names++}`
+        const limit = slidingLog({ limit: most, window: WINDOW }) as Algorithm
+        const tables = [memory, redis].map((store) => store.open(name, limit))
+        const told = NODES.map(() => new Map<number, number>())
+        let generation = 0
+        now = 10 * WINDOW
+        await both(tables, limit, NODES[0] as string, ['take', 'long', 1])
+        if (short > 0) await grow(name, short)
+        for (const { passes, does } of steps) {
+          now += passes
+          const slice = Math.floor(now / WINDOW)
+          if (!('kind' in does)) {
+            const [kind, key, cost, ago] = does
+            const operation: Operation =
+              kind === 'refund' && ago !== undefined ? [kind, key, cost, Math.max(0, now - ago)] : does
+            const result = await both(tables, limit, NODES[0] as string, operation)
+            if (result instanceof Snapshot && result.generation > generation) {
+              generation = result.generation
+              for (const counts of told) counts.clear()
+            }
+            continue
+          }
+          const entries: number[] = []
+          for (let place = does.count - 1; place >= 0; place--) {
+            const jolt = does.jolts && place % 5 === 0 ? 3 : 0
+            entries.push(Math.max(slice * WINDOW, now - place * does.gap - jolt), does.cost)
+          }
+          entries[1] = does.cost + does.known
+          const counts = told[does.node] as Map<number, number>
+          const admitted = (counts.get(slice) ?? 0) + does.count * does.cost
+          counts.set(slice, admitted)
+          const late = counts.get(slice - 1) ?? 0
+          await both(tables, limit, NODES[does.node] as string, [
+            'settle',
+            'long',
+            generation,
+            slice,
+            [admitted, 0, 0, 0],
+            [late, 0, 0, 0],
+            null,
+            entries,
+            [],
+          ])
+        }
+        await checkExpiry(name)
+      },
+    )
+    await fc.assert(property, { numRuns: 3 * (fc.readConfigureGlobal().numRuns as number) })
+  })
+})

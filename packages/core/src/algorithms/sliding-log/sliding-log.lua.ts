@@ -1,126 +1,259 @@
 import { MOST_ENTRIES } from '../algorithm.ts'
 import type { LuaHalf } from '../lua-half.ts'
 
+/** The most entries in a row without a gap. */
+const MOST = 20
+/** Entries in a chunk of the list. */
+const CHUNK = 12
+/** The newest ones, which stay in the row. */
+const NEWEST = 1
+
 const functions = /* lua */ `
 local late = 1
 local LOGS = prefix .. ':l:'
+local ENTRY, BYTES = '>dd', 16
+local MOSTBYTES, CHUNKBYTES, NEWESTBYTES = ${1 + MOST} * BYTES, ${CHUNK} * BYTES, ${NEWEST} * BYTES
+-- a row that is no longer has no gap, or too few entries behind it for a chunk
+local SHORT = NEWESTBYTES + CHUNKBYTES + 2 * BYTES
+local SUMS = 2 ^ 52
+local GAP, GAPTIME = -1, pack('>d', -1)
+local EMPTY = pack(ENTRY, 0, 0)
 
-local function costof(member)
-  return tonumber(string.match(member, ':(%d+)$'))
+local function gapof(chunks)
+  return chunks > 0 and pack(ENTRY, GAP, chunks) or ''
 end
 
--- forgets what was admitted at now - window or before
-local function roll(key, a, b, c, d, now)
+-- the first chunk takes its place before the gap, which is here; where it was lost, what comes next stands for it
+local function fill(key, d, at)
+  local _, chunks = unpack_row(ENTRY, d, at)
+  local chunk = redis.call('LINDEX', LOGS .. key, -chunks) or ''
+  return string.sub(d, 1, at - 1) .. chunk .. gapof(chunks - 1) .. string.sub(d, at + BYTES)
+end
+
+-- the last chunk takes its place behind the gap; also where it ends
+local function fillback(key, d, at)
+  local _, chunks = unpack_row(ENTRY, d, at)
+  local chunk = redis.call('RPOP', LOGS .. key) or ''
+  local head = string.sub(d, 1, at - 1) .. gapof(chunks - 1) .. chunk
+  return head .. string.sub(d, at + BYTES), #head + 1
+end
+
+-- where the gap is, if there is one, and how many chunks belong there
+local function gapin(d)
+  local at = 0
+  repeat at = string.find(d, GAPTIME, at + 1, true) until not at or at % BYTES == 1
+  if not at then return nil, 0 end
+  local _, chunks = unpack_row(ENTRY, d, at)
+  return at, chunks
+end
+
+-- what is too much for a row goes into the list, but for the oldest and the newest
+local function shorten(key, d)
+  local gap, chunks = gapin(d)
+  if not gap and #d <= MOSTBYTES then return d end
+  local log, more, from = LOGS .. key, {}, gap and gap + BYTES or 2 * BYTES + 1
+  local head = string.sub(d, 1, gap and gap - 1 or 2 * BYTES)
+  while from + CHUNKBYTES + NEWESTBYTES <= #d + 1 do
+    more[#more + 1] = string.sub(d, from, from + CHUNKBYTES - 1)
+    from = from + CHUNKBYTES
+  end
+  if #more == 0 then return d end
+  local length
+  for first = 1, #more, 4000 do length = redis.call('RPUSH', log, unpack(more, first, min(first + 3999, #more))) end
+  chunks = chunks + #more
+  -- what is before them was read, or is of a log that was here before
+  if length > chunks then redis.call('LTRIM', log, -chunks, -1) end
+  redis.call('PEXPIRE', log, 3 * window + 1000)
+  return head .. gapof(chunks) .. string.sub(d, from)
+end
+
+-- without what was admitted at now - window or before
+openlog = function(key, d, now)
+  if #d == BYTES then return 0, 0, 0, EMPTY end
   local cutoff = now - window
-  if a == 0 or c > cutoff then return a, b, c, d end
-  local log = LOGS .. key
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', log, '-inf', cutoff)) do a = a - costof(member) end
-  redis.call('ZREMRANGEBYSCORE', log, '-inf', cutoff)
-  local oldest = redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')
-  touched(key)
-  if #oldest == 0 then return 0, 0, 0, d end
-  return a, b, tonumber(oldest[2]), d
+  local _, base, oldest = unpack_row('>ddd', d)
+  local b, c = unpack_row(ENTRY, d, #d - BYTES + 1)
+  if b <= cutoff then return 0, 0, 0, EMPTY end
+  if oldest > cutoff then return (c - base) % SUMS, b, c, d end
+  local at = BYTES + 1
+  while oldest <= cutoff do
+    if oldest == GAP then
+      d = fill(key, string.sub(d, at - BYTES), BYTES + 1)
+      at = BYTES + 1
+    else
+      at = at + BYTES
+    end
+    oldest = unpack_row('>d', d, at)
+  end
+  _, base = unpack_row(ENTRY, d, at - BYTES)
+  return (c - base) % SUMS, b, c, string.sub(d, at - BYTES)
+end
+
+local function roll(key, a, _, _, d, now)
+  if a == 0 then return 0, 0, 0, EMPTY end
+  return openlog(key, d, now)
 end
 
 local function usage(_, a)
   return a
 end
 
-local function enter(log, a, b, c, d, time, cost)
-  -- what is left there has expired
-  if a == 0 then redis.call('UNLINK', log) end
-  redis.call('ZADD', log, time, (d + 1) .. ':' .. cost)
-  if a == 0 then return cost, time, time, d + 1 end
-  return a + cost, math.max(b, time), math.min(c, time), d + 1
+-- the place of the first entry that is not before this time
+local function placeof(key, d, time)
+  local at = #d + 1
+  while at > BYTES + 1 do
+    local its = unpack_row('>d', d, at - BYTES)
+    if its == GAP then
+      d, at = fillback(key, d, at - BYTES)
+    elseif its < time then
+      break
+    else
+      at = at - BYTES
+    end
+  end
+  return d, at
+end
+
+-- times and costs of the entries from a place on, up to this time
+local function entriesfrom(key, d, at, till)
+  local entries = {}
+  local _, before = unpack_row(ENTRY, d, at - BYTES)
+  while at < #d do
+    local time, sum = unpack_row(ENTRY, d, at)
+    if time == GAP then
+      d = fill(key, d, at)
+    elseif time > till then
+      break
+    else
+      entries[#entries + 1], entries[#entries + 2] = time, (sum - before) % SUMS
+      before, at = sum, at + BYTES
+    end
+  end
+  return entries, d, at
+end
+
+-- puts entries behind others; those of one time are one, and those of no cost none
+local function packentries(d, entries)
+  local _, sum = unpack_row(ENTRY, d, #d - BYTES + 1)
+  local parts, last = {d}, nil
+  for i = 1, #entries, 2 do
+    local time, cost = entries[i], entries[i + 1]
+    if cost > 0 then
+      sum = (sum + cost) % SUMS
+      parts[time == last and #parts or #parts + 1] = pack(ENTRY, time, sum)
+      last = time
+    end
+  end
+  return table.concat(parts)
+end
+
+-- the state of a log that was changed
+local function opened(key, d, now)
+  if #d > SHORT then d = shorten(key, d) end
+  return openlog(key, d, now)
 end
 
 -- the cost is what is new of the entries: their last part
 local function add(key, a, b, c, d, now, behind, cost, entries)
   if behind > 1 then return a, b, c, d end
-  local log = LOGS .. key
-  local latest = max(now, b)
-  -- the expiry is set by the first entry of each slice, so that it holds for what the slice may yet bring
-  local renews = a == 0 or floor(latest / window) ~= floor(b / window)
-  if entries == nil then a, b, c, d = enter(log, a, b, c, d, latest, cost) end
-  local i = entries and #entries - 1 or 0
-  while i >= 1 and cost > 0 do
-    local part = math.min(cost, entries[i + 1])
+  local latest = b > now and b or now
+  if entries == nil then
+    if a > 0 and latest == b then d = string.sub(d, 1, -BYTES - 1) end
+    c = (c + cost) % SUMS
+    d = d .. pack(ENTRY, latest, c)
+    if #d > SHORT then d = shorten(key, d) end
+    return a + cost, latest, c, d
+  end
+  local first, part = #entries + 1, 0
+  while first > 1 and cost > 0 do
+    first = first - 2
+    part = min(cost, entries[first + 1])
     cost = cost - part
-    local time = math.min(latest, entries[i])
-    if time > now - window then a, b, c, d = enter(log, a, b, c, d, time, part) end
-    i = i - 2
   end
-  if renews then redis.call('PEXPIRE', log, 3 * window + 1000) end
-  return a, b, c, d
-end
-
--- takes part of an entry out
-local function takeout(log, member, time, had, part, d)
-  -- first in, then out: an emptied set would lose its expiry
-  if had > part then
-    d = d + 1
-    redis.call('ZADD', log, time, d .. ':' .. (had - part))
+  -- by time: a node's clock may have gone back a little
+  local fresh = {}
+  for i = first, #entries, 2 do
+    local time, n = min(latest, entries[i]), #fresh + 1
+    if time > now - window then
+      while n > 1 and fresh[n - 2] > time do
+        fresh[n], fresh[n + 1] = fresh[n - 2], fresh[n - 1]
+        n = n - 2
+      end
+      fresh[n], fresh[n + 1] = time, i == first and part or entries[i + 1]
+    end
   end
-  redis.call('ZREM', log, member)
-  return d
+  if #fresh == 0 then return a, b, c, d end
+  local at
+  d, at = placeof(key, d, fresh[1])
+  local there = entriesfrom(key, d, at, math.huge)
+  local all, i = {}, 1
+  for n = 1, #fresh, 2 do
+    while i < #there and there[i] <= fresh[n] do
+      all[#all + 1], all[#all + 2] = there[i], there[i + 1]
+      i = i + 2
+    end
+    all[#all + 1], all[#all + 2] = fresh[n], fresh[n + 1]
+  end
+  for n = i, #there do all[#all + 1] = there[n] end
+  return opened(key, packentries(string.sub(d, 1, at - 1), all), now)
 end
 
 -- newest first; of what was taken at a time, from there on and oldest first: so none of what is left ends too soon
 local function remove(key, a, b, c, d, _, cost, at)
-  local log = LOGS .. key
-  local left = math.min(cost, a)
-  while left > 0 do
-    local entry
-    if at then
-      entry = redis.call('ZRANGEBYSCORE', log, at, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    else
-      entry = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')
+  if a == 0 then return a, b, c, d end
+  local place, kept
+  if at then
+    local entries
+    d, place = placeof(key, d, at)
+    entries = entriesfrom(key, d, place, math.huge)
+    for i = 2, #entries, 2 do
+      local part = min(cost, entries[i])
+      entries[i], cost = entries[i] - part, cost - part
     end
-    if #entry == 0 then break end
-    local had = costof(entry[1])
-    local part = math.min(left, had)
-    d = takeout(log, entry[1], entry[2], had, part, d)
-    a = a - part
-    left = left - part
+    kept = packentries(string.sub(d, 1, place - 1), entries)
+  else
+    local left = max(0, a - cost)
+    local _, base = unpack_row(ENTRY, d)
+    place = #d + 1
+    while place > BYTES + 1 do
+      local time, sum = unpack_row(ENTRY, d, place - BYTES)
+      if time == GAP then
+        d, place = fillback(key, d, place - BYTES)
+      elseif (sum - base) % SUMS <= left then
+        break
+      else
+        place = place - BYTES
+      end
+    end
+    kept = string.sub(d, 1, place - 1)
+    local _, sum = unpack_row(ENTRY, kept, place - BYTES)
+    if (sum - base) % SUMS < left then
+      kept = kept .. pack(ENTRY, (unpack_row('>d', d, place)), (base + left) % SUMS)
+    end
   end
-  local newest = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')
-  if a == 0 or #newest == 0 then return 0, 0, 0, d end
-  if at then c = tonumber(redis.call('ZRANGE', log, 0, 0, 'WITHSCORES')[2]) end
-  return a, tonumber(newest[2]), c, d
+  return opened(key, kept, now)
 end
 
 -- takes out up to this much of what expires after now and up to till, no more than one each gap milliseconds; answers
 -- also when each part expires, and how much it is
 bookahead = function(key, a, b, c, d, till, gap, cost)
-  local log, starts = LOGS .. key, {}
+  local starts = {}
   if a == 0 then return a, b, c, d, starts end
-  local due, place = now + gap / 2, 1
-  local entries = redis.call('ZRANGEBYSCORE', log, c, till - window, 'WITHSCORES')
-  while cost > 0 and place < #entries do
-    -- those of one time are one
-    local time, last, all = entries[place + 1], place, 0
-    while entries[last + 1] == time do
-      all = all + costof(entries[last])
-      last = last + 2
-    end
-    local start = tonumber(time) + window
-    local part = start < due and 0 or min(cost, all, floor((start - due) / gap) + 1)
+  local due, taken, entries, at = now + gap / 2, 0, nil, nil
+  entries, d, at = entriesfrom(key, d, BYTES + 1, till - window)
+  for i = 1, #entries, 2 do
+    local start = entries[i] + window
+    local part = start < due and 0 or min(cost - taken, entries[i + 1], floor((start - due) / gap) + 1)
     if part > 0 then
       starts[#starts + 1], starts[#starts + 2] = start, part
-      cost, a = cost - part, a - part
+      entries[i + 1], taken = entries[i + 1] - part, taken + part
       due = max(due + part * gap, start + gap / 2)
     end
-    while part > 0 do
-      local had = costof(entries[place])
-      local out = min(part, had)
-      d = takeout(log, entries[place], time, had, out, d)
-      part, place = part - out, place + 2
-    end
-    place = last
   end
-  if a == 0 then return 0, 0, 0, d, starts end
-  -- that nothing is as old as c any more is found when c would have expired
-  if #starts > 0 then b = tonumber(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2]) end
+  -- the sums that come behind stay as they are: what is before them is raised
+  local _, base = unpack_row(ENTRY, d)
+  local head = packentries(pack(ENTRY, 0, (base + taken) % SUMS), entries)
+  a, b, c, d = opened(key, head .. string.sub(d, at), now)
   return a, b, c, d, starts
 end
 
@@ -128,45 +261,81 @@ local function ends(_, b)
   return b + window
 end
 
--- the oldest entries that hold this much, as times and costs
-oldest = function(key, a, need)
-  local entries = {}
-  local from = 0
-  need = math.min(need, a)
-  while need > 0 do
-    local page = redis.call('ZRANGE', LOGS .. key, from, from + 99, 'WITHSCORES')
-    if #page == 0 then break end
-    for i = 1, #page, 2 do
-      local cost = costof(page[i])
-      entries[#entries + 1] = tonumber(page[i + 1])
-      entries[#entries + 1] = cost
-      need = need - cost
-      if need <= 0 then break end
+-- the oldest entries that hold this much, and what is before them; of all, no more than ${MOST_ENTRIES}: where there are
+-- more, neighbours become one, at the later one's time
+oldest = function(key, d, need)
+  if need == math.huge then
+    local gap, chunks = gapin(d)
+    if gap then
+      local list = table.concat(redis.call('LRANGE', LOGS .. key, -chunks, -1))
+      d = string.sub(d, 1, gap - 1) .. list .. string.sub(d, gap + BYTES)
     end
-    from = from + 100
+    local group = math.ceil((#d / BYTES - 1) / ${MOST_ENTRIES})
+    if group < 2 then return d end
+    local parts = {string.sub(d, 1, BYTES)}
+    for at = group * BYTES, #d - BYTES - 1, group * BYTES do
+      parts[#parts + 1] = string.sub(d, at + 1, at + BYTES)
+    end
+    parts[#parts + 1] = string.sub(d, -BYTES)
+    return table.concat(parts)
   end
-  return entries
-end
-
--- no more than ${MOST_ENTRIES}: neighbours become one, at the later one's time
-mergeentries = function(entries)
-  local count = #entries / 2
-  local group = math.ceil(count / ${MOST_ENTRIES})
-  local merged, cost = {}, 0
-  for i = 1, count do
-    cost = cost + entries[2 * i]
-    if i % group == 0 or i == count then
-      merged[#merged + 1] = entries[2 * i - 1]
-      merged[#merged + 1] = cost
-      cost = 0
+  local _, base = unpack_row(ENTRY, d)
+  local at, held = 1, 0
+  while held < need and at + BYTES < #d do
+    local time, sum = unpack_row(ENTRY, d, at + BYTES)
+    if time == GAP then
+      d = fill(key, d, at + BYTES)
+    else
+      at, held = at + BYTES, (sum - base) % SUMS
     end
   end
-  return merged
+  return string.sub(d, 1, at + BYTES - 1)
 end
 `
 
+const batch = {
+  begins: /* lua */ `
+  for i = 1, #rows do
+    if rows[i] and string.byte(rows[i]) == MOREBYTE then return nil end
+  end
+  local cutoff = now - window
+`,
+  reads: /* lua */ `
+      local base, oldest
+      if #row > BYTES then
+        base, oldest = unpack_row('>dd', row, BYTES - 7)
+        b, c = unpack_row(ENTRY, row, #row - BYTES + 1)
+      end
+      if oldest and oldest > cutoff then
+        a, d = (c - base) % SUMS, row
+      else
+        a, b, c, d = openlog(key, row, now)
+      end
+`,
+  adds: /* lua */ `
+    if not row then d = EMPTY end
+    -- of the entries those that a refused cost waits for
+    local need = total + largest - left
+    rows[i] = need > 0 and pack('>dd', a, b) .. entriesof(key, d, need) or pack('>ddd', a, b, 0)
+    if total > 0 or row and d ~= row then
+      if now > b then
+        if total > 0 then b, d = now, d .. pack(ENTRY, now, (c + total) % SUMS) end
+        if #d > SHORT then d = shorten(key, d) end
+      elseif total > 0 then
+        a, b, c, d = add(key, a, b, c, d, now, 0, total)
+      end
+      local last = floor((b + window - 1) / window)
+`,
+}
+
 /**
- * The Lua half of the sliding log. State: a = total, b = newest, c = oldest, d = entries ever made. The entries
- * are a sorted set per key: the score is the time, the member `number:cost`. Parameters: limit, window.
+ * The Lua half of the sliding log. State: a = total, b = newest, c = the sum up to it, d = the log: packed entries of 16 bytes, each
+ * a time and all that was admitted up to then. The first is what was admitted before all that counts; so what an entry cost
+ * is told by the one before it, and what is in use by the first and the last.
+ *
+ * The log is what is kept of a key: a, b and c are read from it. Of a long one the middle lies in a list, in chunks: there
+ * the log has a gap, an entry of the time -1 that says how many chunks, the last of the list, belong there. Reading writes
+ * nothing: chunks that are read from the front stay in the list until the next is added to it. An entry stands before a gap,
+ * and one behind it. Parameters: limit, window.
  */
-export const slidingLogLua: LuaHalf = { functions }
+export const slidingLogLua: LuaHalf = { functions, batch }

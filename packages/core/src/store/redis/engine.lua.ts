@@ -13,7 +13,7 @@ import { settlementsLua } from './settlements.lua.ts'
  * 1 for each key. One take alone comes word by word instead, see `quick-take.lua.ts`.
  *
  * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit, limitset, smallest; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
- * under the last slice in which they are worth anything; `:l:<key>` a log's entries; `:blocks` hash; `:changes` and
+ * under the last slice in which they are worth anything; `:l:<key>` list of a long log's middle; `:blocks` hash; `:changes` and
  * `:nodes` sorted sets by time.
  */
 export const openingLua = /* lua */ `
@@ -78,7 +78,7 @@ local function keepmeta(ms)
   if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
 end
 -- only a log has these
-local oldest, mergeentries, touched, bookahead
+local openlog, oldest, bookahead
 -- only a bucket has this: its d, where it goes by the limit of this request
 local drainsby
 `
@@ -86,6 +86,8 @@ local drainsby
 /** After the algorithm's Lua half: the files that rows lie in. */
 export const filesLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
+-- a log's row is the log; where more is kept it ends with the log, and begins with this number and the log's length
+local MORE, MOREBYTE = -1, 191
 local top = max(slice + late, tonumber(meta[5] or 0))
 local FILES = prefix .. ':'
 
@@ -118,10 +120,11 @@ ${noteLua}
 /**
  * The short way for takes alone, of keys of which
  * nothing is kept but their state. It answers as the engine, but with the status byte 4, and of each key the four numbers
- * of its state as they lay there; as they are now of a log, with its entries, and of a bucket that went by another limit.
+ * of its state as they lay there; as they are now of a bucket that went by another limit, and of a log, which has two of
+ * them, and then how long its entries are and they.
  * Where it does not do, nothing was written yet.
  */
-export function takesLua(take: LuaHalf['take']): string {
+export function takesLua({ take, batch }: LuaHalf): string {
   return /* lua */ `
 local MOSTKEYS = 4000
 
@@ -141,9 +144,6 @@ if setlimit then
   closequick()
   keepmeta(3 * window)
 end
-
-local dirty = {}
-touched = function(key) dirty[key] = true end
 
 local function file(files, under, key, packed)
   local rowsof = files[under]
@@ -181,14 +181,10 @@ local function packlist(numbers)
   return table.concat(parts)
 end
 
-local NOENTRIES = pack('>d', 0)
--- a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
-local function entriesof(key, a, need)
-  if oldest == nil then return '' end
-  if need == 0 then return NOENTRIES end
-  local entries = oldest(key, a, need)
-  if need == math.huge then entries = mergeentries(entries) end
-  return packlist(entries)
+-- of a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
+local function entriesof(key, log, need)
+  local entries = need > 0 and oldest(key, log, need) or ''
+  return pack('>d', #entries) .. entries
 end
 
 -- what is kept of each key, or false, and the slice under which it lies, where that is not the top
@@ -211,19 +207,19 @@ end
 
 local function takes(keys, costs)
   local rows, filedin = found(keys)
+  ${batch?.begins ?? ''}
   local NEVER = string.rep('\\0', PLAINBYTES)
   local files, fields, listed, size = {}, nil, nil, 0
   for i = 1, #keys do
     local key, row = keys[i], rows[i]
     local a, b, c, d, under = 0, 0, 0, 0, slice
     if row then
-      if #row ~= PLAINBYTES then return nil end
-      a, b, c, d = unpack_row(PLAIN, row)
+      ${batch?.reads ?? readsLua}
       under = filedin[i] or top
     else
       rows[i] = NEVER
     end
-    ${rolls(take)}
+    ${take ? rolls(take) : 'local used = a'}
     local left = limit - used
     local cost, total, largest = costs and costs[i] or 1, 0, 0
     if cost == 1 or type(cost) == 'number' then
@@ -238,14 +234,14 @@ local function takes(keys, costs)
         end
       end
     end
-    ${adds(take)}
+    ${take ? adds(take) : batch?.adds}
       if last > under then under = min(last, slice + ${FURTHEST_SLICE}) end
       if under ~= listed then
         if fields then files[listed] = fields end
         fields, listed = files[under] or {}, under
         size = #fields
       end
-      fields[size + 1], fields[size + 2] = key, pack(PLAIN, a, b, c, d)
+      fields[size + 1], fields[size + 2] = key, ${batch ? 'd' : 'pack(PLAIN, a, b, c, d)'}
       size = size + 2
     end
   end
@@ -263,17 +259,17 @@ end
 `
 }
 
-/**
- * Lets time pass for a key's state, and sets `used`. Without a function where the algorithm has a text for that: of a batch's
- * time in Redis its functions took a quarter.
- */
-function rolls(take: LuaHalf['take']): string {
-  if (take === undefined) {
-    return /* lua */ `
-    a, b, c, d = roll(key, a, b, c, d, now)
-    local used = usage(key, a, b, c, d, now)
+/** A row that is not the state alone is for the engine. */
+const readsLua = /* lua */ `
+      if #row ~= PLAINBYTES then return nil end
+      a, b, c, d = unpack_row(PLAIN, row)
 `
-  }
+
+/**
+ * Lets time pass for a key's state, and sets `used`. Without a function where nothing goes over to another limit: of a batch's
+ * time in Redis functions took a quarter.
+ */
+function rolls(take: NonNullable<LuaHalf['take']>): string {
   return /* lua */ `
     local goesover = drainsby and row and d ~= drainsby
     if goesover then
@@ -287,16 +283,7 @@ function rolls(take: LuaHalf['take']): string {
 }
 
 /** Takes the cost; begins a block where there is something to be written, with the `last` slice in which it is worth anything. */
-function adds(take: LuaHalf['take']): string {
-  if (take === undefined) {
-    return /* lua */ `
-    -- of the entries those that a refused cost waits for
-    rows[i] = pack(PLAIN, a, b, c, d) .. entriesof(key, a, max(0, total + largest - left))
-    if total > 0 then a, b, c, d = add(key, a, b, c, d, now, 0, total) end
-    if total > 0 or dirty[key] then
-      local last = lastslice(a, b, c, d)
-`
-  }
+function adds(take: NonNullable<LuaHalf['take']>): string {
   const last =
     take.ends === undefined
       ? 'local last = slice + late'
@@ -327,6 +314,8 @@ local CELLBYTES = 56
 local PACKEDCELL = '>c8dddddd'
 local node = pack('>I4I4', tonumber(string.sub(id, 1, 8), 16), tonumber(string.sub(id, 9), 16))
 local changedlast = tonumber(meta[3] or 0)
+-- the keys whose rows are to be written
+local dirty = {}
 
 local nodes = 0
 if (request.presence or 0) > 0 then
@@ -394,6 +383,13 @@ if request.k then
   end
   for i = 1, #others do operations[#operations + 1] = operationof(others[i]) end
 end
+-- what else is kept in a log's row, and the log
+local NOSTATE = string.rep('\\0', PLAINBYTES)
+local function cutlog(row)
+  if string.byte(row) ~= MOREBYTE then return NOSTATE, row end
+  local _, length = unpack_row('>dd', row)
+  return string.sub(row, 1, -length - 1), string.sub(row, -length)
+end
 local rows, names = {}, {}
 local function want(key)
   if rows[key] == nil then
@@ -416,8 +412,15 @@ for under = top, slice, -1 do
         if OFONE[#value] then
           rows[key] = unpacksingle(value, under)
         else
+          local log
+          if openlog then value, log = cutlog(value) end
           if #value == PLAINBYTES then value = value .. UNSETTLED end
           local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
+          if log then
+            a, b, c, d = openlog(key, log, now)
+            -- so that what has expired is passed once
+            if d ~= log then dirty[key] = true end
+          end
           rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), under, nil, nil}
         end
       else
@@ -659,7 +662,8 @@ end
 
 -- a take is answered by the state before it; the node replays the decisions from that
 local function state(key, a, b, c, d, booked, need)
-  return pack('>dddddd', a, b, c, d, booked, blocks[key] or 0) .. entriesof(key, a, need)
+  if openlog then return pack('>dddd', a, b, booked, blocks[key] or 0) .. entriesof(key, d, need) end
+  return pack('>dddddd', a, b, c, d, booked, blocks[key] or 0)
 end
 
 -- how much is in use, and whether the key is blocked
@@ -698,10 +702,11 @@ local function snapshot(key, row, starts)
   local cell, before = owncells(row)
   local elsewhere = bookedinall(row) - unspent(cell) - unspent(before)
   cell, before = cell or NONE, before or NONE
-  return pack(
-    '>ddddddddddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], before[3],
-    row[9], row[1], row[2], row[3], row[4], elsewhere, blocks[key] or 0
-  ) .. entriesof(key, row[1], math.huge) .. (oldest and packlist(starts or NONEBOOKED) or '')
+  local ledger = pack(
+    '>ddddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], before[3], row[9]
+  )
+  return ledger .. state(key, row[1], row[2], row[3], row[4], elsewhere, math.huge)
+    .. (openlog and packlist(starts or NONEBOOKED) or '')
 end
 
 local function carryout(op)
@@ -753,7 +758,7 @@ local function carryout(op)
     keepmeta(blockslast - now + 1000)
     change(key)
   elseif name == 'reset' then
-    if oldest then redis.call('UNLINK', prefix .. ':l:' .. key) end
+    if openlog then redis.call('UNLINK', prefix .. ':l:' .. key) end
     -- what other nodes may yet spend stays booked; this one gave up what it knew to be granted
     local cell, before = owncells(row)
     if cell then
@@ -779,12 +784,16 @@ local function finish(results)
   local files = {}
   for key in pairs(dirty) do
     local row = rows[key]
-    local single = packsingle(row, row[12], row[13])
+    local log = openlog and row[4]
+    local single = not log and packsingle(row, row[12], row[13])
     local cells = single or row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
     if single then
       file(files, row[11], key, single)
     elseif cells == '' and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then
-      file(files, row[11], key, pack(PLAIN, row[1], row[2], row[3], row[4]))
+      file(files, row[11], key, log or pack(PLAIN, row[1], row[2], row[3], row[4]))
+    elseif log then
+      local numbers = pack(ROW, MORE, #log, 0, 0, row[5], row[6], row[7], row[8], row[9])
+      file(files, row[11], key, numbers .. cells .. log)
     else
       local numbers = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
       file(files, row[11], key, numbers .. cells)

@@ -21,6 +21,8 @@ export const Status = {
 
 const HEADER = 9
 const MARKER = 36
+/** From here on what a log has admitted is counted from 0 again. */
+const LOG_SUMS = 2 ** 52
 
 /** Reads a script's answer from its first byte to its last. */
 export class ReplyReader {
@@ -161,17 +163,35 @@ export class ReplyReader {
     return numbers
   }
 
+  /** A log, as the script keeps it: times, and what was admitted up to each; first, what counts no more. */
+  private entries(): number[] {
+    const entries: number[] = []
+    const end = this.double() + this.at
+    if (this.at === end) return entries
+    this.at += 8
+    for (let before = this.double(); this.at < end; ) {
+      entries.push(this.double())
+      const sum = this.double()
+      entries.push((sum - before + LOG_SUMS) % LOG_SUMS)
+      before = sum
+    }
+    return entries
+  }
+
   /** The state into `numbers`; and what is booked, and until when the key is blocked. */
   private state(limit: Algorithm, numbers: Numbers): void {
     numbers.a = this.double()
     numbers.b = this.double()
-    numbers.c = this.double()
-    numbers.d = this.double()
+    const isLog = limit.algorithm === 'sliding-log'
+    if (!isLog) {
+      numbers.c = this.double()
+      numbers.d = this.double()
+    }
     if (this.status !== Status.taken) {
       this.booked = this.double()
       this.blockedUntil = this.double()
     }
-    if (limit.algorithm === 'sliding-log') numbers.entries = this.list()
+    if (isLog) numbers.entries = this.entries()
   }
 
   private snapshot(limit: Algorithm, key: string): Snapshot {

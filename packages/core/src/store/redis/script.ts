@@ -42,8 +42,8 @@ function script(rest: string): Script {
 }
 
 /** What follows the short way of a take, or its functions where there is none. */
-function longWay({ functions, take }: LuaHalf): string {
-  return openingLua + functions + filesLua + takesLua(take) + engineLua
+function longWay(half: LuaHalf): string {
+  return openingLua + half.functions + filesLua + takesLua(half) + engineLua
 }
 
 /** One script an algorithm: its Lua half, between the same beginning and end. */
