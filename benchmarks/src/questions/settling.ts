@@ -12,6 +12,8 @@ import { holdsWhile } from '../turns.ts'
 const KEYS = 100_000
 const LIMIT = 1000
 const PASSES = 5
+/** Pipelines under way, as commands of ours are. */
+const LINES = 4
 const RATE = 'keys a second'
 const HELD = 'ms the loop is held, median'
 const LONGEST = 'ms the loop is held, longest'
@@ -116,9 +118,8 @@ const increments: Contender = {
         for (const name of names.slice(first, first + size)) pipeline.incrby(name, cost)
         await pipeline.exec()
       }
-      // Two under way, as ours.
       const line = async (start: number) => {
-        for (let first = start; first < names.length; first += 2 * size) await send(first)
+        for (let first = start; first < names.length; first += LINES * size) await send(first)
       }
       const result = await passes(
         names.length,
@@ -127,7 +128,7 @@ const increments: Contender = {
           owed += cost
         },
         async () => {
-          await Promise.all([line(0), line(size)])
+          await Promise.all(Array.from({ length: LINES }, (_, place) => line(place * size)))
         },
       )
       results.push(result)

@@ -15,8 +15,10 @@ import { Pacing } from './pacing.ts'
 const MOST_KEYS = 500
 /** Keys that are looked at for one: those that can wait are passed over. */
 const MOST_LOOKS = 4 * MOST_KEYS
-/** Commands under way at once. */
+/** Commands under way at once: few, since checks that wait for the store are behind them. */
 const IN_FLIGHT = 2
+/** Those of a flush that somebody waits for: so many that neither side waits for the other. */
+const IN_FLUSH = 4
 /** How often a limiter that closes tries to settle with a store that is not known to be away. */
 const CLOSING_TRIES = 3
 /** After this many answers that do not acknowledge what was sent, a flush gives up. */
@@ -38,6 +40,8 @@ export class Sync {
   /** What is to be sent now, in commands of at most `MOST_KEYS`: each is drawn up when its turn comes, so that none holds the event loop. */
   private readonly urgent: LocalKey[][] = []
   private readonly flushes = pLimit(IN_FLIGHT)
+  /** How many wait for all that was owed. */
+  private awaited = 0
   private readonly urgentFlushes = pLimit(IN_FLIGHT)
   private readonly underWay = new UnderWay()
   private timer: Timer | undefined
@@ -242,9 +246,15 @@ export class Sync {
   private async pass(keys: readonly LocalKey[]): Promise<void> {
     if (this.link.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
     for (const key of keys) if (!key.queued && key.mustTell) this.queue(key)
-    await this.flushDirty()
-    await this.urgentFlushes(() => undefined)
-    await this.underWay.idle()
+    this.awaited++
+    this.flushes.concurrency = IN_FLUSH
+    try {
+      await this.flushDirty()
+      await this.urgentFlushes(() => undefined)
+      await this.underWay.idle()
+    } finally {
+      if (--this.awaited === 0) this.flushes.concurrency = IN_FLIGHT
+    }
   }
 
   private send(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
