@@ -21,12 +21,6 @@ function kindOf(count: number, previous: number, admitted: number, late: number,
   return admitted === count && demand === 0 ? Kind.bare : Kind.brief
 }
 
-/** Whether the row is of the same kind before and after: then both are as long. */
-export function keepsKind([, , , admitted, late, demand, count, previous, had, before]: Raise): boolean {
-  const kind = kindOf(count + admitted - had, previous, admitted, late, demand)
-  return kind === kindOf(count, previous, had, late, before)
-}
-
 /** Shorter keys are copied faster than they are handed over. */
 const SHORT = 40
 

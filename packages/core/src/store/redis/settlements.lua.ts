@@ -101,7 +101,7 @@ end
 -- writes down those raised rows that lie as they were seen, and returns the places of the others, which are in the
 -- lists then
 local function raise(count)
-  local raised, seen, keys, otherwise = {unpack_row('>' .. string.rep('Hc0Hc0', count), ARGV[2])}, ARGV[3], {}, {}
+  local raised, seen, keys, otherwise = {unpack_row(string.rep('>Hc0Hc0', count), ARGV[2])}, ARGV[3], {}, {}
   for i = 1, count do keys[i] = raised[2 * i - 1] end
   local isnow, rows, filedin, those = request.v == slice, nil, nil, nil
   if isnow then

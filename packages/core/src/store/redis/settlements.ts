@@ -1,7 +1,7 @@
 import type { AlgorithmName } from '../../algorithms/algorithm.ts'
 import { wireKey } from '../../key.ts'
 import { type Counters, type Operation, type Raise, settlementOf } from '../store.ts'
-import { keepsKind, RaisedRows } from './rows.ts'
+import { RaisedRows } from './rows.ts'
 
 /** So many keys go into one command of Redis with room to spare. */
 const MOST = 2000
@@ -58,8 +58,9 @@ export class Settlements {
   }
 
   private raises(raise: Raise): boolean {
-    const [, , slice, admitted, , , , , had] = raise
-    return admitted >= had && keepsKind(raise) && this.isOf(slice)
+    const [, , slice, admitted, , demand, , , had, before] = raise
+    // A row without demand may be shorter than one with: both must be as long.
+    return admitted >= had && (demand === 0) === (before === 0) && this.isOf(slice)
   }
 
   /** Whether it is of the slice of which the others tell. */
