@@ -25,8 +25,8 @@ export interface LuaHalf {
     /** From a key's `row` to a, b, c, d as they are `now`; a is what is in use. */
     readonly reads: string
     /**
-     * Answers into `rows[i]`, takes `total`, and begins a block where d is to be written, with the `last` slice in which it is
-     * worth anything. There is `left` before it, and the `largest` cost is refused, if any.
+     * Answers into `rows[i]`, takes `total`, and begins a block where d is to be written, setting the `last` slice in which it
+     * is worth anything. There is `left` before it, and the `largest` cost is refused, if any.
      */
     readonly adds: string
   }

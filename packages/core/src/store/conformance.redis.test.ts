@@ -210,6 +210,20 @@ const alone = fc.record({
   costs: fc.array(cost, { minLength: 1, maxLength: 1 }),
 })
 
+const MANY_KEYS = Array.from({ length: 12 }, (_, place) => `key${place}`)
+/** Nearly all of one cost of 1, as most checks are. */
+const manyTakes = fc.record({
+  advance,
+  node: fc.nat(NODES.length - 1),
+  takes: fc.uniqueArray(
+    fc.record({
+      key: fc.nat(MANY_KEYS.length - 1),
+      costs: fc.oneof({ weight: 5, arbitrary: fc.constant<number[]>([1]) }, { weight: 1, arbitrary: costs }),
+    }),
+    { minLength: 2, maxLength: MANY_KEYS.length, selector: ({ key }) => key },
+  ),
+})
+
 type Alone = typeof alone extends fc.Arbitrary<infer T> ? T : never
 
 function history<T>(step: fc.Arbitrary<T | Alone>, passes = advance, least = 1) {
@@ -588,6 +602,28 @@ for (const [what, limit] of Object.entries(limits)) {
           }
         },
       )
+      await fc.assert(property, { numRuns: fc.readConfigureGlobal().numRuns as number })
+    })
+
+    it('decides takes of many keys at once, of which many are alike, as the TypeScript half does', async () => {
+      const property = fc.asyncProperty(limit, fc.array(manyTakes, { maxLength: 12 }), async (limit, all) => {
+        const table = redis.open(`many-${names++}`, limit)
+        const states = MANY_KEYS.map(() => limit.create())
+        now = 0
+        for (const { advance, node, takes } of all) {
+          now = Math.max(now, advance(now, limit.window))
+          const expected = takes.map(({ key, costs }) =>
+            costs.map((cost) => limit.take(states[key], now, cost, 'store', true)),
+          )
+          const operations = takes.map(
+            ({ key, costs }): Operation => ['take', MANY_KEYS[key] as string, ...costs],
+          )
+          const once = { node: NODES[node] as string, sequence: ++sequence, deadline: now }
+          const request = { ...once, since: -1, presence: 0, extra: 0, operations, distinct: true }
+          const { results } = await table.exchange(request)
+          expect(results).toEqual(expected)
+        }
+      })
       await fc.assert(property, { numRuns: fc.readConfigureGlobal().numRuns as number })
     })
   })

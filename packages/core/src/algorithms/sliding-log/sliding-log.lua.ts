@@ -324,7 +324,7 @@ const batch = {
       elseif total > 0 then
         a, b, c, d = add(key, a, b, c, d, now, 0, total)
       end
-      local last = floor((b + window - 1) / window)
+      last = floor((b + window - 1) / window)
 `,
 }
 

@@ -125,6 +125,8 @@ ${noteLua}
  * Where it does not do, nothing was written yet.
  */
 export function takesLua({ take, batch }: LuaHalf): string {
+  // Of a window, what becomes of a row by a cost of 1 depends at one moment on the row alone, and many keys have the same.
+  const alike = take !== undefined && take.ends === undefined
   return /* lua */ `
 local MOSTKEYS = 4000
 
@@ -210,38 +212,48 @@ local function takes(keys, costs)
   ${batch?.begins ?? ''}
   local NEVER = string.rep('\\0', PLAINBYTES)
   local files, fields, listed, size = {}, nil, nil, 0
+  ${alike ? 'local becomes = {}' : ''}
   for i = 1, #keys do
-    local key, row = keys[i], rows[i]
-    local a, b, c, d, under = 0, 0, 0, 0, slice
-    if row then
-      ${batch?.reads ?? readsLua}
-      under = filedin[i] or top
-    else
-      rows[i] = NEVER
-    end
-    ${take ? rolls(take) : 'local used = a'}
-    local left = limit - used
-    local cost, total, largest = costs and costs[i] or 1, 0, 0
-    if cost == 1 or type(cost) == 'number' then
-      total = cost
-      if cost > left then total, largest = left > 0 and left or 0, 1 end
-    else
-      for n = 1, #cost do
-        if total + cost[n] <= left then
-          total = total + cost[n]
-        elseif cost[n] <= limit then
-          largest = max(largest, cost[n])
+    local key, row, cost, under = keys[i], rows[i], costs and costs[i] or 1, slice
+    if row then under = filedin[i] or top end
+    local packed, last = nil, slice + late
+    ${alike ? becameLua : ''}
+    if packed == nil then
+      packed = false
+      local a, b, c, d = 0, 0, 0, 0
+      if row then
+        ${batch?.reads ?? readsLua}
+      else
+        rows[i] = NEVER
+      end
+      ${take ? rolls(take) : 'local used = a'}
+      local left = limit - used
+      local total, largest = 0, 0
+      if cost == 1 or type(cost) == 'number' then
+        total = cost
+        if cost > left then total, largest = left > 0 and left or 0, 1 end
+      else
+        for n = 1, #cost do
+          if total + cost[n] <= left then
+            total = total + cost[n]
+          elseif cost[n] <= limit then
+            largest = max(largest, cost[n])
+          end
         end
       end
+      ${take ? adds(take) : batch?.adds}
+        packed = ${batch ? 'd' : 'pack(PLAIN, a, b, c, d)'}
+      end
+      ${alike ? 'if cost == 1 then becomes[rows[i]] = packed end' : ''}
     end
-    ${take ? adds(take) : batch?.adds}
+    if packed then
       if last > under then under = min(last, slice + ${FURTHEST_SLICE}) end
       if under ~= listed then
         if fields then files[listed] = fields end
         fields, listed = files[under] or {}, under
         size = #fields
       end
-      fields[size + 1], fields[size + 2] = key, ${batch ? 'd' : 'pack(PLAIN, a, b, c, d)'}
+      fields[size + 1], fields[size + 2] = key, packed
       size = size + 2
     end
   end
@@ -258,6 +270,12 @@ if request.t and not (joint or request.since or request.presence) and blockslast
 end
 `
 }
+
+/** What became of the first row becomes of all that are alike. */
+const becameLua = /* lua */ `
+    rows[i] = row or NEVER
+    if cost == 1 then packed = becomes[rows[i]] end
+`
 
 /** A row that is not the state alone is for the engine. */
 const readsLua = /* lua */ `
@@ -282,17 +300,17 @@ function rolls(take: NonNullable<LuaHalf['take']>): string {
 `
 }
 
-/** Takes the cost; begins a block where there is something to be written, with the `last` slice in which it is worth anything. */
+/** Takes the cost; begins a block where there is something to be written, and sets the `last` slice in which it is worth anything. */
 function adds(take: NonNullable<LuaHalf['take']>): string {
   const last =
     take.ends === undefined
-      ? 'local last = slice + late'
+      ? ''
       : `${take.ends}
-      local last = floor((finish - 1) / window)`
+        last = floor((finish - 1) / window)`
   return /* lua */ `
-    if total > 0 or goesover then
-      b, d = b + total, drainsby or d
-      ${last}
+      if total > 0 or goesover then
+        b, d = b + total, drainsby or d
+        ${last}
 `
 }
 
