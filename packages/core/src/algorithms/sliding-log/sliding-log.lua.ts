@@ -299,6 +299,8 @@ const batch = {
     if rows[i] and string.byte(rows[i]) == MOREBYTE then return nil end
   end
   local cutoff = now - window
+  -- many keys have the same: answers by what is in use, entries of this moment by their sum
+  local answers, entries = {}, {}
 `,
   reads: /* lua */ `
       local base, oldest
@@ -314,12 +316,29 @@ const batch = {
 `,
   adds: /* lua */ `
     if not row then d = EMPTY end
-    -- of the entries those that a refused cost waits for
-    local need = total + largest - left
-    rows[i] = need > 0 and pack('>dd', a, b) .. entriesof(key, d, need) or pack('>ddd', a, b, 0)
+    if cost == total and b <= now then
+      -- where all is allowed the newest entry is that of this moment
+      local answer = answers[a]
+      if not answer then
+        answer = pack('>ddd', a, now, 0)
+        answers[a] = answer
+      end
+      rows[i] = answer
+    else
+      -- of the entries those that a refused cost waits for
+      rows[i] = pack('>dd', a, b) .. entriesof(key, d, total + largest - left)
+    end
     if total > 0 or row and d ~= row then
       if now > b then
-        if total > 0 then b, d = now, d .. pack(ENTRY, now, (c + total) % SUMS) end
+        if total > 0 then
+          local sum = (c + total) % SUMS
+          local entry = entries[sum]
+          if not entry then
+            entry = pack(ENTRY, now, sum)
+            entries[sum] = entry
+          end
+          b, d = now, d .. entry
+        end
         if #d > SHORT then d = shorten(key, d) end
       elseif total > 0 then
         a, b, c, d = add(key, a, b, c, d, now, 0, total)
