@@ -7,6 +7,7 @@ import { leakyBucket } from '../../algorithms/leaky-bucket/leaky-bucket.ts'
 import { slidingLog } from '../../algorithms/sliding-log/sliding-log.ts'
 import { slidingWindow } from '../../algorithms/sliding-window/sliding-window.ts'
 import { tokenBucket } from '../../algorithms/token-bucket/token-bucket.ts'
+import { createLimiter } from '../../limiter.ts'
 import { LIMIT_KEPT, type Operation, type Request, Snapshot, type Store } from '../store.ts'
 import { redisStore } from './redis-store.ts'
 
@@ -172,4 +173,32 @@ it('keeps a limit that was set for 30 days after the name was last used, however
   await new Promise((resolve) => setTimeout(resolve, 60))
   await table.exchange(request([['take', 'key', 1]]))
   expect(await client.pttl(meta)).toBeGreaterThan(LIMIT_KEPT)
+})
+
+it.each([
+  ['fixed window', fixedWindow({ limit: 1000, window: '1m' })],
+  ['sliding window', slidingWindow({ limit: 1000, window: '1m' })],
+])('%s: rows that a node writes itself are whole beside keys that are no text', async (_, limit) => {
+  const broken = ['\ud83d\ud83d', 'ユーザー名\ud83d', '\uFFFF'.repeat(40), '\ud83d'.repeat(341)]
+  for (const keys of [...broken.map((key) => [key]), [...broken, 'one', 'two']]) {
+    let now = 1_700_000_000_000
+    const { store } = open(() => now)
+    const soft = createLimiter({ name: 'api', limit, mode: 'soft', store, timeout: '10s' })
+    const hard = createLimiter({ name: 'api', limit, store, timeout: '10s' })
+    const settle = async () => {
+      for (let turn = 0; turn < 3; turn++) {
+        for (let check = 0; check < 10; check++) await Promise.all(keys.map((key) => soft.check(key)))
+        await soft.flush()
+      }
+    }
+    await settle()
+    // The window after it, at its very end.
+    now = (Math.floor(now / 60_000) + 1) * 60_000 + 59_999
+    await settle()
+    const left = await Promise.all(keys.map(async (key) => (await hard.peek(key)).remaining))
+    const before = limit.algorithm === 'sliding-window' ? 1 : 0
+    expect(left).toEqual(keys.map(() => 1000 - 1 - 30 - before))
+    await soft.close()
+    await hard.close()
+  }
 })

@@ -21,6 +21,9 @@ function kindOf(count: number, previous: number, admitted: number, late: number,
   return admitted === count && demand === 0 ? Kind.bare : Kind.brief
 }
 
+/** Of a character of a key: a lone surrogate becomes U+FFFF and four digits. */
+const MOST_BYTES = 7
+
 /** Shorter keys are copied faster than they are handed over. */
 const SHORT = 40
 
@@ -38,7 +41,7 @@ export class RaisedRows {
 
   add(raise: Raise): void {
     this.raises.push(raise)
-    this.room += 3 * raise[1].length
+    this.room += MOST_BYTES * raise[1].length
   }
 
   /** @param node its id, 16 hex digits; `window` in ms */
