@@ -7,5 +7,5 @@ export const LEAST_RIGHTS = [
   ...['+eval', '+evalsha', '+script|load', '+time', '+info', '+pexpire', '+pexpireat', '+pttl', '+unlink'],
   ...['+hget', '+hgetall', '+hmget', '+hset', '+hdel', '+hlen', '+hrandfield'],
   ...['+zadd', '+zcard', '+zrange', '+zrangebyscore', '+zremrangebyscore', '+zremrangebyrank'],
-  ...['+rpush', '+rpop', '+lindex', '+lrange', '+ltrim'],
+  ...['+rpush', '+lrange', '+ltrim'],
 ]

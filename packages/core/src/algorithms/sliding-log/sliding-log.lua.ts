@@ -7,6 +7,8 @@ const MOST = 20
 const CHUNK = 12
 /** The newest ones, which stay in the row. */
 const NEWEST = 1
+/** The most chunks that are fetched at once. */
+const MOST_PAGE = 512
 
 const functions = /* lua */ `
 local late = 1
@@ -15,7 +17,9 @@ local ENTRY, BYTES = '>dd', 16
 local MOSTBYTES, CHUNKBYTES, NEWESTBYTES = ${1 + MOST} * BYTES, ${CHUNK} * BYTES, ${NEWEST} * BYTES
 -- a row that is no longer has no gap, or too few entries behind it for a chunk
 local SHORT = NEWESTBYTES + CHUNKBYTES + 2 * BYTES
+-- far more than what a log can hold: where sums run backwards, the difference is more than any limit, so that it is full
 local SUMS = 2 ^ 52
+local MOSTPAGE = ${MOST_PAGE}
 local GAP, GAPTIME = -1, pack('>d', -1)
 local EMPTY = pack(ENTRY, 0, 0)
 
@@ -23,18 +27,68 @@ local function gapof(chunks)
   return chunks > 0 and pack(ENTRY, GAP, chunks) or ''
 end
 
--- the first chunk takes its place before the gap, which is here; where it was lost, what comes next stands for it
-local function fill(key, d, at)
-  local _, chunks = unpack_row(ENTRY, d, at)
-  local chunk = redis.call('LINDEX', LOGS .. key, -chunks) or ''
-  return string.sub(d, 1, at - 1) .. chunk .. gapof(chunks - 1) .. string.sub(d, at + BYTES)
+-- the first and the last entry of a chunk, if it lies between these two; else it was lost, or is what another log has left
+local function within(chunk, before, beforesum, behind, behindsum)
+  if not chunk then return nil end
+  local first, firstsum = unpack_row(ENTRY, chunk)
+  local last, lastsum = unpack_row(ENTRY, chunk, #chunk - BYTES + 1)
+  local reached = (lastsum - beforesum) % SUMS
+  if before > first or last > behind or reached > (behindsum - beforesum) % SUMS then return nil end
+  if (firstsum - beforesum) % SUMS <= reached then return first, firstsum, last, lastsum end
 end
 
--- the last chunk takes its place behind the gap; also where it ends
-local function fillback(key, d, at)
-  local _, chunks = unpack_row(ENTRY, d, at)
-  local chunk = redis.call('RPOP', LOGS .. key) or ''
-  local head = string.sub(d, 1, at - 1) .. gapof(chunks - 1) .. chunk
+-- the first chunks take their place before the gap, which is here: up to one that ends after a time, and so much after a
+-- sum; also where the gap is then. Of those before it no more than the last entry is needed where they are passed. What
+-- comes after a lost one stands for it. In pages that grow: a string for each chunk would take time by the square
+local function fill(key, d, at, till, base, need, passes)
+  local before, beforesum, _, chunks, behind, behindsum = unpack_row('>dddddd', d, at - BYTES)
+  local parts, page, enough = {string.sub(d, passes and at - BYTES or 1, at - 1)}, 1, false
+  while chunks > 0 and not enough do
+    page = min(page, chunks)
+    local list = redis.call('LRANGE', LOGS .. key, -chunks, page - chunks - 1)
+    for i = #list - page + 1, #list do
+      chunks = chunks - 1
+      local first, _, last, sum = within(list[i], before, beforesum, behind, behindsum)
+      if first then
+        before, beforesum = last, sum
+        enough = last > till and (sum - base) % SUMS >= need
+        if passes and not enough then
+          parts = {string.sub(list[i], -BYTES)}
+        else
+          parts[#parts + 1] = list[i]
+        end
+        if enough then break end
+      end
+    end
+    page = min(2 * page, MOSTPAGE)
+  end
+  parts[#parts + 1] = gapof(chunks) .. string.sub(d, at + BYTES)
+  d = table.concat(parts)
+  return d, #d - #parts[#parts] + 1
+end
+
+-- the last chunks take their place behind the gap, which is here: back to one that begins before a time, or no more than
+-- so much after a sum; also where they end
+local function fillback(key, d, at, time, base, left)
+  local before, beforesum, _, all, behind, behindsum = unpack_row('>dddddd', d, at - BYTES)
+  local log, parts, chunks, page, enough = LOGS .. key, {}, all, 1, false
+  while chunks > 0 and not enough do
+    page = min(page, chunks)
+    local list = redis.call('LRANGE', log, chunks - all - page, chunks - all - 1)
+    for i = #list, #list - page + 1, -1 do
+      local first, sum = within(list[i], before, beforesum, behind, behindsum)
+      parts[chunks] = first and list[i] or ''
+      chunks = chunks - 1
+      if first then
+        behind, behindsum = first, sum
+        enough = first < time or (sum - base) % SUMS <= left
+        if enough then break end
+      end
+    end
+    page = min(2 * page, MOSTPAGE)
+  end
+  redis.call('LTRIM', log, 0, chunks - all - 1)
+  local head = string.sub(d, 1, at - 1) .. gapof(chunks) .. table.concat(parts, '', chunks + 1, all)
   return head .. string.sub(d, at + BYTES), #head + 1
 end
 
@@ -78,7 +132,7 @@ openlog = function(key, d, now)
   local at = BYTES + 1
   while oldest <= cutoff do
     if oldest == GAP then
-      d = fill(key, string.sub(d, at - BYTES), BYTES + 1)
+      d = fill(key, d, at, cutoff, 0, 0, true)
       at = BYTES + 1
     else
       at = at + BYTES
@@ -104,7 +158,7 @@ local function placeof(key, d, time)
   while at > BYTES + 1 do
     local its = unpack_row('>d', d, at - BYTES)
     if its == GAP then
-      d, at = fillback(key, d, at - BYTES)
+      d, at = fillback(key, d, at - BYTES, time, 0, -1)
     elseif its < time then
       break
     else
@@ -121,7 +175,7 @@ local function entriesfrom(key, d, at, till)
   while at < #d do
     local time, sum = unpack_row(ENTRY, d, at)
     if time == GAP then
-      d = fill(key, d, at)
+      d = fill(key, d, at, till, 0, 0)
     elseif time > till then
       break
     else
@@ -218,7 +272,7 @@ local function remove(key, a, b, c, d, _, cost, at)
     while place > BYTES + 1 do
       local time, sum = unpack_row(ENTRY, d, place - BYTES)
       if time == GAP then
-        d, place = fillback(key, d, place - BYTES)
+        d, place = fillback(key, d, place - BYTES, 0, base, left)
       elseif (sum - base) % SUMS <= left then
         break
       else
@@ -264,12 +318,13 @@ end
 -- the oldest entries that hold this much, and what is before them; of all, no more than ${MOST_ENTRIES}: where there are
 -- more, neighbours become one, at the later one's time
 oldest = function(key, d, need)
+  local _, base = unpack_row(ENTRY, d)
+  local gap = gapin(d)
+  if gap then
+    local _, sum = unpack_row(ENTRY, d, gap - BYTES)
+    if (sum - base) % SUMS < need then d, gap = fill(key, d, gap, 0, base, need) end
+  end
   if need == math.huge then
-    local gap, chunks = gapin(d)
-    if gap then
-      local list = table.concat(redis.call('LRANGE', LOGS .. key, -chunks, -1))
-      d = string.sub(d, 1, gap - 1) .. list .. string.sub(d, gap + BYTES)
-    end
     local group = math.ceil((#d / BYTES - 1) / ${MOST_ENTRIES})
     if group < 2 then return d end
     local parts = {string.sub(d, 1, BYTES)}
@@ -279,17 +334,15 @@ oldest = function(key, d, need)
     parts[#parts + 1] = string.sub(d, -BYTES)
     return table.concat(parts)
   end
-  local _, base = unpack_row(ENTRY, d)
-  local at, held = 1, 0
-  while held < need and at + BYTES < #d do
-    local time, sum = unpack_row(ENTRY, d, at + BYTES)
-    if time == GAP then
-      d = fill(key, d, at + BYTES)
-    else
-      at, held = at + BYTES, (sum - base) % SUMS
-    end
+  -- sums rise: the first entry that holds as much, of those before the gap if there is one left
+  local from, till = 1, #d / BYTES - 1
+  if gap and unpack_row('>d', d, gap) == GAP then till = (gap - 1) / BYTES - 1 end
+  while from < till do
+    local middle = floor((from + till) / 2)
+    local _, sum = unpack_row(ENTRY, d, middle * BYTES + 1)
+    if (sum - base) % SUMS < need then from = middle + 1 else till = middle end
   end
-  return string.sub(d, 1, at + BYTES - 1)
+  return string.sub(d, 1, (till + 1) * BYTES)
 end
 `
 

@@ -1,8 +1,10 @@
+import { startRedis } from '@spillway/redis-server'
 import { Redis } from 'ioredis'
-import { afterAll, beforeEach, expect, inject, it } from 'vitest'
+import { afterAll, beforeEach, expect, it } from 'vitest'
 import type { Decision } from '../../decision.ts'
 import { redisStore } from '../../store/redis/redis-store.ts'
-import type { Operation, Table } from '../../store/store.ts'
+import { costOf } from '../../store/row.ts'
+import type { Operation, Snapshot, Table } from '../../store/store.ts'
 import type { Algorithm } from '../algorithm.ts'
 import { slidingLog } from './sliding-log.ts'
 
@@ -11,8 +13,10 @@ const WINDOW = 60_000
 const LIMIT = 100
 
 let now = 0
-const store = redisStore(inject('redisUrl'), { now: () => now, prefix: PREFIX })
-const client = new Redis(inject('redisUrl'))
+/** Its own, whose commands are counted. */
+const redis = await startRedis()
+const store = redisStore(redis.url, { now: () => now, prefix: PREFIX })
+const client = new Redis(redis.url)
 let names = 0
 let name = ''
 let table: Table
@@ -20,6 +24,7 @@ let table: Table
 afterAll(async () => {
   await store.close()
   client.disconnect()
+  await redis.stop()
 })
 
 beforeEach(() => {
@@ -47,6 +52,17 @@ async function takeEach(times: number): Promise<void> {
 }
 
 const list = () => `${PREFIX}:1:{${name}}:l:key`
+/** Where the row lies whose newest entry is of this time. */
+const file = (newest: number) => `${PREFIX}:1:{${name}}:${Math.floor((newest + WINDOW - 1) / WINDOW)}`
+
+/** How many commands for lists this takes. */
+async function listCommands(work: () => Promise<unknown>): Promise<number> {
+  await client.config('RESETSTAT')
+  await work()
+  const stats = await client.info('commandstats')
+  const calls = [...stats.matchAll(/cmdstat_(?:lrange|lindex|ltrim|[lr]pop|[lr]push):calls=(\d+)/g)]
+  return calls.reduce((sum, [, count]) => sum + Number(count), 0)
+}
 
 it('keeps no more of a long log in its list than what counts', async () => {
   for (let time = 0; time < 500; time++) {
@@ -66,8 +82,7 @@ it('passes what has expired once, also where nothing is taken', async () => {
   now += WINDOW - LIMIT / 2
   for (const ask of [() => take(LIMIT), () => carryOut(['peek', 'key'])]) {
     await ask()
-    const file = `${PREFIX}:1:{${name}}:${Math.floor((1_000_000 + LIMIT + WINDOW) / WINDOW)}`
-    const row = (await client.hgetBuffer(file, 'key')) as Buffer
+    const row = (await client.hgetBuffer(file(1_000_000 + LIMIT), 'key')) as Buffer
     // The oldest entry's time lies behind what was admitted before it.
     expect(row.readDoubleBE(16)).toBe(now - WINDOW + 1)
     now += 20
@@ -95,4 +110,59 @@ it('takes nothing from the list that an older log of the key has left', async ()
   await takeEach(50)
   now += WINDOW - 25
   expect((await take()).remaining).toBe(LIMIT - 26)
+})
+
+it('fetches a long list in pages', async () => {
+  const COUNT = 6000
+  const entries = Array.from({ length: COUNT }, (_, place) => [now + place, 1]).flat()
+  const slice = Math.floor(now / WINDOW)
+  now += COUNT
+  const settle = ['settle', 'key', 0, slice, [COUNT, 0, 0, 0], [0, 0, 0, 0], null, entries, []] as const
+  await carryOut(settle as unknown as Operation)
+  expect(await client.llen(list())).toBeGreaterThan(COUNT / 15)
+  const asks: [string, () => Promise<unknown>][] = [
+    ['when all of it is free', async () => expect((await take(LIMIT)).retryAfterMs).toBe(WINDOW - 1)],
+    ['a refund of almost half', () => carryOut(['refund', 'key', COUNT / 2 - LIMIT])],
+    ['a refund from a third on', () => carryOut(['refund', 'key', 10, 1_000_000 + COUNT / 3])],
+    ['all of it', () => carryOut(['read', 'key'])],
+  ]
+  for (const [what, ask] of asks) expect(await listCommands(ask), what).toBeLessThan(40)
+  now = 1_000_000 + WINDOW + COUNT / 4
+  const passes = async () => expect((await take()).retryAfterMs).toBe(COUNT / 4)
+  expect(await listCommands(passes)).toBeLessThan(40)
+})
+
+it('takes nothing for its own that a later row has left in the list', async () => {
+  const takeApart = async (times: number) => {
+    for (let time = 0; time < times; time++) {
+      now += 300
+      expect((await take()).allowed).toBe(true)
+    }
+  }
+  await takeApart(50)
+  now = 17 * WINDOW
+  await takeApart(45)
+  expect(file(now)).not.toBe(file(1_000_000))
+  // Redis drops whole keys where memory is short: here the newer file of two.
+  await client.unlink(file(now))
+  let admitted = 0
+  await take()
+  now = 1_000_000 + WINDOW
+  for (let time = 0; time < 8; time++, now += 2000) {
+    for (let turn = 0; turn < LIMIT + 1; turn++) if ((await take()).allowed) admitted++
+    const { a, entries } = (await carryOut(['read', 'key'])) as Snapshot
+    expect(costOf(entries as number[])).toBe(a)
+  }
+  expect(admitted).toBeLessThanOrEqual(LIMIT)
+})
+
+it('is full where its sums run backwards', async () => {
+  await take()
+  const row = [0, 1000, now - 10, 1001, now - WINDOW - 5, 4, now, 8]
+  const bytes = Buffer.alloc(8 * row.length)
+  for (const [place, number] of row.entries()) bytes.writeDoubleBE(number, 8 * place)
+  await client.hset(file(now), 'key', bytes)
+  expect(await take()).toMatchObject({ allowed: false, remaining: 0 })
+  now += WINDOW
+  expect(await take()).toMatchObject({ allowed: true, remaining: LIMIT - 1 })
 })

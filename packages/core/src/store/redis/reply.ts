@@ -163,16 +163,24 @@ export class ReplyReader {
     return numbers
   }
 
-  /** A log, as the script keeps it: times, and what was admitted up to each; first, what counts no more. */
+  /**
+   * A log, as the script keeps it: times, and what was admitted up to each; first, what counts no more. No entries where
+   * that runs backwards: all that is in use then counts as the newest.
+   */
   private entries(): number[] {
     const entries: number[] = []
     const end = this.double() + this.at
     if (this.at === end) return entries
     this.at += 8
     for (let before = this.double(); this.at < end; ) {
-      entries.push(this.double())
+      const time = this.double()
       const sum = this.double()
-      entries.push((sum - before + LOG_SUMS) % LOG_SUMS)
+      const cost = (sum - before + LOG_SUMS) % LOG_SUMS
+      if (cost > LOG_SUMS / 2) {
+        this.at = end
+        return []
+      }
+      entries.push(time, cost)
       before = sum
     }
     return entries
