@@ -144,7 +144,7 @@ local function settleplain(keys, admitted, lately, demands)
   for i = 1, #keys do
     local key, row = keys[i], rows[i]
     local a, b, c, d, had, before, demand = 0, 0, 0, 0, 0, 0, 0
-    local isplain, answer = not those[key], nil
+    local isplain, answer, moves = not those[key], nil, false
     if row and isplain then
       local length, owner, theirs = #row, nil, slice
       if length == BAREBYTES then
@@ -175,6 +175,8 @@ local function settleplain(keys, admitted, lately, demands)
           isplain, had, before, demand = true, 0, 0, 0
         elseif theirs < slice then
           had, before = 0, had
+          -- a demand that is told again is kept as long as one that is told anew
+          moves = demand ~= 0
         else
           isplain = false
         end
@@ -190,7 +192,7 @@ local function settleplain(keys, admitted, lately, demands)
       -- a window that ends with this slice has nothing to roll
       if drainsby or a ~= sliceend then a, b, c, d = roll(key, a, b, c, d, now) end
       -- a bucket gave way to the limit that was set
-      local changes = d ~= rate
+      local changes = d ~= rate or moves
       if lately and lately[i] > before and late == 1 then
         a, b, c, d = add(key, a, b, c, d, now, 1, lately[i] - before)
         if drainsby then d = drainsby end
