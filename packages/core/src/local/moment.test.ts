@@ -49,7 +49,7 @@ test('none outlives its turn of the event loop, nor is it shared by checks furth
   expect([it.asked, moment.now]).toEqual([3, 5_001])
   it.endTurn()
   for (let check = 0; check < 5; check++) {
-    it.monotonic += 0.06
+    it.monotonic += 0.004
     it.time++
     look(1)
     expect(moment.now).toBe(it.time)

@@ -2,9 +2,12 @@ import { Slices } from '../algorithms/slices.ts'
 import type { Clock } from '../clock.ts'
 import type { Table } from '../store/store.ts'
 
-/** Checks that share a reading, of a burst whose checks come at most so many milliseconds apart. */
+/**
+ * Checks that share a reading, of a burst whose checks come at most so many milliseconds apart: less than any request
+ * takes, since the end of a turn is heard of only by another turn of the event loop, which costs more than a reading.
+ */
 const BURST = 16
-const APART = 0.05
+const APART = 0.003
 
 /** The store's time as the short ways go by it: a reading costs as much as a decision, and a burst shares one. */
 export class Moment {
@@ -18,6 +21,8 @@ export class Moment {
   private readAt = -Infinity
   /** For how many checks yet. */
   private left = 0
+  /** For how many it was read. */
+  private checks = 1
   private ending = false
 
   /** @param window milliseconds */
@@ -49,7 +54,9 @@ export class Moment {
     // The first time that is known may be hours from the one that was guessed.
     if (clock.afterTurn === undefined || !this.table.known) return
     const monotonic = clock.monotonic()
-    if (monotonic - this.readAt < APART) {
+    const isBurst = monotonic - this.readAt < APART * this.checks
+    this.checks = isBurst ? BURST : 1
+    if (isBurst) {
       this.left = BURST - 1
       if (!this.ending) {
         this.ending = true
@@ -62,5 +69,6 @@ export class Moment {
   private endTurn(): void {
     this.ending = false
     this.left = 0
+    this.checks = 1
   }
 }
