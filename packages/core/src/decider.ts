@@ -79,9 +79,3 @@ export function sumOf(all: readonly DeciderStats[]): DeciderStats {
     NOTHING,
   )
 }
-
-/** Waits for all, also where one fails, and then throws what the first did. */
-export async function all(promises: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw failed.reason
-}

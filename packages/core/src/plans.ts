@@ -1,4 +1,4 @@
-import { all, type Decider, type DeciderStats, sumOf } from './decider.ts'
+import { type Decider, type DeciderStats, sumOf } from './decider.ts'
 import type { NamedLimit } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import { askedOf, type KeyedLimit } from './keyed-limit.ts'
@@ -17,6 +17,7 @@ import { SeveralLimits } from './several-limits.ts'
 import { ShardedLimit } from './sharded-limit.ts'
 import { SingleLimit } from './single-limit.ts'
 import { Spike } from './spike.ts'
+import { all } from './under-way.ts'
 
 /** The most limits that checks choose between: more tell of limits that are made anew for each check. */
 const MOST_PLANS = 100

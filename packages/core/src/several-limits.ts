@@ -1,5 +1,5 @@
 import { combined } from './combined-decision.ts'
-import { all, type Decider, type DeciderStats, type Earlier, sumOf, type Taken } from './decider.ts'
+import { type Decider, type DeciderStats, type Earlier, sumOf, type Taken } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
@@ -11,7 +11,7 @@ import type { ScopeKeys } from './limit-parts.ts'
 import type { Hold, JointChecks } from './local/joint-checks.ts'
 import type { Settings } from './options.ts'
 import type { SingleLimit } from './single-limit.ts'
-import { UnderWay } from './under-way.ts'
+import { all, UnderWay } from './under-way.ts'
 
 /** Several limits on one key, or on a key for each scope: all must allow a check, or nothing is taken. */
 export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {

@@ -1,10 +1,11 @@
 import type { Algorithm } from './algorithms/algorithm.ts'
-import { all, type DeciderStats, type Earlier, sumOf, type Taken } from './decider.ts'
+import { type DeciderStats, type Earlier, sumOf, type Taken } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { checkKey } from './key.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import type { LimitPart } from './limit-parts.ts'
 import type { SingleLimit } from './single-limit.ts'
+import { all } from './under-way.ts'
 
 /** One limit whose keys are spread over several tables, each on a server of its own: every key has its table. */
 export class ShardedLimit implements KeyedLimit {

@@ -15,3 +15,9 @@ export class UnderWay {
     await Promise.allSettled(this.begun)
   }
 }
+
+/** Waits for all, also where one fails, and then throws what the first did. */
+export async function all(promises: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
+}

@@ -5,7 +5,7 @@ import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import type { Operation, Raise, Reply, Snapshot } from '../store/store.ts'
-import { UnderWay } from '../under-way.ts'
+import { all, UnderWay } from '../under-way.ts'
 import { HeldKeys } from './held-keys.ts'
 import { KeyQueue } from './key-queue.ts'
 import type { LocalKey } from './local-key.ts'
@@ -163,7 +163,7 @@ export class Sync {
   private async tick(): Promise<void> {
     this.ticks++
     this.pacing.young = this.ticks < 2
-    await allOf(this.commands(this.turn(), this.ticks % 2 === 0, false)).catch(() => {})
+    await all(this.commands(this.turn(), this.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
     if (this.keys.size > 0) this.arm()
   }
@@ -171,7 +171,7 @@ export class Sync {
   /** Settles all that is dirty now. */
   private flushDirty(): Promise<void> {
     const due = this.commands(this.turn(), false, true)
-    return allOf([...due, ...this.commands(this.turn(), true, true)])
+    return all([...due, ...this.commands(this.turn(), true, true)])
   }
 
   /** What is due by now: what has been dirty for half an interval. */
@@ -422,11 +422,4 @@ export class Sync {
     this.closed = true
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
   }
-}
-
-/** Waits for all of them. @throws why the first of those failed that did */
-async function allOf(sent: readonly Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(sent)
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
 }
