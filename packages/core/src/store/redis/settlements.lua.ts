@@ -1,4 +1,5 @@
 import { FURTHEST_SLICE } from '../store.ts'
+import { BARE, BRIEF, Kind, SINGLE } from './rows.ts'
 
 /**
  * The short way for settlements: of keys of which nothing is kept but their state and what one node has admitted, as of
@@ -21,11 +22,12 @@ import { FURTHEST_SLICE } from '../store.ts'
  * answered. Where one does not, its key goes into the lists, behind what is in them.
  */
 export const settlementsLua = /* lua */ `
-local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', 41
-local SINGLE, PACKEDSINGLE, SINGLEBYTES = '>ddc9dddddd', '>ddc0dddddd', 73
-local BARE, PACKEDBARE, BAREBYTES = '>ddc9', '>ddc0', 25
+local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', ${BRIEF}
+local SINGLE, PACKEDSINGLE, SINGLEBYTES = '>ddc9dddddd', '>ddc0dddddd', ${SINGLE}
+local BARE, PACKEDBARE, BAREBYTES = '>ddc9', '>ddc0', ${BARE}
 local OFONE = {[BAREBYTES] = true, [BRIEFBYTES] = true, [SINGLEBYTES] = true}
-local BARELY, BRIEFLY, SINGLY, SHAREDLY = node .. '\\3', node .. '\\0', node .. '\\1', node .. '\\2'
+local BARELY, BRIEFLY = node .. '\\${Kind.bare}', node .. '\\${Kind.brief}'
+local SINGLY, SHAREDLY = node .. '\\${Kind.single}', node .. '\\${Kind.shared}'
 
 -- keys that are blocked, or have changed, go the long way
 local function apart(keys)
@@ -78,16 +80,22 @@ local function settleshared(key, row, told, lately, demand)
   return packed, pack(PACKEDSINGLE, a, b, SHAREDLY, had, sum, before, c, d, slice), lastslice(a, b, c, d)
 end
 
+-- a, b, the owner, what it admitted in its slice, its demand, what it admitted in the slice before, c, d and its slice
+local function unpackofone(row)
+  if #row == SINGLEBYTES then return unpack_row(SINGLE, row) end
+  local a, b, owner, had, demand
+  if #row == BRIEFBYTES then
+    a, b, owner, had, demand = unpack_row(BRIEF, row)
+  else
+    a, b, owner = unpack_row(BARE, row)
+    had, demand = b, 0
+  end
+  return a, b, owner, had, demand, 0, 0, 0, a / window - 1
+end
+
 -- puts a raised row into the lists
 local function list(key, row)
-  local _, had, demand, before = nil, 0, 0, 0
-  if #row == BAREBYTES then
-    _, had = unpack_row(BARE, row)
-  elseif #row == BRIEFBYTES then
-    _, _, _, had, demand = unpack_row(BRIEF, row)
-  else
-    _, _, _, had, demand, before = unpack_row(SINGLE, row)
-  end
+  local _, _, _, had, demand, before = unpackofone(row)
   local place = #request.k + 1
   request.k[place], request.n[place], request.m[place], request.e[place] = key, had, before, demand
 end
@@ -242,16 +250,7 @@ end
 
 -- a row in which only one node has settled: this one, or another
 local function unpacksingle(value, under)
-  local a, b, owner, had, demand, before, c, d, theirs
-  if #value == BAREBYTES then
-    a, b, owner = unpack_row(BARE, value)
-    had, demand, before, c, d, theirs = b, 0, 0, 0, 0, a / window - 1
-  elseif #value == BRIEFBYTES then
-    a, b, owner, had, demand = unpack_row(BRIEF, value)
-    before, c, d, theirs = 0, 0, 0, a / window - 1
-  else
-    a, b, owner, had, demand, before, c, d, theirs = unpack_row(SINGLE, value)
-  end
+  local a, b, owner, had, demand, before, c, d, theirs = unpackofone(value)
   owner = string.sub(owner, 1, 8)
   local cells = pack(PACKEDCELL, owner, theirs, had, 0, 0, 0, demand)
   if before > 0 then cells = cells .. pack(PACKEDCELL, owner, theirs - 1, before, 0, 0, 0, 0) end

@@ -52,7 +52,7 @@ export class Settlements {
       this.raisedAt.push(place)
     } else if (this.add(asSettled(operation))) this.listedAt.push(place)
     else {
-      this.others.push(asSettled(operation))
+      this.others.push(operation)
       this.othersAt.push(place)
     }
   }
