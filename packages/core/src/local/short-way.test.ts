@@ -1,13 +1,6 @@
-import { expect, it } from 'vitest'
-import {
-  type Clock,
-  createLimiter,
-  fixedWindow,
-  memoryStore,
-  slidingLog,
-  slidingWindow,
-  tokenBucket,
-} from '../index.ts'
+import { expect, it, vi } from 'vitest'
+import { TurningClock } from '../../test/turning-clock.ts'
+import { createLimiter, fixedWindow, memoryStore, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
 
 const LIMITS = {
@@ -123,39 +116,24 @@ it.each([
   ['sliding window', slidingWindow({ limit: 20, window: '1m' })],
   ['token bucket', tokenBucket({ capacity: 20, refill: 1, per: '1m' })],
 ])('%s: refusals of a burst share a reading, but for the last second', async (_, limit) => {
-  const manual = new ManualClock(60_000_000)
-  const turns: (() => void)[] = []
-  let reads = 0
-  const clock: Clock = {
-    wall: () => manual.wall(),
-    monotonic: () => {
-      reads++
-      return manual.monotonic()
-    },
-    afterTurn: (act) => turns.push(act),
-    setTimer: (act, ms) => manual.setTimer(act, ms),
-    clearTimer: (timer) => manual.clearTimer(timer),
-  }
+  const clock = new TurningClock(60_000_000)
+  const reading = vi.spyOn(clock, 'monotonic')
   const limiter = createLimiter({ name: 'api', limit, mode: 'soft', clock })
   const burst = (checks: number) => Array.from({ length: checks }, () => limiter.checkSync('key'))
-  const endTurn = () => {
-    for (const act of turns.splice(0)) act()
-  }
   burst(20)
   await limiter.flush()
-  endTurn()
+  clock.endTurn()
   burst(3)
-  reads = 0
+  reading.mockClear()
   const decisions = burst(64)
-  expect(reads).toBeLessThan(40)
+  expect(reading.mock.calls.length).toBeLessThan(40)
   for (const decision of decisions) expect(decision).toEqual(decisions[0])
   const [{ allowed, retryAfterMs } = { allowed: true, retryAfterMs: 0 }] = decisions
   expect([allowed, retryAfterMs > 50_000]).toEqual([false, true])
-  await manual.advance(retryAfterMs - 900)
-  endTurn()
+  await clock.advance(retryAfterMs - 900)
   for (const decision of burst(8)) expect(decision).toMatchObject({ allowed: false, retryAfterMs: 900 })
   // In the same turn, its cost comes to be free.
-  await manual.advance(900)
+  clock.hold(900)
   expect(burst(1)[0]).toMatchObject({ allowed: true })
   expect(limiter.stats()).toMatchObject({ admitted: 21, denied: 75 })
   await limiter.close()
