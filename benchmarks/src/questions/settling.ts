@@ -1,9 +1,8 @@
-import { setImmediate } from 'node:timers/promises'
 import { type Clock, createLimiter, fixedWindow, systemClock } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { Redis } from 'ioredis'
 import { keyNames } from '../keys.ts'
-import { quantile } from '../measure.ts'
+import { quantile, turn } from '../measure.ts'
 import type { Contender, Measures, Question } from '../question.ts'
 import { holdsWhile } from '../turns.ts'
 
@@ -84,7 +83,7 @@ const spillway: Contender = {
     for (let ticks = 0; ticks < 2; ticks++) {
       clock.goOff()
       await limiter.flush()
-      await setImmediate()
+      await turn()
     }
     let owed = 0
     const result = await passes(

@@ -9,7 +9,6 @@ import type { HardChecks } from './hard/hard-checks.ts'
 import { checkKey } from './key.ts'
 import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
 import type { LocalDecisions } from './local/local-decisions.ts'
-import { NONE } from './local/rows.ts'
 import {
   checkCallOptions,
   checkCheckOptions,
@@ -157,8 +156,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     // Not an async function: those that RAM answers, nearly all, would pay for its state.
     try {
       const held = this.holder(key, options)
-      const row = held === undefined ? NONE : held.keys.findRow(key as string)
-      if (held !== undefined && row >= 0) {
+      if (held !== undefined) {
+        const row = held.keys.findRow(key as string)
+        if (row < 0) return this.counting(this.checkClosely(key, options))
         const ready = held.takeReady(row)
         if (ready !== undefined) return Promise.resolve(this.count(ready))
         return this.counting(held.checkHeld(row))

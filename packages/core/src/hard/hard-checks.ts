@@ -32,7 +32,7 @@ export class HardChecks implements Checks {
   }
 
   check(key: string, cost: number): Promise<Decision> {
-    return this.queue.take(key, cost, itself)
+    return this.checkTelling(key, cost, itself)
   }
 
   /** As `check`. @param told is told the decision; what it makes of that is the answer */

@@ -26,27 +26,29 @@ export class KeyPlaces {
   /** The place of the key in the list; -1 where it is not there: from here on it is that behind the last one. */
   placeOf(key: string, list: readonly { readonly key: string }[]): number {
     if (4 * list.length >= this.slots.length) this.grow(list)
+    const at = this.slotOf(key, list)
+    if (this.slots[at] === this.list) return this.slots[at + 1] as number
+    this.put(at, list.length)
+    return -1
+  }
+
+  /** Where the key is, or would be. */
+  private slotOf(key: string, list: readonly { readonly key: string }[]): number {
     const { slots } = this
     const last = slots.length - 1
     let at = (hashOf(key) << 1) & last
-    while (slots[at] === this.list) {
-      const place = slots[at + 1] as number
-      if ((list[place] as { key: string }).key === key) return place
+    while (slots[at] === this.list && (list[slots[at + 1] as number] as { key: string }).key !== key)
       at = (at + 2) & last
-    }
-    slots[at] = this.list
-    slots[at + 1] = list.length
-    return -1
+    return at
+  }
+
+  private put(at: number, place: number): void {
+    this.slots[at] = this.list
+    this.slots[at + 1] = place
   }
 
   private grow(list: readonly { readonly key: string }[]): void {
     this.slots = new Int32Array(2 * this.slots.length)
-    const last = this.slots.length - 1
-    for (let place = 0; place < list.length; place++) {
-      let at = (hashOf((list[place] as { key: string }).key) << 1) & last
-      while (this.slots[at] === this.list) at = (at + 2) & last
-      this.slots[at] = this.list
-      this.slots[at + 1] = place
-    }
+    for (const [place, { key }] of list.entries()) this.put(this.slotOf(key, list), place)
   }
 }

@@ -89,8 +89,7 @@ export class HeldKeys {
     const key = this.engaged.get(name) ?? this.denied(name, hash)
     if (key === undefined) return undefined
     if (!this.engaged.delete(name)) this.denying.delete(key, hash)
-    this.recent.add(key, hash)
-    this.recent.find(name, hash)
+    this.recent.add(key, hash, true)
     return key
   }
 

@@ -158,25 +158,24 @@ export abstract class KeyRecord implements Held {
   }
 
   /** The checks that come may be refused without a look at anything else, as long as its limit does refuse them. */
-  makeShut(isUsedUp: boolean): void {
+  makeShut(usedUp: boolean): void {
     this.note()
     this.ready = REFUSING
-    this.flags |= SHUT | (isUsedUp ? USED_UP : 0)
+    this.flags |= SHUT | (usedUp ? USED_UP : 0)
   }
 
   /** Notes what was taken of what was ready, or refused. */
   protected note(): void {
     const { flags } = this
     if ((flags & (READY | SHUT)) === 0) return
-    if ((flags & READY) === 0) {
-      this.ownOffered += this.ready - REFUSING
-      this.ready = 0
-      this.flags &= ~(SHUT | USED_UP)
+    const { ready } = this
+    this.ready = 0
+    this.flags = flags & ~(READY | SHUT | USED_UP)
+    if ((flags & SHUT) !== 0) {
+      this.ownOffered += ready - REFUSING
       return
     }
-    const taken = this.margin - this.ready
-    this.ready = 0
-    this.flags &= ~READY
+    const taken = this.margin - ready
     this.ownHeadroom -= taken
     this.ownUntilSync -= taken
     this.ownOffered += taken

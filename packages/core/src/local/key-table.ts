@@ -122,7 +122,7 @@ export class KeyTable<K extends Held> {
 
   /** The number of the row of that name; `NONE` where there is none. */
   find(name: string, hash: number): number {
-    const { slots } = this.pages[hash >>> this.shift] as Page
+    const { slots } = this.pageOf(hash)
     const last = slots.length - 1
     for (let at = (hash << 1) & last; ; at = (at + 2) & last) {
       const row = (slots[at + 1] as number) - 1
@@ -135,21 +135,21 @@ export class KeyTable<K extends Held> {
     }
   }
 
-  /** Takes in a key that is in no table. Asked for no more, it goes before those that are. */
-  add({ row, at }: K, hash: number): void {
+  private pageOf(hash: number): Page {
+    return this.pages[hash >>> this.shift] as Page
+  }
+
+  /** Takes in a key that is in no table. Neither used nor asked for any more, it goes before those that are. */
+  add({ row, at }: K, hash: number, isUsed = false): void {
     if (this.size >= this.max) this.evict()
-    let page = this.pages[hash >>> this.shift] as Page
-    while (page.isFull) {
-      this.makeRoom(page, hash)
-      page = this.pages[hash >>> this.shift] as Page
-    }
-    page.add(hash, row.row(at))
+    while (this.pageOf(hash).isFull) this.makeRoom(this.pageOf(hash), hash)
+    this.pageOf(hash).add(isUsed ? hash | USED : hash, row.row(at))
     this.size++
   }
 
   /** Returns whether it was there. */
   delete({ row, at }: K, hash: number): boolean {
-    const page = this.pages[hash >>> this.shift] as Page
+    const page = this.pageOf(hash)
     const { slots } = page
     const last = slots.length - 1
     const wanted = row.row(at) + 1

@@ -1,5 +1,5 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
-import type { Counters } from '../store/store.ts'
+import { type Counters, NO_COUNTERS } from '../store/store.ts'
 
 /** Of a ledger that has none. */
 const NO_ENTRIES: number[] = []
@@ -321,8 +321,6 @@ export class Ledger {
     this.returned += returned
   }
 }
-
-const NO_COUNTERS: Counters = [0, 0, 0, 0]
 
 /** That of a slice in which nothing was counted. */
 export const NOTHING = new Ledger()

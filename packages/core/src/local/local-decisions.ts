@@ -36,7 +36,7 @@ export class LocalDecisions {
     this.moment = new Moment(link.table, settings.clock, settings.limit.window)
     this.isLog = settings.limit.algorithm === 'sliding-log'
     this.isStrict = settings.strict
-    this.isStrictLog = settings.strict && this.isLog
+    this.isStrictLog = this.isStrict && this.isLog
     this.keys = sync.keys
   }
 
@@ -71,6 +71,8 @@ export class LocalDecisions {
   }
 
   /**
+   * A check of cost 1 of a key that is shut, refused by its row alone. Not there: nothing has happened.
+   *
    * A reading that is shared may be late by what a turn of the event loop takes: so long before its time nothing is
    * refused by it. Where the store may have to be asked, a few are that come in a burst, and then the key is looked at.
    */

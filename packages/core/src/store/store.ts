@@ -78,12 +78,13 @@ export type Raise = readonly [
   ...seen: [count: number, previous: number, admitted: number, demand: number],
 ]
 
-const NONE_LATE: Counters = [0, 0, 0, 0]
+/** Of a slice in which nothing was counted. */
+export const NO_COUNTERS: Counters = [0, 0, 0, 0]
 
 /** What a `raise` comes to where more is kept of the key than its node has seen. */
 export function settlementOf(raise: Raise): Operation & { 0: 'settle' } {
   const [, key, slice, admitted, late, demand] = raise
-  const before: Counters = late > 0 ? [late, 0, 0, 0] : NONE_LATE
+  const before: Counters = late > 0 ? [late, 0, 0, 0] : NO_COUNTERS
   return ['settle', key, 0, slice, [admitted, 0, 0, 0], before, [demand, 0, 0, 0]]
 }
 
