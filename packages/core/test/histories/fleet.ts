@@ -150,9 +150,9 @@ export class Fleet {
         life.told += cost
         if (node.plan.mode === 'hard') continue
         const table = life.table as Table
-        // Before it has heard of the store's time it says how long ago something was.
-        const at = this.now - ago
-        life.admitted.push({ at, cost, believed: table.known ? table.now() - ago : at })
+        // Before it has heard of the store's time it says how long ago something was, but not where its windows end.
+        const ahead = table.known ? 0 : node.plan.wall
+        life.admitted.push({ at: this.now - ago, cost, believed: table.now() - ahead - ago })
         life.refundable += cost
       }
       return decision
