@@ -1,6 +1,15 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { divide, divideUp, LARGEST_COUNT, mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
+import {
+  commonDivisor,
+  divide,
+  divideUp,
+  LARGEST_COUNT,
+  mulDiv,
+  mulDivUp,
+  mulLessDivUp,
+  mulMod,
+} from './arithmetic.ts'
 
 const RUNS = 20 * fc.readConfigureGlobal().numRuns!
 
@@ -58,6 +67,25 @@ test('a quotient of two whole numbers needs no more than the division of doubles
       const down = BigInt(a) / BigInt(c)
       const up = down + (BigInt(a) % BigInt(c) > 0n ? 1n : 0n)
       expect([divide(a, c), divideUp(a, c)]).toEqual([Number(down), Number(up)])
+    }),
+    { numRuns: RUNS },
+  )
+})
+
+test('a product less a part of its second factor is divided exactly, with what that and the divisor have in common or without', () => {
+  const round = fc.constantFrom(1, 2, 1000, 60_000, 86_400_000)
+  const numbers = fc.tuple(integers(1, 31), integers(1, 36), integers(1, 31), round, fc.nat(), fc.boolean())
+  fc.assert(
+    fc.property(numbers, ([a, anyB, anyC, factor, any, reduce]) => {
+      const b = anyB * factor < 2 ** 36 ? anyB * factor : anyB
+      const c = anyC * factor < 2 ** 31 ? anyC * factor : anyC
+      const less = any % b
+      const over = BigInt(a) * BigInt(b) - BigInt(less)
+      const up = (over + BigInt(c) - 1n) / BigInt(c)
+      fc.pre(up < BigInt(Number.MAX_SAFE_INTEGER))
+      const common = commonDivisor(b, c)
+      expect([b % common, c % common, commonDivisor(b / common, c / common)]).toEqual([0, 0, 1])
+      expect(mulLessDivUp(a, b, less, c, reduce ? common : 1)).toBe(Number(up))
     }),
     { numRuns: RUNS },
   )

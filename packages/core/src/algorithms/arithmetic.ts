@@ -57,3 +57,18 @@ export function mulDivUp(a: number, b: number, c: number): number {
   divideLong(a, b, c)
   return remainder > 0 ? quotient + 1 : quotient
 }
+
+/** The largest number by which both can be divided. */
+export function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b)
+}
+
+/**
+ * ⌈(a·b − less) ÷ c⌉, for less < b. Long division is the last resort: it costs several times a check. Without what `b` and `c`
+ * have in `common` most products are exact; of `less` its whole multiples do then, since all else is whole.
+ */
+export function mulLessDivUp(a: number, b: number, less: number, c: number, common: number): number {
+  const product = a * (b / common)
+  if (product <= Number.MAX_SAFE_INTEGER) return divideUp(product - divide(less, common), c / common)
+  return mulDiv(a, b, c) + Math.ceil((mulMod(a, b, c) - less) / c)
+}

@@ -2,7 +2,7 @@ import { Decision, type DecisionSource, refusal } from '../decision.ts'
 import { durationMs, LONGEST_DURATION } from '../duration.ts'
 import { ConfigError, show } from '../errors.ts'
 import { type Algorithm, type AlgorithmName, checkCount, type Numbers } from './algorithm.ts'
-import { divide, divideUp, mulDiv, mulDivUp, mulMod } from './arithmetic.ts'
+import { commonDivisor, divide, divideUp, mulDiv, mulDivUp, mulLessDivUp, mulMod } from './arithmetic.ts'
 import { Cells } from './cells.ts'
 
 /** Milliseconds. */
@@ -82,6 +82,8 @@ export class Bucket implements Algorithm<State> {
   readonly lateSlices = 1
   readonly parameters: readonly number[]
   readonly window: number
+  /** The largest number by which rate and `per` can both be divided. */
+  private readonly common: number
 
   constructor(
     readonly algorithm: AlgorithmName,
@@ -93,6 +95,7 @@ export class Bucket implements Algorithm<State> {
   ) {
     this.window = mulDivUp(limit, per, rate)
     this.parameters = [limit, this.window, rate, per]
+    this.common = commonDivisor(rate, per)
   }
 
   create(): BucketState {
@@ -135,10 +138,8 @@ export class Bucket implements Algorithm<State> {
     const product = tokens * this.per
     if (product <= Number.MAX_SAFE_INTEGER)
       return Math.min(LONGEST_DRAIN, divideUp(product - state.drained, this.rate))
-    // ⌈(tokens·per − drained) ÷ rate⌉
-    const whole = mulDiv(tokens, this.per, this.rate)
-    const rest = mulMod(tokens, this.per, this.rate) - state.drained
-    return Math.min(LONGEST_DRAIN, whole + Math.ceil(rest / this.rate))
+    const { per, rate, common } = this
+    return Math.min(LONGEST_DRAIN, mulLessDivUp(tokens, per, state.drained, rate, common))
   }
 
   take(state: State, now: number, cost: number, source: DecisionSource, consume: boolean): Decision {
