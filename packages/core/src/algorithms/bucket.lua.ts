@@ -14,10 +14,14 @@ local function drain(b, c, elapsed, rate, per)
   return b - whole, part
 end
 `
-/** Of a key that went by the same last. */
+/** Of a key that went by the same last. Mostly less than a token drains: then it needs neither a function nor a division. */
 const roll = /* lua */ `
 if now > a then
-  b, c = drain(b, c, now - a, math.abs(drainsby), per)
+  if b > 0 then
+    local rate = drainsby < 0 and -drainsby or drainsby
+    local flown = (now - a) * rate + c
+    if flown < per then c = flown else b, c = drain(b, c, now - a, rate, per) end
+  end
   a = now
 end
 `
@@ -25,9 +29,12 @@ const use = /* lua */ `
 local used = b
 `
 
+/** Rounded up by `%`, which takes a third of the time of a call of `math.ceil`. */
 const ends = /* lua */ `
-local whole, rest = muldiv(b, per, math.abs(drainsby))
-local finish = a + whole + math.ceil((rest - c) / math.abs(drainsby))
+local rate, whole, rest = drainsby < 0 and -drainsby or drainsby, 0, b * per
+if rest > 9007199254740991 then whole, rest = muldiv(b, per, rate) end
+rest = (rest - c) / rate
+local finish = a + whole + (rest + -rest % 1)
 `
 
 const functions = /* lua */ `

@@ -20,14 +20,18 @@ export interface LuaHalf {
   }
   /** What many takes at once run instead of that, where what is kept of a key is no state of four numbers: a log. */
   readonly batch?: {
-    /** Returns nil where one of the `rows` is more than that. */
+    /** Before the first key. */
     readonly begins: string
-    /** From a key's `row` to a, b, c, d as they are `now`; a is what is in use. */
+    /** From a key's `row` to a, b, c, d as they are `now`; a is what is in use. Returns nil where the row is more than a log. */
     readonly reads: string
     /**
      * Answers into `rows[i]`, takes `total`, and begins a block where d is to be written, setting the `last` slice in which it
-     * is worth anything. There is `left` before it, and the `largest` cost is refused, if any.
+     * is worth anything. There is `left` before it, and the `largest` cost is refused, if any. Writes nothing yet.
      */
     readonly adds: string
+    /** After what is to be written of a key, `packed`, was put into `fields` at `size`. */
+    readonly filed: string
+    /** After the last key, before anything is written. */
+    readonly ends: string
   }
 }

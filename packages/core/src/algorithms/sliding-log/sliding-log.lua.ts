@@ -1,6 +1,8 @@
 import { MOST_ENTRIES } from '../algorithm.ts'
 import type { LuaHalf } from '../lua-half.ts'
 
+/** Of an entry: two doubles. */
+const BYTES = 16
 /** The most entries in a row without a gap. */
 const MOST = 20
 /** Entries in a chunk of the list. */
@@ -13,7 +15,7 @@ const MOST_PAGE = 512
 const functions = /* lua */ `
 local late = 1
 local LOGS = prefix .. ':l:'
-local ENTRY, BYTES = '>dd', 16
+local ENTRY, BYTES = '>dd', ${BYTES}
 local MOSTBYTES, CHUNKBYTES, NEWESTBYTES = ${1 + MOST} * BYTES, ${CHUNK} * BYTES, ${NEWEST} * BYTES
 -- a row that is no longer has no gap, or too few entries behind it for a chunk
 local SHORT = NEWESTBYTES + CHUNKBYTES + 2 * BYTES
@@ -348,55 +350,68 @@ end
 
 const batch = {
   begins: /* lua */ `
-  for i = 1, #rows do
-    if rows[i] and string.byte(rows[i]) == MOREBYTE then return nil end
-  end
-  local cutoff = now - window
+  local ENTRY, SUMS, SHORT, cutoff = ENTRY, SUMS, SHORT, now - window
   -- many keys have the same: answers by what is in use, entries of this moment by their sum
-  local answers, entries = {}, {}
+  local told, entries = {}, {}
+  -- logs that are too long for a row: where they are to be written, and their places there
+  local long = {}
 `,
   reads: /* lua */ `
-      local base, oldest
-      if #row > BYTES then
-        base, oldest = unpack_row('>dd', row, BYTES - 7)
-        b, c = unpack_row(ENTRY, row, #row - BYTES + 1)
-      end
-      if oldest and oldest > cutoff then
-        a, d = (c - base) % SUMS, row
+      local length = #row
+      if length == ${BYTES} then
+        d = EMPTY
       else
-        a, b, c, d = openlog(key, row, now)
+        local first, base, oldest = unpack_row('>ddd', row)
+        if first == MORE then return nil end
+        if oldest > cutoff then
+          b, c = unpack_row(ENTRY, row, length - ${BYTES - 1})
+          a, d = (c - base) % SUMS, row
+        else
+          a, b, c, d = openlog(key, row, now)
+        end
       end
 `,
   adds: /* lua */ `
     if not row then d = EMPTY end
-    if cost == total and b <= now then
+    if total == cost and b <= now then
       -- where all is allowed the newest entry is that of this moment
-      local answer = answers[a]
+      local answer = told[a]
       if not answer then
         answer = pack('>ddd', a, now, 0)
-        answers[a] = answer
+        told[a] = answer
       end
       rows[i] = answer
     else
       -- of the entries those that a refused cost waits for
       rows[i] = pack('>dd', a, b) .. entriesof(key, d, total + largest - left)
     end
-    if total > 0 or row and d ~= row then
+    if total > 0 then
+      local sum, entry = (c + total) % SUMS, nil
       if now > b then
-        if total > 0 then
-          local sum = (c + total) % SUMS
-          local entry = entries[sum]
-          if not entry then
-            entry = pack(ENTRY, now, sum)
-            entries[sum] = entry
-          end
-          b, d = now, d .. entry
+        entry = entries[sum]
+        if not entry then
+          entry = pack(ENTRY, now, sum)
+          entries[sum] = entry
         end
-        if #d > SHORT then d = shorten(key, d) end
-      elseif total > 0 then
-        a, b, c, d = add(key, a, b, c, d, now, 0, total)
+      else
+        if a > 0 then d = string.sub(d, 1, -BYTES - 1) end
+        entry = pack(ENTRY, b, sum)
       end
-      last = floor((b + window - 1) / window)
+      d = d .. entry
+    elseif row and d ~= row then
+      -- it has only become shorter, and lies as far as it need
+      last = slice
+    end
+    if total > 0 or row and d ~= row then
+`,
+  filed: /* lua */ `
+      if #packed > SHORT then long[#long + 1], long[#long + 2] = fields, size end
+`,
+  ends: /* lua */ `
+  for i = 1, #long, 2 do
+    local rows, place = long[i], long[i + 1]
+    rows[place] = shorten(rows[place - 1], rows[place])
+  end
 `,
 }
 

@@ -129,6 +129,8 @@ export function takesLua({ take, batch }: LuaHalf): string {
   const alike = take !== undefined && take.ends === undefined
   return /* lua */ `
 local MOSTKEYS = 4000
+-- rows that are written at once: what Redis makes of them for that is then still in the caches from those before them
+local ATONCE = 64
 
 -- another one each time: the node that began what is lost may be the one that begins it again
 local function newmarker()
@@ -160,8 +162,8 @@ end
 local function write(files)
   for under, rowsof in pairs(files) do
     local added = 0
-    for first = 1, #rowsof, 2000 do
-      added = added + redis.call('HSET', FILES .. under, unpack(rowsof, first, min(first + 1999, #rowsof)))
+    for first = 1, #rowsof, 2 * ATONCE do
+      added = added + redis.call('HSET', FILES .. under, unpack(rowsof, first, min(first + 2 * ATONCE - 1, #rowsof)))
     end
     filed(under, added)
   end
@@ -193,25 +195,29 @@ end
 local function found(keys)
   local rows, filedin = redis.call('HMGET', FILES .. top, unpack(keys)), {}
   for under = top - 1, slice, -1 do
-    local missing, places = {}, {}
+    local missing, places, count = {}, {}, 0
     for i = 1, #keys do
       if not rows[i] then
-        missing[#missing + 1] = keys[i]
-        places[#places + 1] = i
+        count = count + 1
+        missing[count], places[count] = keys[i], i
       end
     end
-    if #missing == 0 then break end
+    if count == 0 then break end
     local values = redis.call('HMGET', FILES .. under, unpack(missing))
-    for i = 1, #values do rows[places[i]], filedin[places[i]] = values[i], under end
+    for i = 1, count do
+      if values[i] then rows[places[i]], filedin[places[i]] = values[i], under end
+    end
   end
   return rows, filedin
 end
 
 local function takes(keys, costs)
+  local now, slice, top, late, limit, drainsby = now, slice, top, late, limit, drainsby
+  local pack, unpack_row = pack, unpack_row
   local rows, filedin = found(keys)
   ${batch?.begins ?? ''}
   local NEVER = string.rep('\\0', PLAINBYTES)
-  local files, fields, listed, size = {}, nil, nil, 0
+  local files, fields, listed, size, sliceend = {}, nil, nil, 0, (slice + 1) * window
   ${alike ? 'local becomes = {}' : ''}
   for i = 1, #keys do
     local key, row, cost, under = keys[i], rows[i], costs and costs[i] or 1, slice
@@ -255,9 +261,11 @@ local function takes(keys, costs)
       end
       fields[size + 1], fields[size + 2] = key, packed
       size = size + 2
+      ${batch?.filed ?? ''}
     end
   end
   if fields then files[listed] = fields end
+  ${batch?.ends ?? ''}
   write(files)
   if guard then openquick() end
   return heading(4, 0, 0) .. table.concat(rows)
@@ -300,13 +308,18 @@ function rolls(take: NonNullable<LuaHalf['take']>): string {
 `
 }
 
-/** Takes the cost; begins a block where there is something to be written, and sets the `last` slice in which it is worth anything. */
+/**
+ * Takes the cost; begins a block where there is something to be written, and sets the `last` slice in which it is worth
+ * anything. What was admitted within the limit ends within a window: no later than in the next slice, in which the row may lie already.
+ */
 function adds(take: NonNullable<LuaHalf['take']>): string {
   const last =
     take.ends === undefined
       ? ''
-      : `${take.ends}
-        last = floor((finish - 1) / window)`
+      : `if under <= slice or total == 0 or a > now then
+          ${take.ends}
+          last = finish > sliceend and floor((finish - 1) / window) or slice
+        end`
   return /* lua */ `
       if total > 0 or goesover then
         b, d = b + total, drainsby or d
