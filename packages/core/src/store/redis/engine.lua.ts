@@ -90,6 +90,8 @@ local PLAIN, PLAINBYTES = '>dddd', 32
 local MORE, MOREBYTE = -1, 191
 local top = max(slice + late, tonumber(meta[5] or 0))
 local FILES = prefix .. ':'
+-- as many rows in a hash are found as fast either way; this many bytes are a long value for Redis
+local FEW, LONG = 32, '${' '.repeat(65)}'
 
 -- the last slice in which a state is worth anything
 local function lastslice(a, b, c, d)
@@ -106,7 +108,17 @@ end
 ${closeLua}
 -- after rows were written under a slice, of which so many are new
 local function filed(under, added)
-  if added > 0 and redis.call('HLEN', FILES .. under) == added then begun(under) end
+  if added > 0 then
+    local file = FILES .. under
+    local rows = redis.call('HLEN', file)
+    if rows == added then begun(under) end
+    -- Redis keeps few short fields as a list, and looks for each from its front, but not in a hash that has once held a long
+    -- value (decision 0023). No key has this name
+    if rows > FEW and rows - added <= FEW then
+      redis.call('HSET', file, '\\255', LONG)
+      redis.call('HDEL', file, '\\255')
+    end
+  end
   if under > top then
     top = under
     redis.call('HSET', META, 'top', top)

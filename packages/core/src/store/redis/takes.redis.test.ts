@@ -1,5 +1,7 @@
+import { Redis } from 'ioredis'
 import { afterAll, expect, inject, it } from 'vitest'
 import type { Algorithm } from '../../algorithms/algorithm.ts'
+import { fixedWindow } from '../../algorithms/fixed-window/fixed-window.ts'
 import { tokenBucket } from '../../algorithms/token-bucket/token-bucket.ts'
 import type { Decision } from '../../decision.ts'
 import type { Limit } from '../../index.ts'
@@ -12,10 +14,12 @@ const HOUR = 3_600_000
 const PREFIX = 'takes-test'
 let now = 0
 const store = redisStore(inject('redisUrl'), { prefix: PREFIX, now: () => now })
+const client = new Redis(inject('redisUrl'))
 let names = 0
 
 afterAll(async () => {
   await store.close()
+  client.disconnect()
 })
 
 const open = (name: string, limit: Limit) => store.open(name, limit as Algorithm)
@@ -63,4 +67,17 @@ it('keeps what a bucket gave after the clock went back into the slice before', a
   expect(await takeAll(table, 10)).toBe('refused')
   now += 5
   expect(await takeAll(table, 10)).toBe(0)
+})
+
+it('has Redis keep many rows as a table, in which none is searched for', async () => {
+  const name = `${names++}`
+  const table = open(name, fixedWindow({ limit: 10, window: '1h' }))
+  now = 100 * HOUR
+  const file = `${PREFIX}:1:{${name}}:100`
+  const keys = Array.from({ length: 40 }, (_, place) => `user:${place}`)
+  await takeAll(table, 1, keys.slice(0, 20))
+  expect(await client.object('ENCODING', file)).toBe('listpack')
+  await takeAll(table, 1, keys.slice(20))
+  expect(await client.object('ENCODING', file)).toBe('hashtable')
+  expect((await client.hkeys(file)).sort()).toEqual(keys.toSorted())
 })
