@@ -95,9 +95,7 @@ export class LocalDecisions {
     const decision = this.admitAtOnce(local, 1, true)
     if (decision === undefined) return undefined
     local.offered++
-    // From here on, the checks to come need not look at all that.
-    const isHeardOf = local.queued || this.sync.lone
-    if (isHeardOf && local.blockedUntil === undefined && !this.isLog) local.makeReady()
+    this.sync.makeReady(local)
     return decision
   }
 

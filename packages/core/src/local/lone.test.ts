@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createLimiter, fixedWindow, memoryStore, slidingWindow } from '../index.ts'
 import { ManualClock } from '../testing.ts'
+import { LocalDecisions } from './local-decisions.ts'
 
 const INTERVAL = 1000
 
@@ -25,6 +26,24 @@ test.each([
   expect(one.stats().storeEntries).toBeLessThan(5)
   await one.flush()
   expect(one.stats()).toMatchObject({ pending: 0, expired: 0 })
+  await one.close()
+})
+
+test('a node that is alone asks about a key once, and from then on looks at its row only', async () => {
+  const long = vi.spyOn(LocalDecisions.prototype, 'checkHeldSync')
+  const { clock, limiter } = world()
+  const one = limiter()
+  const keys = Array.from({ length: 20 }, (_, place) => `key-${place}`)
+  for (const key of keys) one.checkSync(key)
+  await one.flush()
+  const { storeEntries } = one.stats()
+  for (let check = 0; check < 100; check++) {
+    for (const key of keys) expect(one.checkSync(key).allowed).toBe(true)
+    await clock.advance(INTERVAL / 10)
+  }
+  expect(long).not.toHaveBeenCalled()
+  expect(one.stats().storeEntries).toBe(storeEntries)
+  long.mockRestore()
   await one.close()
 })
 

@@ -52,6 +52,8 @@ export class Sync {
 
   /** Nobody need be told what is pending: it is settled when a key is pushed out, or nearly used up, or by `flush`. */
   lone: boolean
+  /** What is admitted is noted in counters alone. */
+  private readonly isCounted: boolean
 
   /** @param serve answers the checks that wait for a key, now that the store has, or has not for the reason given */
   constructor(
@@ -64,6 +66,8 @@ export class Sync {
     // A window's counts lose nothing by being settled late; a bucket drains meanwhile, and a log's entries add up.
     this.lone =
       isWindow(settings.limit) && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
+    this.isCounted = settings.limit.algorithm !== 'sliding-log'
+    this.pacing.young = this.isYoung
     this.keys = new HeldKeys(
       settings.maxKeys,
       settings.limit,
@@ -78,8 +82,14 @@ export class Sync {
   /** Another node has the counts now: it must hear of what was admitted before. */
   private shared(): void {
     this.lone = false
+    this.pacing.young = this.isYoung
     for (const key of this.keys) if (key.owes && !key.inFlight) this.requeue(key)
     void this.flushDirty().catch(() => {})
+  }
+
+  /** Others may have started with it, of whom it has not heard yet. */
+  private get isYoung(): boolean {
+    return this.ticks < 2 && !this.lone
   }
 
   get pending(): number {
@@ -162,7 +172,7 @@ export class Sync {
 
   private async tick(): Promise<void> {
     this.ticks++
-    this.pacing.young = this.ticks < 2
+    this.pacing.young = this.isYoung
     await all(this.commands(this.turn(), this.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
     if (this.keys.size > 0) this.arm()
@@ -237,7 +247,10 @@ export class Sync {
     for (let passes = 0; passes < MOST_PASSES; passes++) {
       const unpaid = debts.filter(({ key, debt }) => !key.isPaid(debt)).map(({ key }) => key)
       const lost = owing.filter((key) => key.lost)
-      if (unpaid.length + lost.length === 0) return
+      if (unpaid.length + lost.length === 0) {
+        for (const key of owing) this.makeReady(key)
+        return
+      }
       await this.pass([...unpaid, ...lost])
     }
     throw new StoreError('ERR_STORE_REPLY', 'the store answers but does not acknowledge what is pending')
@@ -359,6 +372,12 @@ export class Sync {
     if (key.waiting.length > 0 || (isPressing && key.owes)) this.queueAtOnce(key)
     else if (key.owes || key.current.isBooked) this.requeue(key)
     else this.keys.release(key)
+    this.makeReady(key)
+  }
+
+  /** The checks to come of the key need look at nothing but its row: the store will hear of what they take, or need not. */
+  makeReady(key: LocalKey): void {
+    if ((key.queued || this.lone) && key.blockedUntil === undefined && this.isCounted) key.makeReady()
   }
 
   private unanswered(key: LocalKey, error: unknown): void {
