@@ -13,6 +13,9 @@ export const MAX_WAITING = 3
 const LONGEST_CALL = 500
 const SETTLE_AFTER = 400
 
+/** Milliseconds by which a node may have asked before the store took, where all is well: it goes by when it asked. */
+const ASKED_BEFORE = 41
+
 /** One that waits for its turn. */
 interface Acquiring {
   readonly node: NodeLife
@@ -36,6 +39,7 @@ export class Claims {
     const { simulation } = fleet
     const before = [...this.waiting].filter((one) => one.node === life && one.asked === asked)
     const mine: Acquiring = { node: life, asked }
+    const from = fleet.now
     this.waiting.add(mine)
     const controller = new AbortController()
     const gaveUp = new GivenUp()
@@ -53,7 +57,8 @@ export class Claims {
         (decision) => {
           this.waiting.delete(mine)
           if (isTaken(decision)) {
-            if (decision.delayMs === 0 && before.some((one) => this.waiting.has(one)))
+            // One that paces has been served, and waits for a turn of its own.
+            if (!isPaced(asked) && before.some((one) => this.waiting.has(one)))
               fleet.wrongs.push('one that came later was served before')
             note(decision, decision.delayMs)
           }
@@ -64,6 +69,7 @@ export class Claims {
           if (isFull(error) && before.length < MAX_WAITING)
             fleet.wrongs.push('a line was full with too few that wait')
           if (!isExpected(error, gaveUp)) fleet.wrongs.push(`an acquire failed: ${error}`)
+          for (const count of asked.counts) noteFreed(count.life(life), cost, from, fleet.now)
           // What the store did not acknowledge to have back stays taken.
           if (!fleet.isWell && life.plan.mode !== 'hard')
             for (const count of countsOf(asked)) count.life(life).uncertain += cost
@@ -119,6 +125,19 @@ export class Claims {
 /** Whether the process of that life does anything at this time: neither dead nor standing still. */
 function isRunning({ pausedUntil }: Player, life: NodeLife, time: number): boolean {
   return life.alive && time > pausedUntil
+}
+
+function isPaced({ counts }: Asked): boolean {
+  return counts.some(({ numbers }) => numbers.algorithm === 'leaky-bucket')
+}
+
+/** An acquire gave up: what it took of a limit since it came, if time has freed that, need not go back. */
+function noteFreed({ admitted, freed }: Life, cost: number, from: number, to: number): void {
+  const its = admitted.findLast(
+    (one) =>
+      one.cost === cost && one.at >= from && (one.until ?? Infinity) <= to + ASKED_BEFORE && !freed.has(one),
+  )
+  if (its !== undefined) freed.add(its)
 }
 
 function countsOf({ counts, reserve }: Asked): readonly Count[] {

@@ -13,6 +13,8 @@ export interface Admission {
   readonly cost: number
   /** What the node took the store's time for. */
   readonly believed: number
+  /** Of a hard one: from when on nothing of it counts any more, as the store said. */
+  readonly until?: number
 }
 
 /** One life of a node: from its start to its crash, or until another one took its place. */
@@ -46,6 +48,8 @@ export class Life {
   readonly asked: { readonly at: number; readonly cost: number }[] = []
   /** What was taken and went back, for other limits refused it: when it was taken. */
   readonly back: { readonly at: number; readonly cost: number }[] = []
+  /** What was taken, and of no use when time had freed it: there was nothing to give back. */
+  readonly freed = new Set<Admission>()
   /** The most that may be refunded: what was admitted and not given back. */
   refundable = 0
   table: Table | undefined

@@ -4,7 +4,7 @@ import type { Admission, Count, Life } from './count.ts'
 /** Longest that an answer takes in a history, and so the most by which a node's idea of the time is wrong after one. */
 const LONGEST_WAY = 200
 
-function sum(costs: readonly { cost: number }[]): number {
+function sum(costs: readonly { readonly cost: number }[]): number {
   return costs.reduce((all, { cost }) => all + cost, 0)
 }
 
@@ -65,10 +65,11 @@ export async function countsOnce(count: Count): Promise<void> {
 export function takesWhatItTells({ fleet, lives }: Count): void {
   for (const life of lives.filter(isHard)) {
     const taken = sum(life.admitted)
+    const stays = taken - sum([...life.freed])
     if (life.told > taken + life.uncertain)
       throw new Broken(`${life.told} was admitted, and ${taken} taken for it`)
-    if (life.told < taken && life.alive && fleet.isWell)
-      throw new Broken(`${life.told} was admitted, and ${taken} stays taken for it`)
+    if (life.told < stays && life.alive && fleet.isWell)
+      throw new Broken(`${life.told} was admitted, and ${stays} stays taken for it`)
   }
 }
 

@@ -232,6 +232,7 @@ export class Fleet {
         if (!this.claims.settled.has(operation))
           answered(
             operation,
+            its[at],
             paid(its, at, reserve),
             (replies[at] as Reply).now,
             lives[at]?.get(operation[1]),
@@ -493,6 +494,7 @@ function paid(answers: readonly Reply['results'][number][], at: number, reserve:
 /** What a hard node admits is what the store says it took, and did not have to give back. */
 function answered(
   operation: Operation,
+  result: Reply['results'][number],
   taken: readonly boolean[],
   now: number,
   life: Life | undefined,
@@ -504,7 +506,8 @@ function answered(
     for (const [turn, isTaken] of taken.entries()) {
       const cost = costs[turn] as number
       if (!isTaken) continue
-      life.admitted.push({ at: now, cost, believed: now })
+      const { resetAfterMs } = (result as readonly Decision[])[turn] as Decision
+      life.admitted.push({ at: now, cost, believed: now, until: now + resetAfterMs })
       life.refundable += cost
     }
   } else if (operation[0] === 'refund' && operation[3] !== undefined) life.uncertain -= operation[2]
