@@ -18,6 +18,9 @@ const PINNED: Seeds = [
   [59, 1 / 5],
 ]
 
+/** Milliseconds after which what was found so far is told, with its seed: making it smaller can take longer than a test may. */
+const LONGEST = 45_000
+
 const { SPILLWAY_SEED } = process.env
 
 /** Others are tried by `SPILLWAY_SEED=random`, or any integer. */
@@ -46,6 +49,8 @@ export function prove(name: keyof typeof PROPERTIES): void {
         {
           ...(seed === undefined ? {} : { seed }),
           numRuns: Math.ceil(share * part * FACTOR),
+          interruptAfterTimeLimit: LONGEST,
+          markInterruptAsFailure: true,
           examples: place === 0 ? found.map(({ history }) => [history]) : [],
         },
       )
