@@ -1,12 +1,20 @@
 import type { Stats } from './checks.ts'
 import type { Decision } from './decision.ts'
 
+/** What else must be known of a decision of one limit, so that what it took can be given back. */
+export interface Receipt {
+  /** Of the store's answer that told of it; none: nobody need ask. */
+  readonly marker?: string | undefined
+  /** What was booked for nodes then, and counted as used: it may have gone back since, and then has not drained. */
+  readonly booked: number
+}
+
 /** What was taken some time ago: time has freed some of it since. */
 export interface Earlier {
   /** Monotonic time, no later than it was taken. */
   readonly at: number
-  /** Of the store's answer that told of it, for each limit; none: nobody need ask. */
-  readonly markers?: readonly (string | undefined)[] | undefined
+  /** For each limit. */
+  readonly receipts?: readonly (Receipt | undefined)[] | undefined
   /** As the decision said then. */
   readonly resetAfterMs: number
   /** The limit by which it was taken: another one may have been set since. */
@@ -15,10 +23,10 @@ export interface Earlier {
   readonly parts?: readonly { readonly resetAfterMs: number; readonly limit: number }[] | undefined
 }
 
-/** A decision, and the marker of the store's answer that told of it, for each limit: by them it can be given back. */
+/** A decision, and for each limit by what it can be given back. */
 export interface Taken {
   readonly decision: Decision
-  readonly markers?: readonly (string | undefined)[] | undefined
+  readonly receipts: readonly (Receipt | undefined)[]
 }
 
 /** What a limiter asks: one limit, or several. What is not allowed takes nothing. */

@@ -258,7 +258,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (listed !== undefined) return { decision: this.count(listed) }
     const { spike } = this.plans
     const at = this.settings.clock.monotonic()
-    const { decision, markers } =
+    const { decision, receipts } =
       spike === undefined
         ? await decider.take(key, cost)
         : await spike.take(decider as Decider<string>, key as string, cost)
@@ -269,7 +269,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (!decision.spike)
       return {
         decision: its,
-        payment: { payer: decider, at, markers, resetAfterMs, limit: decision.limit, parts },
+        payment: { payer: decider, at, receipts, resetAfterMs, limit: decision.limit, parts },
       }
     const { reserve } = spike as Spike
     const { limit: extra, window } = reserve.part.limit
@@ -277,7 +277,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const payer = reserve as Decider<unknown> as Decider<K>
     return {
       decision: its,
-      payment: { payer, at, markers, resetAfterMs: (cost * window) / extra, limit: extra },
+      payment: { payer, at, receipts, resetAfterMs: (cost * window) / extra, limit: extra },
     }
   }
 

@@ -145,6 +145,37 @@ it('hard: what a bucket took for a check that was refused elsewhere goes back to
   await limiter.close()
 })
 
+it('hard: what a bucket took for a check that was refused elsewhere has drained, though what was booked beside it has not', async () => {
+  const { clock, store } = world()
+  const scopes = { user: minute(1), global: tokenBucket({ capacity: 100, refill: 100, per: '100ms' }) }
+  const near = createLimiter({ name: 'api', scopes, store, clock })
+  const leased = createLimiter({ name: 'api', scopes, store, clock, mode: 'leased' })
+  const far: Store = {
+    open: (name, limit) => {
+      const table = store.open(name, limit)
+      const exchange: Table['exchange'] = async (request) => {
+        if (request.operations.some(([what]) => what === 'refund')) {
+          await leased.close()
+          await clock.advance(10)
+          await near.check({ global: '*' }, { cost: 5 })
+        }
+        return table.exchange(request)
+      }
+      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
+    },
+    close: () => store.close(),
+  }
+  const limiter = createLimiter({ name: 'api', scopes, store: far, clock })
+  await limiter.check({ user: 'a' })
+  await Promise.all(Array.from({ length: 6 }, () => leased.check({ global: '*' })))
+  const { remaining } = await near.peek({ global: '*' })
+  expect(remaining).toBeLessThan(90)
+  expect(await limiter.check({ user: 'a', global: '*' })).toMatchObject({ allowed: false, name: 'user' })
+  await limiter.flush()
+  expect((await near.peek({ global: '*' })).remaining).toBe(94)
+  await Promise.all([limiter.close(), near.close()])
+})
+
 /** Each table on a server of its own, which can lose its data. */
 function losing(clock: ManualClock) {
   let current = memoryStore({ clock })

@@ -4,6 +4,7 @@ import type { Decision } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
 import { takeEverywhere } from './hard/take-everywhere.ts'
+import { receiptOf } from './hard/take-queue.ts'
 import { Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
 import { type Asked, askedOf, type KeyedLimit } from './keyed-limit.ts'
@@ -72,11 +73,15 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 
   async take(key: K, cost: number): Promise<Taken> {
-    if (this.settings.mode !== 'hard') return { decision: await this.check(key, cost) }
     const asked = askedOf(this.limits, key)
+    const { limits, keys } = asked
+    if (this.settings.mode !== 'hard') {
+      const decision = await this.check(key, cost)
+      return { decision, receipts: limits.map((limit, place) => limit.receipt(keys[place] as string)) }
+    }
     const { decisions, heard } = await this.takeHard(asked, cost)
-    const decision = combined(asked.limits, decisions, cost)
-    return { decision, markers: heard.map((its) => its?.marker) }
+    const receipts = heard.map((its, place) => its && receiptOf(its, keys[place] as string))
+    return { decision: combined(limits, decisions, cost), receipts }
   }
 
   /** Resolves when the checks that wait for the store have their answers: what they admit, or give back, is still to be settled. */
@@ -200,7 +205,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       limit.refund(
         its,
         cost,
-        earlier && { ...earlier, ...earlier.parts?.[place], markers: [earlier.markers?.[place]] },
+        earlier && { ...earlier, ...earlier.parts?.[place], receipts: [earlier.receipts?.[place]] },
       ),
     )
   }

@@ -1,8 +1,9 @@
 import { type Algorithm, isBucket } from './algorithms/algorithm.ts'
-import type { Decider, DeciderStats, Earlier, Taken } from './decider.ts'
+import type { Decider, DeciderStats, Earlier, Receipt, Taken } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { StoreError } from './errors.ts'
 import { HardChecks } from './hard/hard-checks.ts'
+import { receiptOf } from './hard/take-queue.ts'
 import { checkKey } from './key.ts'
 import { type LimitPart, nameOf } from './limit-parts.ts'
 import { Link } from './link.ts'
@@ -71,9 +72,15 @@ export class SingleLimit implements Decider<string> {
   }
 
   async take(key: string, cost: number): Promise<Taken> {
-    if (this.hard === undefined) return { decision: await this.checks.check(key, cost) }
+    if (this.hard === undefined)
+      return { decision: await this.checks.check(key, cost), receipts: [this.receipt(key)] }
     const { decision, heard } = await this.hard.take(key, cost)
-    return { decision, markers: [heard?.marker] }
+    return { decision, receipts: [heard && receiptOf(heard, key)] }
+  }
+
+  /** Of what RAM has just decided. */
+  receipt(key: string): Receipt {
+    return { booked: this.local?.bookedElsewhere(key) ?? 0 }
   }
 
   checkSync(key: string, cost: number): Decision {
@@ -87,16 +94,18 @@ export class SingleLimit implements Decider<string> {
   async refund(key: string, cost: number, earlier?: Earlier): Promise<void> {
     if (earlier === undefined) return this.checks.refund(key, cost)
     const { limit, clock } = this.settings
+    const { limit: its, resetAfterMs, receipts: [receipt] = [] } = earlier
     const ago = clock.monotonic() - earlier.at
     // Time has freed all of it.
-    if (ago >= earlier.resetAfterMs) return
-    // In a bucket it drains once what was there before it has drained.
-    const waits = isBucket(limit) ? earlier.resetAfterMs - (cost * limit.window) / earlier.limit : 0
+    if (ago >= resetAfterMs) return
+    // In a bucket it drains once what was there before it has drained, but for what was only booked.
+    const booked = receipt?.booked ?? 0
+    const waits = isBucket(limit) ? resetAfterMs - ((cost + booked) * limit.window) / its : 0
     await this.checks.refund(
       key,
       cost,
       Math.floor(this.link.table.now() - Math.max(0, ago - Math.max(0, waits))),
-      earlier.markers?.[0],
+      receipt?.marker,
     )
   }
 

@@ -2,6 +2,7 @@ import { combined } from './combined-decision.ts'
 import type { Decider, Taken } from './decider.ts'
 import { Decision, detailed } from './decision.ts'
 import { takeEverywhere } from './hard/take-everywhere.ts'
+import { receiptOf } from './hard/take-queue.ts'
 import { Takers } from './hard/takers.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import type { JointChecks } from './local/joint-checks.ts'
@@ -31,10 +32,12 @@ export class Spike {
       : this.checkHere(limits, joint, key, cost)
   }
 
-  /** As `check`, with the markers of what it was taken of. */
+  /** As `check`, with the receipts of what it was taken of. */
   async take(limits: Decider<string>, key: string, cost: number): Promise<Taken> {
     if (this.settings.mode === 'hard') return this.takeHard(limits, key, cost)
-    return { decision: await this.check(limits, key, cost) }
+    const decision = await this.check(limits, key, cost)
+    const payers = decision.spike ? [this.reserve] : this.limitsOf(limits)
+    return { decision, receipts: payers.map((payer) => payer.of(key).receipt(key)) }
   }
 
   /** Of a hard limiter's limits or of the reserve: at one moment, or where that can't be of both, and of one of them it goes back. */
@@ -47,7 +50,7 @@ export class Spike {
       this.underWay.add(takeEverywhere(this.takers.of(its, reserve), all, keys, cost, true)))
     const decision = orReserve(its, decisions, cost)
     const payers = decision.spike ? heard.slice(its.length) : heard.slice(0, its.length)
-    return { decision, markers: payers.map((payer) => payer?.marker) }
+    return { decision, receipts: payers.map((payer) => payer && receiptOf(payer, key)) }
   }
 
   private checkHere(

@@ -909,6 +909,33 @@ describe('what was found by reading', () => {
     },
   )
 
+  it.each(['one limit', 'several', 'a reserve too'])(
+    '%s: a reservation gives back no more than is left of it, though what was booked beside it has not drained',
+    async (what) => {
+      const bucket = tokenBucket({ capacity: 60, refill: 60, per: '1m' })
+      const limit = what === 'several' ? [bucket, fixedWindow({ limit: 100, window: '1h' })] : bucket
+      for (const mode of modes) {
+        const spike = what === 'a reserve too' ? { spike: { extra: 1, per: '1h' as const } } : {}
+        const { clock, one } = nodes({ mode, limit, ...spike })
+        const store = stores.get(clock) as Store
+        const leased = createLimiter({ name: 'api', limit, store, clock, mode: 'leased' })
+        await Promise.all(Array.from({ length: 6 }, () => leased.check('a')))
+        const call = await one.reserve('a', 10, { settleAfter: '1h' })
+        expect(call.allowed && !call.spike).toBe(true)
+        await leased.close()
+        // The 6 and the 10 have drained.
+        await clock.advance(16_000)
+        await one.check('a', { cost: 20 })
+        await one.flush()
+        expect(await call.release()).toBe(true)
+        await one.flush()
+        const { remaining, parts } = await one.peek('a')
+        expect(parts?.[0]?.remaining ?? remaining, mode).toBe(39)
+        await one.close()
+      }
+    },
+  )
+
   it.each(modes)(
     '%s: a reservation gives back no more than is left of it, whatever limit is set meanwhile',
     async (mode) => {

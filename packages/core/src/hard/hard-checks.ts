@@ -7,7 +7,7 @@ import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { Operation } from '../store/store.ts'
 import { UnderWay } from '../under-way.ts'
-import { type Taken, TakeQueue, type Told } from './take-queue.ts'
+import { receiptOf, type Taken, TakeQueue, type Told } from './take-queue.ts'
 
 const itself: Told<Decision> = (decision) => decision
 
@@ -57,7 +57,9 @@ export class HardChecks implements Checks {
       this.outage.undo(key, cost, this.link.table.now())
       return
     }
-    const beside = decision.limit - decision.remaining - cost - 1
+    // What was only booked may have gone back since: it has not drained in the place of what was taken.
+    const { booked } = receiptOf(heard, key)
+    const beside = decision.limit - decision.remaining - cost - 1 - booked
     this.back.push(['refund', key, cost, heard.now, Math.max(0, beside), heard.marker])
     if (this.back.length > 1) return
     void this.underWay.add(this.sending(() => this.sendBack()))

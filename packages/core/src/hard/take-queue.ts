@@ -1,5 +1,6 @@
 import { nextTick } from 'node:process'
 import type { Clock } from '../clock.ts'
+import type { Receipt } from '../decider.ts'
 import type { Decision } from '../decision.ts'
 import type { Link } from '../link.ts'
 import type { Operation, Reply } from '../store/store.ts'
@@ -12,8 +13,12 @@ export const MOST_KEYS = 1000
 /** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
 const WORTH_HALVING = 256
 
-/** When the store said something, and by what marker: what is given back goes by it. */
-export type Heard = Pick<Reply, 'now' | 'marker'>
+/** When the store said something, by what marker, and what was booked then: what is given back goes by it. */
+export type Heard = Pick<Reply, 'now' | 'marker' | 'booked'>
+
+export function receiptOf({ marker, booked }: Heard, key: string): Receipt {
+  return { marker, booked: booked?.get(key) ?? 0 }
+}
 
 /** A decision, and the answer that told of it; none: it is not the store's. */
 export interface Taken {

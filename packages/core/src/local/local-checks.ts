@@ -56,6 +56,11 @@ export class LocalChecks implements Checks {
       : this.decisions.check(local, cost, consume)
   }
 
+  /** What is booked for other nodes, and counted as used by what was decided of the key just now. */
+  bookedElsewhere(key: string): number {
+    return this.sync.keys.find(key)?.pace.countsAsUsed ?? 0
+  }
+
   /** So much of the key was given back; of one that was reset, all. */
   withdraw(key: string, cost: number): void {
     this.sync.keys.find(key)?.withdraw(cost)

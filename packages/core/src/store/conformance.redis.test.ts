@@ -439,6 +439,7 @@ function plain(limit: Algorithm, reply: Reply, operations: readonly Operation[] 
     now: reply.now,
     limit: reply.limit,
     changesFrom: reply.changesFrom,
+    booked: new Map(reply.booked),
     changed: changed.map((snapshot) => plainSnapshot(limit, snapshot)),
     results: told(limit, reply.results, operations).map((result) =>
       result instanceof Snapshot

@@ -86,6 +86,8 @@ class MemoryTable implements Table {
 
   /** By what the operations of a request go. */
   private terms: Terms
+  /** Of a request. */
+  private booked: Map<string, number> | undefined
   private readonly planTerms: Terms
   private readonly ownTerms: Terms
 
@@ -141,6 +143,7 @@ class MemoryTable implements Table {
     }
     if (presence > 0) counts.present.set(node, now + presence)
     this.terms = this.goBy(request.limit, now)
+    this.booked = undefined
     if (request.since >= 0) counts.smallest = Math.min(counts.smallest, this.limit.limit)
     return { now, slice }
   }
@@ -155,6 +158,7 @@ class MemoryTable implements Table {
       changesFrom: Math.max(counts.changesFrom, now - CHANGES_KEPT),
       changed: since < 0 ? [] : this.changedSince(since, node, now, slice),
       ...(request.limit === undefined ? {} : { limit: counts.limit }),
+      ...(this.booked && { booked: this.booked }),
       results,
     }
   }
@@ -228,6 +232,7 @@ class MemoryTable implements Table {
   take(key: string, costs: readonly number[], now: number, slice: number): Decision[] {
     const row = this.find(key, now, slice) ?? this.create()
     let changed = row.goBy(this.terms)
+    if (row.bookedInAll > 0) this.booked = (this.booked ?? new Map()).set(key, row.bookedInAll)
     const decisions = costs.map((cost) => {
       const decision = this.decide(key, row, now, cost, true)
       changed ||= decision.allowed

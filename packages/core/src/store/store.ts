@@ -165,6 +165,8 @@ export interface Reply {
   readonly changed: readonly Snapshot[]
   /** As of now, where the request went by it. */
   readonly limit?: LimitInForce | undefined
+  /** By key, what was booked for nodes when a cost was taken, where any was: its decisions count that as used. */
+  readonly booked?: ReadonlyMap<string, number> | undefined
   /** In the order of the operations; nothing for a `restore`. */
   readonly results: readonly (readonly Decision[] | Snapshot | undefined)[]
 }

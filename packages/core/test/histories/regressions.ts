@@ -437,6 +437,76 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
   ],
   leased: [
     {
+      what: 'what a hard node took of a bucket goes back as if what was booked beside it had drained in its place',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'leaky-bucket',
+        limit: 17,
+        interval: 250,
+        maxOvershoot: 0,
+        seed: 0,
+        network: { ...CALM_NETWORK, latency: 40, requestLoss: 0.1 },
+        nodes: [
+          node('hard', -3600000),
+          { ...node('hard'), rate: -0.0004 },
+          { ...node('leased'), waits: true },
+        ],
+        steps: steps(
+          [0, 'check', 5, 1, 0, 0],
+          [351, 'burst', 2, 1, 0, 0],
+          [0, 'chatter', 1, 1, 738, 0],
+          [19, 'switch', 2, 1, 0, 0],
+          [26, 'load', 0, 1, 1490, 0],
+        ),
+        several: {
+          others: [
+            { algorithm: 'sliding-window', limit: 3, window: 300 },
+            { algorithm: 'sliding-window', limit: 8, window: 300 },
+          ],
+          scoped: true,
+          plan: 47,
+          spike: 0,
+          together: false,
+          crowd: { maxKeys: 1, dryRun: false },
+        },
+      },
+    },
+    {
+      what: 'an acquire gives up when time has freed what it took of one limit, and not of the other: the observer took it for kept',
+      history: {
+        window: 300,
+        epoch: 1800000000002,
+        endsSlice: false,
+        algorithm: 'leaky-bucket',
+        limit: 44,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 0,
+        network: CALM_NETWORK,
+        nodes: [
+          { ...node('hard'), waits: true },
+          { ...node('hard', -3600000), rate: 0.0004 },
+          { ...node('leased'), waits: true },
+        ],
+        steps: steps(
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 2, 1, 0, 0],
+          [0, 'burst', 2, 1, 0, 0],
+          [0, 'burst', 0, 1, 0, 0],
+          [0, 'acquire', 0, 1, 1249, 0],
+        ),
+        several: {
+          others: [{ algorithm: 'leaky-bucket', limit: 56, window: 1000 }],
+          scoped: false,
+          plan: 53,
+          spike: 4,
+          together: false,
+        },
+      },
+    },
+    {
       what: 'quota that is kept across the end of its window, as a mutant does: random histories hardly come to it',
       history: {
         window: 1000,

@@ -33,6 +33,7 @@ export class ReplyReader {
   private readonly numbers = new Numbers()
   /** Of the key that was read last: 0 where nothing is kept of it but its state. */
   private booked = 0
+  private bookedOf: Map<string, number> | undefined
   private blockedUntil = 0
   /** The state of the key whose decisions are replayed. */
   private replayed: unknown
@@ -82,7 +83,7 @@ export class ReplyReader {
         ? this.settled(limit, now, operations, settlements as Settlements)
         : operations.map((operation) => this.result(limit, now, operation, payer))
     const set = follows ? (inForce as unknown as LimitInForce) : undefined
-    return { now, marker, nodes, changesFrom, changed, results, limit: set }
+    return { now, marker, nodes, changesFrom, changed, results, limit: set, booked: this.bookedOf }
   }
 
   private result(
@@ -238,6 +239,7 @@ export class ReplyReader {
     const state = this.replayed
     limit.load(state, numbers)
     if (booked > 0) limit.settle(state, now, 0, booked)
+    if (booked > 0 && take !== undefined) this.bookedOf = (this.bookedOf ?? new Map()).set(take[1], booked)
     const consume = take !== undefined && blockedFor <= 0
     const count = take === undefined ? 1 : take.length - 2
     // A list that grows takes room for seventeen.
