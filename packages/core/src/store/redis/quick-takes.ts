@@ -107,6 +107,6 @@ export class QuickTakes {
     const [, , cost] = operations[0] as SingleTake
     const results = [[inForce.take(state, now, cost, 'store', true)]]
     const changesFrom = Math.max(this.changesFrom, now - CHANGES_KEPT)
-    return { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results, limit }
+    return { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results, limit, booked: undefined }
   }
 }
