@@ -82,6 +82,7 @@ export abstract class KeyRecord implements Held {
   protected ownHeadroom = 0
   protected ownUntilSync = 0
   private ownOffered = 0
+  /** With nothing noted: to be looked at only beside what was `taken`, which leaves a key that is ready so. */
   protected ledger = new Ledger()
   private waiters = NOBODY
   private particulars = NO_PARTICULARS
@@ -164,18 +165,22 @@ export abstract class KeyRecord implements Held {
     this.flags |= SHUT | (usedUp ? USED_UP : 0)
   }
 
+  /** What was taken of what was ready, and is not noted yet. */
+  protected get taken(): number {
+    return (this.flags & READY) === 0 ? 0 : this.margin - this.ready
+  }
+
   /** Notes what was taken of what was ready, or refused. */
   protected note(): void {
     const { flags } = this
     if ((flags & (READY | SHUT)) === 0) return
-    const { ready } = this
+    const { ready, taken } = this
     this.ready = 0
     this.flags = flags & ~(READY | SHUT | USED_UP)
     if ((flags & SHUT) !== 0) {
       this.ownOffered += ready - REFUSING
       return
     }
-    const taken = this.margin - ready
     this.ownHeadroom -= taken
     this.ownUntilSync -= taken
     this.ownOffered += taken

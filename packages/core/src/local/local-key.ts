@@ -29,11 +29,11 @@ export class LocalKey extends KeyRecord {
   }
 
   get pending(): number {
-    return this.current.pending + this.late.pending
+    return this.ledger.pending + this.taken + this.late.pending
   }
 
   get owes(): boolean {
-    return this.current.owes || this.late.owes
+    return this.taken > 0 || this.ledger.owes || this.late.owes
   }
 
   /** The cost that checks wait for, or were refused for want of quota. */
@@ -51,7 +51,7 @@ export class LocalKey extends KeyRecord {
 
   /** Whether something of it is not settled yet. */
   get unsettled(): boolean {
-    return this.mustTell || this.inFlight || this.waiting.length > 0 || this.current.held > 0
+    return this.mustTell || this.inFlight || this.waiting.length > 0 || this.ledger.held > 0
   }
 
   /**

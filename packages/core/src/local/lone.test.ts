@@ -30,13 +30,13 @@ test.each([
 })
 
 test('a node that is alone asks about a key once, and from then on looks at its row only', async () => {
-  const long = vi.spyOn(LocalDecisions.prototype, 'checkHeldSync')
   const { clock, limiter } = world()
   const one = limiter()
   const keys = Array.from({ length: 20 }, (_, place) => `key-${place}`)
   for (const key of keys) one.checkSync(key)
   await one.flush()
   const { storeEntries } = one.stats()
+  const long = vi.spyOn(LocalDecisions.prototype, 'checkHeldSync')
   for (let check = 0; check < 100; check++) {
     for (const key of keys) expect(one.checkSync(key).allowed).toBe(true)
     await clock.advance(INTERVAL / 10)
