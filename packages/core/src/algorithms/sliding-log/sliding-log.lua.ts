@@ -114,6 +114,12 @@ local function shorten(key, d)
     from = from + CHUNKBYTES
   end
   if #more == 0 then return d end
+  if gap then
+    -- what another row has left would lie between its neighbours once more is behind it: then none of the list is kept
+    local before, beforesum, _, _, behind, behindsum = unpack_row('>dddddd', d, gap - BYTES)
+    local latest = redis.call('LRANGE', log, -1, -1)[1]
+    if not within(latest, before, beforesum, behind, behindsum) then chunks = 0 end
+  end
   local length
   for first = 1, #more, 4000 do length = redis.call('RPUSH', log, unpack(more, first, min(first + 3999, #more))) end
   chunks = chunks + #more

@@ -156,6 +156,28 @@ it('takes nothing for its own that a later row has left in the list', async () =
   expect(admitted).toBeLessThanOrEqual(LIMIT)
 })
 
+it('counts what it admits after a later row was lost, of which the list still has entries', async () => {
+  const takeAll = async (times: number, apart: number) => {
+    let admitted = 0
+    for (let time = 0; time < times; time++) {
+      now += apart
+      if ((await take()).allowed) admitted++
+    }
+    return admitted
+  }
+  now = 17 * WINDOW - 5000
+  await takeAll(30, 1)
+  now = 17 * WINDOW + 1000
+  await takeAll(50, 100)
+  await client.unlink(file(now))
+  now = 17 * WINDOW + 30_000
+  const before = await takeAll(LIMIT, 10)
+  expect(before).toBe(LIMIT - 30)
+  // What was admitted before the loss has expired.
+  now = 18 * WINDOW + 8000
+  expect(await takeAll(LIMIT, 1)).toBe(LIMIT - before)
+})
+
 it('is full where its sums run backwards', async () => {
   await take()
   const row = [0, 1000, now - 10, 1001, now - WINDOW - 5, 4, now, 8]
