@@ -69,6 +69,17 @@ it('keeps what a bucket gave after the clock went back into the slice before', a
   expect(await takeAll(table, 10)).toBe(0)
 })
 
+it('keeps a bucket that drains within the first millisecond of the next slice', async () => {
+  const table = open(`${names++}`, tokenBucket({ capacity: 3, refill: 3, per: '1s' }))
+  // A token drains in 333.3 ms.
+  now = 100_667
+  expect(await takeAll(table, 1)).toBe(2)
+  now = 101_000
+  expect(await takeAll(table, 3)).toBe('refused')
+  now += 1
+  expect(await takeAll(table, 3)).toBe(0)
+})
+
 it('has Redis keep many rows as a table, in which none is searched for', async () => {
   const name = `${names++}`
   const table = open(name, fixedWindow({ limit: 10, window: '1h' }))
