@@ -40,6 +40,15 @@ test('checks that come close to each other share a reading, so many at the most'
   expect([it.asked, moment.now, moment.slice]).toEqual([3, 6_500, 6])
 })
 
+test('a burst goes on where the checks that shared a reading took longer together than one may', () => {
+  const { it, moment } = setUp()
+  for (let check = 0; check < 2 + 15 + 2 * 16; check++) {
+    moment.look()
+    it.monotonic += 0.002
+  }
+  expect(it.asked).toBe(4)
+})
+
 test('none outlives its turn of the event loop, nor is it shared by checks further apart', () => {
   const { it, moment, look } = setUp()
   look(2)
