@@ -566,6 +566,29 @@ it.each([
   }
 })
 
+it.each([
+  slidingWindow({ limit: 10, window: '1s' }),
+  tokenBucket({ capacity: 10, refill: 1, per: '1s' }),
+] as Algorithm[])('keeps a demand that is told again as long as a new one: $algorithm', async (limit) => {
+  const [node, other] = NODES as [string, string]
+  const tables = [memory, redis].map((store) => store.open(`demand-${names++}`, limit))
+  for (const slice of [100, 101]) {
+    now = slice * limit.window
+    const [admitted, late] = slice === 100 ? [2, 0] : [0, 2 * limit.lateSlices]
+    await both(tables, limit, node, [
+      'settle',
+      'key',
+      0,
+      slice,
+      [admitted, 0, 0, 0],
+      [late, 0, 0, 0],
+      [5, 1, 0, 0],
+    ])
+  }
+  now = 102 * limit.window
+  expect(await both(tables, limit, other, ['read', 'key', [1, 0, 0, 0]])).toMatchObject({ demand: 6 })
+})
+
 for (const [what, limit] of Object.entries(limits)) {
   describe(what, () => {
     it('is answered alike by memory and by Redis', async () => {
