@@ -33,11 +33,13 @@ beforeEach(() => {
   table = store.open(name, slidingLog({ limit: LIMIT, window: WINDOW }) as Algorithm)
 })
 
-async function carryOut(operation: Operation) {
+async function carryOutAll(operations: Operation[]) {
   const request = { node: '00000000000000a1', sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0 }
-  const { results } = await table.exchange({ ...request, operations: [operation] })
-  return results[0]
+  const { results } = await table.exchange({ ...request, operations })
+  return results
 }
+
+const carryOut = async (operation: Operation) => (await carryOutAll([operation]))[0]
 
 async function take(cost = 1): Promise<Decision> {
   return ((await carryOut(['take', 'key', cost])) as readonly Decision[])[0] as Decision
@@ -130,6 +132,39 @@ it('fetches a long list in pages', async () => {
   now = 1_000_000 + WINDOW + COUNT / 4
   const passes = async () => expect((await take()).retryAfterMs).toBe(COUNT / 4)
   expect(await listCommands(passes)).toBeLessThan(40)
+})
+
+it('moves nothing of a long log into its list until it is sure to write the row', async () => {
+  await takeEach(45)
+  const slice = Math.floor(now / WINDOW)
+  // More than a log is kept of this key: takes of both are operations.
+  await carryOut(['settle', 'settled', 0, slice, [1, 0, 0, 0], [0, 0, 0, 0], null, [now, 1], []])
+  for (let time = 0; time < 30; time++) {
+    now++
+    await carryOutAll([
+      ['take', 'key', 1],
+      ['take', 'settled', 1],
+    ])
+  }
+  const { entries } = (await carryOut(['read', 'key'])) as Snapshot
+  expect(entries).toEqual(Array.from({ length: 75 }, (_, place) => [1_000_001 + place, 1]).flat())
+})
+
+it('has one entry for all that batches take within a millisecond', async () => {
+  for (let time = 1; time <= 5; time++) {
+    await carryOutAll([
+      ['take', 'key', 1],
+      ['take', 'other', 2],
+    ])
+    for (const [key, cost] of [
+      ['key', 1],
+      ['other', 2],
+    ] as const) {
+      const row = (await client.hgetBuffer(file(now), key)) as Buffer
+      expect(row.length).toBe(2 * 16)
+      expect([row.readDoubleBE(16), row.readDoubleBE(24)]).toEqual([now, time * cost])
+    }
+  }
 })
 
 it('takes nothing for its own that a later row has left in the list', async () => {
