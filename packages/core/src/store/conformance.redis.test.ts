@@ -792,7 +792,6 @@ describe('a sliding log of more entries than a row holds', () => {
   /** Settled by a node at once: so many entries, each so many milliseconds before the next, the last one now. */
   const burst = fc.record({
     kind: fc.constant('burst' as const),
-    node: fc.nat(NODES.length - 1),
     count: fc.integer({ min: 1, max: 90 }),
     gap: fc.constantFrom(0, 1, 2, 7, 40),
     /** Its clock went back now and then. */
@@ -800,6 +799,8 @@ describe('a sliding log of more entries than a row holds', () => {
     /** So much more does the first entry tell of, which the store has. */
     known: fc.constantFrom(0, 0, 2),
     cost: fc.integer({ min: 1, max: 3 }),
+    /** So many entries of the slice before are told of too, the last of them so long before its end. */
+    late: fc.record({ count: fc.constantFrom(0, 0, 1, 30), ago: fc.nat(WINDOW - 1) }),
   })
   const one: fc.Arbitrary<Operation> = fc.oneof(
     fc.array(cost, { minLength: 1, maxLength: 3 }).map((costs) => ['take', 'long', ...costs] as const),
@@ -809,7 +810,8 @@ describe('a sliding log of more entries than a row holds', () => {
       .tuple(fc.constantFrom(2, 40, 300), fc.nat(3000))
       .map(([cost, ago]) => ['refund', 'long', cost, ago] as const),
     fc.constantFrom(0, 50, 2000).map((ahead) => ['read', 'long', [1, 0.5, 50, 0, ahead]] as const),
-    fc.constant(['reset', 'long'] as const),
+    fc.constantFrom(1, 30, 300).map((cost) => ['charge', 'long', cost] as const),
+    fc.constantFrom(['peek', 'long'] as const, ['reset', 'long'] as const),
   )
   const step = fc.record({
     passes: fc.oneof(
@@ -817,6 +819,7 @@ describe('a sliding log of more entries than a row holds', () => {
       fc.integer({ min: 1, max: 3000 }),
       fc.constantFrom(WINDOW - 10, WINDOW, 2.5 * WINDOW),
     ),
+    node: fc.nat(NODES.length - 1),
     does: fc.oneof({ weight: 3, arbitrary: burst }, { weight: 4, arbitrary: one }),
   })
 
@@ -842,14 +845,14 @@ describe('a sliding log of more entries than a row holds', () => {
         now = 10 * WINDOW
         await both(tables, limit, NODES[0] as string, ['take', 'long', 1])
         if (short > 0) await grow(name, short)
-        for (const { passes, does } of steps) {
+        for (const { passes, node, does } of steps) {
           now += passes
           const slice = Math.floor(now / WINDOW)
           if (!('kind' in does)) {
             const [kind, key, cost, ago] = does
             const operation: Operation =
               kind === 'refund' && ago !== undefined ? [kind, key, cost, Math.max(0, now - ago)] : does
-            const result = await both(tables, limit, NODES[0] as string, operation)
+            const result = await both(tables, limit, NODES[node] as string, operation)
             if (result instanceof Snapshot && result.generation > generation) {
               generation = result.generation
               for (const counts of told) counts.clear()
@@ -862,11 +865,17 @@ describe('a sliding log of more entries than a row holds', () => {
             entries.push(Math.max(slice * WINDOW, now - place * does.gap - jolt), does.cost)
           }
           entries[1] = does.cost + does.known
-          const counts = told[does.node] as Map<number, number>
+          const lateEntries: number[] = []
+          for (let place = does.late.count - 1; place >= 0; place--) {
+            const time = slice * WINDOW - 1 - does.late.ago - place * does.gap
+            lateEntries.push(Math.max((slice - 1) * WINDOW, time), does.cost)
+          }
+          const counts = told[node] as Map<number, number>
           const admitted = (counts.get(slice) ?? 0) + does.count * does.cost
           counts.set(slice, admitted)
-          const late = counts.get(slice - 1) ?? 0
-          await both(tables, limit, NODES[does.node] as string, [
+          const late = (counts.get(slice - 1) ?? 0) + does.late.count * does.cost
+          counts.set(slice - 1, late)
+          await both(tables, limit, NODES[node] as string, [
             'settle',
             'long',
             generation,
@@ -875,7 +884,7 @@ describe('a sliding log of more entries than a row holds', () => {
             [late, 0, 0, 0],
             null,
             entries,
-            [],
+            lateEntries,
           ])
         }
         await checkExpiry(name)
