@@ -202,3 +202,25 @@ it.each([
     await hard.close()
   }
 })
+
+it('rows that a node writes itself are each of its key, also where counts end in the same bits', async () => {
+  const now = 1_700_000_000_000
+  const { store, prefix } = open(() => now)
+  const table = store.open('name', fixedWindow({ limit: 10_000, window: '1h' }) as Algorithm)
+  const keys = Array.from({ length: 400 }, (_, place) => `key ${place}`)
+  const costOf = (place: number) => 1 + (place % 3) * 256 + (place % 50)
+  const slice = Math.floor(now / 3_600_000)
+  const settles = keys.map((key, place): Operation => {
+    return ['settle', key, 0, slice, [costOf(place), 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+  })
+  await table.exchange(request(settles))
+  const raises = keys.map((key, place): Operation => {
+    const cost = costOf(place)
+    return ['raise', key, slice, 3 * cost, 0, 0, cost, 0, cost, 0]
+  })
+  const { results } = await table.exchange(request(raises))
+  // They lay as they were seen.
+  expect(results.filter((result) => result !== undefined)).toEqual([])
+  const rows = await client.hmgetBuffer(`${prefix}:1:{name}:${slice}`, ...keys)
+  expect(rows.map((row) => row?.readDoubleBE(8))).toEqual(keys.map((_, place) => 3 * costOf(place)))
+})

@@ -27,13 +27,19 @@ const MOST_BYTES = 7
 /** Shorter keys are copied faster than they are handed over. */
 const SHORT = 40
 
+/** A number that counts, or is a length. */
+const COUNT = 2
+
 /**
- * Rows that a node writes itself, since it knows how they lie: the script has only to look whether they still do so. For
- * each key its length, itself, the row's length, and the row; and elsewhere, one after another, the rows as they lie.
+ * Rows that a node writes itself, since it knows how they lie: the script has only to look whether they still do so. Many
+ * keys have the same row, which travels once for those that are near each other. For each key the number of the row to be
+ * written, that of the row as it was seen, the key's length, and itself; and elsewhere how many rows there are, how long each
+ * is, or 0 where each is behind its own length, and they.
  */
 export class RaisedRows {
   readonly raises: Raise[] = []
   private room = 0
+  private areBare = true
 
   get count(): number {
     return this.raises.length
@@ -41,48 +47,68 @@ export class RaisedRows {
 
   add(raise: Raise): void {
     this.raises.push(raise)
-    this.room += MOST_BYTES * raise[1].length
+    const [, key, , admitted, late, demand, count, previous, had] = raise
+    this.room += MOST_BYTES * key.length
+    // What is bare when it is written was so when it was seen, and the other way round.
+    this.areBare &&= kindOf(count + admitted - had, previous, admitted, late, demand) === Kind.bare
   }
 
   /** @param node its id, 16 hex digits; `window` in ms */
-  words(node: string, window: number): [raised: Buffer, seen: Buffer] {
+  words(node: string, window: number): [keys: Buffer, rows: Buffer] {
     const { raises } = this
-    const first = this.room + raises.length * (4 + SINGLE)
-    const bytes = Buffer.allocUnsafe(first + raises.length * SINGLE)
-    const rows = new RowWriter(bytes, node, window)
+    const first = this.room + raises.length * 3 * COUNT
+    const longest = this.areBare ? BARE : COUNT + SINGLE
+    const bytes = Buffer.allocUnsafe(first + 2 * COUNT + raises.length * 2 * longest)
+    const rows = new RowWriter(bytes, first, node, window, this.areBare)
     let at = 0
-    let seenAt = first
     for (const [, key, slice, admitted, late, demand, count, previous, had, before] of raises) {
-      at = rows.key(at, key)
-      const start = at + 2
-      at = rows.row(start, slice, count + admitted - had, previous, admitted, late, demand)
-      bytes.writeUInt16BE(at - start, start - 2)
-      seenAt = rows.row(seenAt, slice, count, previous, had, late, before)
+      rows.number(at, rows.row(slice, count + admitted - had, previous, admitted, late, demand))
+      rows.number(at + COUNT, rows.row(slice, count, previous, had, late, before))
+      at = rows.key(at + 2 * COUNT, key)
     }
-    return [bytes.subarray(0, at), bytes.subarray(first, seenAt)]
+    return [bytes.subarray(0, at), bytes.subarray(first, rows.end())]
   }
 }
+
+/** So many bare rows are remembered, by the last bits of their counts. */
+const REMEMBERED = 256
 
 class RowWriter {
   /** Writes doubles in a third of the time that a Buffer takes. */
   private readonly view: DataView
   private readonly high: number
   private readonly low: number
+  /** Of bare rows, which of one slice are told apart by their counts alone: those, and their numbers. 0: none yet. */
+  private readonly counts = new Float64Array(REMEMBERED)
+  private readonly numbers = new Uint16Array(REMEMBERED)
+  private written = 0
+  private at: number
+  /** What stands before each row. */
+  private readonly lengths: number
 
+  /** @param first where the rows begin */
   constructor(
     private readonly bytes: Buffer,
+    private readonly first: number,
     node: string,
     private readonly window: number,
+    private readonly areBare: boolean,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.high = Number.parseInt(node.slice(0, 8), 16)
     this.low = Number.parseInt(node.slice(8), 16)
+    this.at = first + 2 * COUNT
+    this.lengths = areBare ? 0 : COUNT
   }
 
-  /** Returns where it ends, as the following do. */
+  number(at: number, number: number): void {
+    this.view.setUint16(at, number)
+  }
+
+  /** Returns where it ends. */
   key(at: number, key: string): number {
-    const end = this.ascii(at + 2, key) ?? at + 2 + this.bytes.write(wireKey(key), at + 2)
-    this.view.setUint16(at, end - at - 2)
+    const end = this.ascii(at + COUNT, key) ?? at + COUNT + this.bytes.write(wireKey(key), at + COUNT)
+    this.number(at, end - at - COUNT)
     return end
   }
 
@@ -97,8 +123,8 @@ class RowWriter {
     return at + length
   }
 
+  /** Returns the row's number. All are of one slice. */
   row(
-    at: number,
     slice: number,
     count: number,
     previous: number,
@@ -106,21 +132,65 @@ class RowWriter {
     late: number,
     demand: number,
   ): number {
-    const { view } = this
     const kind = kindOf(count, previous, admitted, late, demand)
+    if (kind !== Kind.bare) {
+      this.open(slice, count, kind)
+      this.rest(slice, previous, admitted, late, demand, kind)
+      return this.written
+    }
+    const place = count & (REMEMBERED - 1)
+    if (this.numbers[place] === 0 || this.counts[place] !== count) {
+      this.open(slice, count, kind)
+      this.close(BARE)
+      this.counts[place] = count
+      this.numbers[place] = this.written
+    }
+    return this.numbers[place] as number
+  }
+
+  private open(slice: number, count: number, kind: number): void {
+    const { view } = this
+    const at = this.at + this.lengths
     view.setFloat64(at, (slice + 1) * this.window)
     view.setFloat64(at + 8, count)
     view.setUint32(at + 16, this.high)
     view.setUint32(at + 20, this.low)
     view.setUint8(at + 24, kind)
-    if (kind === Kind.bare) return at + BARE
+  }
+
+  private rest(
+    slice: number,
+    previous: number,
+    admitted: number,
+    late: number,
+    demand: number,
+    kind: number,
+  ): void {
+    const { view } = this
+    const at = this.at + this.lengths
     view.setFloat64(at + 25, admitted)
     view.setFloat64(at + 33, demand)
-    if (kind === Kind.brief) return at + BRIEF
+    if (kind === Kind.brief) {
+      this.close(BRIEF)
+      return
+    }
     view.setFloat64(at + 41, late)
     view.setFloat64(at + 49, previous)
     view.setFloat64(at + 57, 0)
     view.setFloat64(at + 65, slice)
-    return at + SINGLE
+    this.close(SINGLE)
+  }
+
+  private close(length: number): void {
+    if (this.lengths > 0) this.number(this.at, length)
+    this.at += this.lengths + length
+    this.written++
+  }
+
+  /** Where the last row ends. */
+  end(): number {
+    this.number(this.first, this.written)
+    this.number(this.first + COUNT, this.areBare ? BARE : 0)
+    return this.at
   }
 }

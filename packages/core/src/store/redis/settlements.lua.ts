@@ -17,9 +17,9 @@ import { BARE, BRIEF, Kind, SINGLE } from './rows.ts'
  * The answer is the row as it is now, packed. Not for logs, which have entries.
  *
  * Of a window's row, which is the same whenever within its slice it is written, a node that is the only one knows how it
- * lies, and how it is to lie. So many as w says come as ARGV[2]: for each its key and the row, with the length of each before
- * it; ARGV[3] are the rows as the node has seen them, one after another. Where they lie so, they are written, and nothing is
- * answered. Where one does not, its key goes into the lists, behind what is in them.
+ * lies, and how it is to lie. So many keys as w says come as ARGV[2], and both rows of each by their numbers: the rows are in
+ * ARGV[3], see `rows.ts`. Where a key's lies as it was seen, it is written, and nothing is answered. Where it does not, its
+ * key goes into the lists, behind what is in them.
  */
 export const settlementsLua = /* lua */ `
 local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', ${BRIEF}
@@ -107,26 +107,42 @@ local function zeros(count)
 end
 
 -- writes down those raised rows that lie as they were seen, and returns the places of the others, which are in the
--- lists then
+-- lists then. A row is one string however many keys have it: to compare it takes no time
 local function raise(count)
-  local raised, seen, keys, otherwise = {unpack_row(string.rep('>Hc0Hc0', count), ARGV[2])}, ARGV[3], {}, {}
-  for i = 1, count do keys[i] = raised[2 * i - 1] end
+  local many, length = unpack_row('>HH', ARGV[3])
+  local different = {unpack_row('>' .. string.rep(length > 0 and 'c' .. length or 'Hc0', many), ARGV[3], 5)}
+  local form = '>' .. string.rep('HHHc0', count)
+  -- of each key the numbers of the row to be written and of the row as it was seen, and the key
+  local words = {unpack_row(form, ARGV[2])}
+  local keys, otherwise = {}, {}
+  for i = 1, count do keys[i] = words[3 * i] end
   local isnow, rows, filedin, those = request.v == slice, nil, nil, nil
   if isnow then
     rows, filedin = found(keys)
     those = apart(keys)
-    local areall, lie = pcall(table.concat, rows)
-    if areall and lie == seen and not next(filedin) and not next(those) then
-      for first = 1, 2 * count, 2000 do
-        redis.call('HSET', FILES .. top, unpack(raised, first, min(first + 1999, 2 * count)))
+    if not next(filedin) and not next(those) then
+      local areall = true
+      for i = 1, count do
+        if rows[i] ~= different[words[3 * i - 1]] then
+          areall = false
+          break
+        end
+        -- each key and its row, where words are that are not needed any more
+        words[2 * i - 1], words[2 * i] = keys[i], different[words[3 * i - 2]]
       end
-      return otherwise
+      if areall then
+        for first = 1, 2 * count, 2000 do
+          redis.call('HSET', FILES .. top, unpack(words, first, min(first + 1999, 2 * count)))
+        end
+        return otherwise
+      end
+      words = {unpack_row(form, ARGV[2])}
     end
   end
-  local files, at = {}, 1
+  local files = {}
   for i = 1, count do
-    local key, row = keys[i], raised[2 * i]
-    if isnow and rows[i] == string.sub(seen, at, at + #row - 1) and not those[key] then
+    local key, row = keys[i], different[words[3 * i - 2]]
+    if isnow and rows[i] == different[words[3 * i - 1]] and not those[key] then
       file(files, max(filedin[i] or top, slice + late), key, row)
     else
       if #otherwise == 0 then
@@ -136,7 +152,6 @@ local function raise(count)
       otherwise[#otherwise + 1] = i
       list(key, row)
     end
-    at = at + #row
   end
   write(files)
   return otherwise
