@@ -235,6 +235,10 @@ export class Ledger {
     return this.admitted - this.settledAdmitted
   }
 
+  get unsettledRefund(): number {
+    return this.refunded - this.settledRefunded
+  }
+
   /** What of the booked quota may still be spent. */
   get allowance(): number {
     return Math.max(0, this.granted - this.returned - this.admitted - this.held - this.ahead)
@@ -342,7 +346,8 @@ export class Debt {
     const { ledger } = this
     if (!kept.includes(ledger)) return true
     return (
-      ledger.settledAdmitted >= this.admitted &&
+      // Less may have been admitted since: what has drained is not owed any more.
+      ledger.settledAdmitted >= Math.min(this.admitted, ledger.admitted) &&
       ledger.settledRefunded >= this.refunded &&
       ledger.settledReturned >= this.returned
     )

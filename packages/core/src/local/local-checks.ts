@@ -106,6 +106,8 @@ export class LocalChecks implements Checks {
       local.limit = limit
       if (mode === 'leased') keepLease(local.current, earlier)
       this.sync.pacing.plan(local, now, clock.monotonic())
+      // Of a bucket that drains more slowly now, what is owed may count for longer than it is kept.
+      if (local.owes) this.sync.queue(local)
     }
   }
 

@@ -93,6 +93,19 @@ export class LocalKey extends KeyRecord {
     if (this.limit.algorithm === 'sliding-log') this.current.unnote()
   }
 
+  /**
+   * What has drained since it was admitted is owed to nobody. Of a bucket that nobody else takes from: of what is pending
+   * no more is in use than the bucket says, and what goes back.
+   */
+  forgetDrained(now: number): void {
+    const { current, late } = this
+    const used = this.limit.usage(this.state, now) + current.unsettledRefund + late.unsettledRefund
+    const before = late.pending - Math.max(0, Math.min(late.pending, used - current.pending))
+    if (before > 0) this.ownLate.admitted -= before
+    const since = current.pending - used
+    if (since > 0) current.admitted -= since
+  }
+
   /** Gives cost back, and notes it; of what was taken at `at`, what still counts. Returns how much that was. */
   refund(now: number, cost: number, at?: number): number {
     if (at !== undefined && this.generation > 0 && at <= this.generation) return 0
@@ -331,7 +344,7 @@ export class LocalKey extends KeyRecord {
     const log = this.limit.algorithm === 'sliding-log'
     if (ledger.pending > 0)
       this.limit.settle(this.state, now, behind, ledger.pending, log ? ledger.entries : undefined)
-    const back = ledger.refunded - ledger.settledRefunded
+    const back = ledger.unsettledRefund
     if (back > 0) this.limit.refund(this.state, now, behind, back)
   }
 }

@@ -1,5 +1,16 @@
+import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
-import { createLimiter, fixedWindow, memoryStore, slidingWindow } from '../index.ts'
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import {
+  createLimiter,
+  fixedWindow,
+  type Limit,
+  leakyBucket,
+  memoryStore,
+  slidingWindow,
+  tokenBucket,
+} from '../index.ts'
+import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
 import { LocalDecisions } from './local-decisions.ts'
 
@@ -8,7 +19,7 @@ const INTERVAL = 1000
 function world() {
   const clock = new ManualClock(1_000_000)
   const store = memoryStore({ clock })
-  const limiter = (limit = fixedWindow({ limit: 1000, window: '1h' }), maxKeys = 1000) =>
+  const limiter = (limit: Limit = fixedWindow({ limit: 1000, window: '1h' }), maxKeys = 1000) =>
     createLimiter({ name: 'api', limit, mode: 'soft', store, clock, random: () => 0.5, maxKeys })
   return { clock, limiter }
 }
@@ -16,6 +27,7 @@ function world() {
 test.each([
   ['fixed window', fixedWindow({ limit: 1000, window: '1h' })],
   ['sliding window', slidingWindow({ limit: 1000, window: '1h' })],
+  ['token bucket', tokenBucket({ capacity: 1000, refill: 1000, per: '1h' })],
 ])('a node that is alone does not settle each interval: %s', async (_, limit) => {
   const { clock, limiter } = world()
   const one = limiter(limit)
@@ -92,3 +104,169 @@ test('what was admitted in a window that is over is not counted as lost', async 
   expect(one.stats().expired).toBe(0)
   await one.close()
 })
+
+const HOURLY = tokenBucket({ capacity: 1000, refill: 1000, per: '1h' })
+
+/** Admits 300 of a bucket, each of which has drained when the next comes. */
+async function drained() {
+  const { clock, limiter } = world()
+  const one = limiter(HOURLY, 64)
+  await one.check('key')
+  for (let check = 0; check < 300; check++) {
+    expect(one.checkSync('key').allowed).toBe(true)
+    await clock.advance(4000)
+  }
+  expect(one.stats().pending).toBeGreaterThan(290)
+  return { clock, one, limiter }
+}
+
+test.each<[string, (world: Awaited<ReturnType<typeof drained>>) => Promise<unknown>]>([
+  ['by flush', ({ one }) => one.flush()],
+  ['with the answer to a penalty', ({ one }) => one.penalty('key', 1)],
+  [
+    'when the key is pushed out of RAM',
+    async ({ one, clock }) => {
+      for (let key = 0; key < 500; key++) {
+        one.checkSync(`other-${key}`)
+        await clock.advance(5)
+      }
+      await clock.advance(2 * INTERVAL)
+    },
+  ],
+])('what has drained of a bucket is not settled: %s', async (_, act) => {
+  const world = await drained()
+  const { one } = world
+  await act(world)
+  expect((await one.check('key')).remaining).toBeGreaterThanOrEqual(997)
+  await one.close()
+})
+
+test('what has drained of a bucket is not settled: when another node comes', async () => {
+  const { one, limiter } = await drained()
+  const two = limiter(HOURLY)
+  await two.check('key')
+  await two.flush()
+  expect((await two.check('key')).remaining).toBeGreaterThanOrEqual(996)
+  await one.close()
+  await two.close()
+})
+
+test('a flush is done when what it owed has drained', async () => {
+  const clock = new ManualClock(1_000_000)
+  const store = memoryStore({ clock })
+  // As `store`, but it takes 100 ms to answer.
+  const slow: Store = {
+    open: (name, limit) => {
+      const table = store.open(name, limit)
+      const exchange: Table['exchange'] = async (request) => {
+        await new Promise<void>((resolve) => clock.setTimer(resolve, 100))
+        return table.exchange(request)
+      }
+      return Object.assign(Object.create(table), { exchange })
+    },
+    close: () => store.close(),
+  }
+  const limit = tokenBucket({ capacity: 1000, refill: 100, per: '1s' })
+  const one = createLimiter({
+    name: 'api',
+    limit,
+    mode: 'soft',
+    store: slow,
+    timeout: '10s',
+    clock,
+    random: () => 0.5,
+  })
+  // More than travel at a time: the last commands leave with the answers to the first.
+  const keys = Array.from({ length: 2600 }, (_, place) => `key-${place}`)
+  const check = () => {
+    for (const key of keys) expect(one.checkSync(key).allowed).toBe(true)
+  }
+  check()
+  await clock.advance(INTERVAL)
+  check()
+  const flushed = one.flush()
+  await clock.advance(199)
+  // Owed when the last of them is answered; of some it has drained when their next command leaves.
+  check()
+  await clock.advance(INTERVAL)
+  await expect(flushed).resolves.toBeUndefined()
+  const closed = one.close()
+  await clock.advance(INTERVAL)
+  await closed
+})
+
+type Act = readonly [
+  what: 'check' | 'refund' | 'penalty' | 'flush' | 'others' | 'look',
+  cost: number,
+  wait: number,
+]
+
+const acts = fc.array(
+  fc.tuple(
+    fc.constantFrom<Act[0]>(
+      'check',
+      'check',
+      'check',
+      'check',
+      'refund',
+      'penalty',
+      'flush',
+      'others',
+      'look',
+    ),
+    fc.integer({ min: 1, max: 8 }),
+    fc.oneof(fc.constant(0), fc.nat(300), fc.nat(20_000)),
+  ),
+  { minLength: 1, maxLength: 60 },
+)
+
+test.each([
+  ['token bucket', tokenBucket({ capacity: 20, refill: 7, per: '1s' })],
+  ['leaky bucket', leakyBucket({ capacity: 20, leak: 7, per: '1s' })],
+])(
+  'a bucket that nobody else takes from is settled late, and by no more than is in use then: %s',
+  async (_, limit) => {
+    const algorithm = limit as Algorithm
+    const alike = async (history: readonly Act[], joins: boolean) => {
+      const { clock, limiter } = world()
+      const one = limiter(limit, 16)
+      const state = algorithm.create()
+      await one.check('key')
+      algorithm.take(state, clock.wall(), 1, 'local', true)
+      const check = async (by: typeof one, cost: number) => {
+        const left = limit.limit - algorithm.usage(state, clock.wall())
+        const { allowed, remaining } = await by.check('key', { cost })
+        if (allowed) algorithm.settle(state, clock.wall(), 0, cost)
+        // Whole tokens are settled: each time a part of one may count as all of it.
+        const parts = one.stats().storeCalls + 1
+        const less = Math.max(0, left - (allowed ? cost : 0)) - remaining
+        expect(less).toBeGreaterThanOrEqual(0)
+        expect(less).toBeLessThanOrEqual(parts)
+        if (!allowed) expect(cost).toBeGreaterThan(left - parts)
+      }
+      for (const [what, cost, wait] of history) {
+        await clock.advance(wait)
+        if (what === 'check') await check(one, cost)
+        else if (what === 'flush') await one.flush()
+        else if (what === 'look') expect(one.stats().expired).toBe(0)
+        else if (what === 'others') for (let key = 0; key < 40; key++) await one.check(`other-${key}`)
+        else if (what === 'refund') {
+          if (algorithm.usage(state, clock.wall()) < cost) continue
+          await one.refund('key', cost)
+          algorithm.refund(state, clock.wall(), 0, cost)
+        } else {
+          await one.penalty('key', cost)
+          algorithm.settle(state, clock.wall(), 0, cost)
+        }
+      }
+      await one.flush()
+      if (joins) {
+        const two = limiter(limit, 16)
+        await check(two, 1)
+        await two.close()
+      }
+      await one.close()
+    }
+    await fc.assert(fc.asyncProperty(acts, fc.boolean(), alike))
+  },
+)

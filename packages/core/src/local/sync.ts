@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import { isWindow } from '../algorithms/algorithm.ts'
+import { isBucket } from '../algorithms/algorithm.ts'
 import type { Timer } from '../clock.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
@@ -54,6 +54,7 @@ export class Sync {
   lone: boolean
   /** What is admitted is noted in counters alone. */
   private readonly isCounted: boolean
+  private readonly drains: boolean
 
   /** @param serve answers the checks that wait for a key, now that the store has, or has not for the reason given */
   constructor(
@@ -63,10 +64,10 @@ export class Sync {
   ) {
     this.heardAt = settings.clock.monotonic()
     this.pacing = new Pacing(settings)
-    // A window's counts lose nothing by being settled late; a bucket drains meanwhile, and a log's entries add up.
-    this.lone =
-      isWindow(settings.limit) && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
+    // Counters lose nothing by being settled late, but for what a bucket drains; a log's entries add up.
     this.isCounted = settings.limit.algorithm !== 'sliding-log'
+    this.lone = this.isCounted && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
+    this.drains = isBucket(settings.limit)
     this.pacing.young = this.isYoung
     this.keys = new HeldKeys(
       settings.maxKeys,
@@ -81,15 +82,25 @@ export class Sync {
 
   /** Another node has the counts now: it must hear of what was admitted before. */
   private shared(): void {
+    const now = this.link.table.now()
+    for (const key of this.keys) {
+      this.forgetDrained(key, now)
+      if (key.owes && !key.inFlight) this.requeue(key)
+    }
     this.lone = false
     this.pacing.young = this.isYoung
-    for (const key of this.keys) if (key.owes && !key.inFlight) this.requeue(key)
-    void this.flushDirty().catch(() => {})
+    // Others book their shares from here on. Of a bucket they need not, as long as this has nothing to tell: what is booked drains.
+    if (this.keys.size > 0 || !this.drains) void this.flushDirty().catch(() => {})
   }
 
   /** Others may have started with it, of whom it has not heard yet. */
   private get isYoung(): boolean {
     return this.ticks < 2 && !this.lone
+  }
+
+  /** Of what is settled late, not what has drained meanwhile: while nobody else takes, that is what is not in use any more. */
+  private forgetDrained(key: LocalKey, now: number): void {
+    if (this.lone && this.drains) key.forgetDrained(now)
   }
 
   get pending(): number {
@@ -284,6 +295,7 @@ export class Sync {
       key.inFlight = true
       key.asks()
       if (now >= key.sliceEnd) this.begin(key, now, sentAt)
+      this.forgetDrained(key, now)
       if (key.isRestorable(now)) return key.restoration()
       const { demandSent } = key.pace
       return key.operation(this.pacing.ask(key, now, sentAt), demandSent)
@@ -346,6 +358,7 @@ export class Sync {
     // A node that had not heard of a reset has nothing booked, whatever it asked for.
     if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.asked = 0
     this.correct(key)
+    this.forgetDrained(key, now)
     const { furthest } = pacing
     const unheard = furthest > 0 ? Math.ceil(this.link.table.latest()) + furthest : furthest
     this.expire(key.reconcile(snapshot, now, unheard))
