@@ -1,4 +1,5 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
+import { isUnderWay, isUnqueued } from './key-record.ts'
 import { hashOf, KeyTable } from './key-table.ts'
 import { LocalKey } from './local-key.ts'
 import { Rows, type Segment } from './rows.ts'
@@ -63,6 +64,15 @@ export class HeldKeys {
 
   [Symbol.iterator](): Iterator<LocalKey> {
     return this.rows[Symbol.iterator]()
+  }
+
+  unqueued(): Iterable<LocalKey> {
+    return this.rows.those(isUnqueued)
+  }
+
+  /** Those that are queued, or sent and not answered yet. */
+  underWay(): Iterable<LocalKey> {
+    return this.rows.those(isUnderWay)
   }
 
   /** Where the key of that name has its row; below 0: it is not held, or was pushed out. */

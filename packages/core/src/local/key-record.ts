@@ -52,6 +52,15 @@ export function isManyRefused(ready: number): boolean {
   return ready >= REFUSING + FEW
 }
 
+export function isUnqueued(flags: number): boolean {
+  return (flags & QUEUED) === 0
+}
+
+/** Queued, or sent and not answered yet. */
+export function isUnderWay(flags: number): boolean {
+  return (flags & (QUEUED | IN_FLIGHT)) !== 0
+}
+
 /** What few keys have. */
 class Particulars {
   /** Not there: it is not blocked. */

@@ -70,7 +70,7 @@ export class LocalChecks implements Checks {
   async settle(key: string): Promise<void> {
     const local = this.sync.keys.find(key)
     if (local === undefined) return
-    await this.sync.settle([local])
+    await this.sync.settle(local)
     this.sync.readLater(local)
   }
 
@@ -84,7 +84,7 @@ export class LocalChecks implements Checks {
       throw new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
     local.withdraw(cost)
     this.sync.queue(local)
-    await this.sync.settle([local])
+    await this.sync.settle(local)
   }
 
   /** Of a key that is not in RAM, or was pushed out while it was asked about: the store has all that was admitted of it. */
@@ -144,7 +144,7 @@ export class LocalChecks implements Checks {
       local.withdraw(Infinity)
       local.giveUp()
       try {
-        await this.sync.settle([local])
+        await this.sync.settle(local)
       } catch (error) {
         local.offered += offered
         this.takeUp(local, current, booked)

@@ -184,6 +184,17 @@ export class Rows<K extends Held> {
     this.size--
   }
 
+  /** The keys of which this is so by their flags; the others are not looked at. */
+  *those(are: (flags: number) => boolean): Iterable<K> {
+    for (const segment of this.segments) {
+      const { keys } = segment
+      for (let at = 0; at < keys.length; at++) {
+        const key = are(segment.flags(at)) ? keys[at] : undefined
+        if (key !== undefined) yield key
+      }
+    }
+  }
+
   *[Symbol.iterator](): Iterator<K> {
     for (const { keys } of this.segments) for (const key of keys) if (key !== undefined) yield key
   }

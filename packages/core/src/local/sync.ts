@@ -231,7 +231,13 @@ export class Sync {
   async flush(): Promise<void> {
     // One that was away may have lost its data: its answer tells, and what it lost is owed again.
     if (this.link.away && this.keys.size > 0) await this.pass([])
-    await this.settle(this.keys)
+    // Nearly all that owe something are queued: they are not looked at any closer, nor once more where they have settled.
+    const others: LocalKey[] = []
+    for (const key of this.keys.unqueued()) if (key.unsettled) others.push(key)
+    if (others.length === 0 && !this.isAnyQueued()) return
+    await this.pass(others)
+    // What is still owed is queued again.
+    await this.pay([...this.keys.underWay()])
   }
 
   private hasFlushed(): Promise<boolean> {
@@ -241,25 +247,26 @@ export class Sync {
     )
   }
 
-  /** Settles what these keys owe at the call; what they come to owe meanwhile may stay. */
-  async settle(keys: Iterable<LocalKey>): Promise<void> {
-    const owing: LocalKey[] = []
-    // Those that are queued are not looked at any closer: they are sent in any case, if any is.
-    let isAny = false
-    for (const key of keys) {
-      if (!key.engaged) continue
-      owing.push(key)
-      isAny ||= key.unsettled
-    }
-    if (!isAny) return
-    // After this pass the counters of keys that were unknown are those of the store's ledger.
-    await this.pass(owing)
-    const debts = owing.filter((key) => key.owes).flatMap((key) => key.debts().map((debt) => ({ key, debt })))
+  private isAnyQueued(): boolean {
+    for (const key of this.keys.underWay()) if (key.unsettled) return true
+    return false
+  }
+
+  /** Settles what the key owes at the call; what it comes to owe meanwhile may stay. */
+  async settle(key: LocalKey): Promise<void> {
+    if (!key.unsettled) return
+    await this.pass([key])
+    await this.pay([key])
+  }
+
+  /** After a pass, in which keys that were unknown have come to count as the store's ledger does: settles what they still owe. */
+  private async pay(keys: readonly LocalKey[]): Promise<void> {
+    const debts = keys.filter((key) => key.owes).flatMap((key) => key.debts().map((debt) => ({ key, debt })))
     for (let passes = 0; passes < MOST_PASSES; passes++) {
       const unpaid = debts.filter(({ key, debt }) => !key.isPaid(debt)).map(({ key }) => key)
-      const lost = owing.filter((key) => key.lost)
+      const lost = keys.filter((key) => key.lost)
       if (unpaid.length + lost.length === 0) {
-        for (const key of owing) this.makeReady(key)
+        for (const key of keys) this.makeReady(key)
         return
       }
       await this.pass([...unpaid, ...lost])
