@@ -171,6 +171,7 @@ export class LocalDecisions {
     if (this.isStrictLog) this.sync.ripen(local)
     const blockedFor = (local.blockedUntil ?? now) - now
     if (blockedFor > 0) return blockedDecision(limit.take(local.state, now, cost, 'local', false), blockedFor)
+    local.blockedUntil = undefined
     const within = cost <= local.headroom && (!strict || this.link.table.latest() < local.sliceEnd)
     if (away && !(strict && within)) {
       if (strict || onOutage !== 'local') return this.outageDecision(local.key, cost, consume)

@@ -106,6 +106,18 @@ export class LocalKey extends KeyRecord {
     if (since > 0) current.admitted -= since
   }
 
+  /** What the store says that it has of this slice and the one before is owed no more, also where it has drained since. */
+  acknowledge(snapshot: Snapshot): void {
+    if (!this.known || snapshot.generation !== this.generation) return
+    const behind = this.slice - snapshot.slice
+    if (behind === 0) {
+      this.current.settled(snapshot.admitted, snapshot.refunded, snapshot.returned)
+      this.before?.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+    } else if (behind === 1) this.before?.settled(snapshot.admitted, snapshot.refunded, snapshot.returned)
+    else if (behind === -1)
+      this.current.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
+  }
+
   /** Gives cost back, and notes it; of what was taken at `at`, what still counts. Returns how much that was. */
   refund(now: number, cost: number, at?: number): number {
     if (at !== undefined && this.generation > 0 && at <= this.generation) return 0

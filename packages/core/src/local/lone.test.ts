@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
+import { slowStore } from '../../test/slow-store.ts'
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import {
   createLimiter,
@@ -10,7 +11,6 @@ import {
   slidingWindow,
   tokenBucket,
 } from '../index.ts'
-import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
 import { LocalDecisions } from './local-decisions.ts'
 
@@ -78,6 +78,24 @@ test.each([
   await clock.advance(2 * INTERVAL)
   expect((await two.peek('key')).remaining).toBe(596)
   await one.close()
+  await two.close()
+})
+
+test('a limiter that was closed is no node beside the next one', async () => {
+  const { clock, limiter } = world()
+  const one = limiter()
+  await one.check('key')
+  await one.close()
+  const { storeCalls } = one.stats()
+  // Longer than a node counts as one that does not speak.
+  await clock.advance(60 * INTERVAL)
+  const two = limiter()
+  await two.check('key')
+  two.checkSync('key')
+  await clock.advance(INTERVAL)
+  expect(one.stats().storeCalls).toBe(storeCalls)
+  two.checkSync('key')
+  expect(two.stats().estimatedOvershoot).toBe(0)
   await two.close()
 })
 
@@ -153,25 +171,16 @@ test('what has drained of a bucket is not settled: when another node comes', asy
 
 test('a flush is done when what it owed has drained', async () => {
   const clock = new ManualClock(1_000_000)
-  const store = memoryStore({ clock })
-  // As `store`, but it takes 100 ms to answer.
-  const slow: Store = {
-    open: (name, limit) => {
-      const table = store.open(name, limit)
-      const exchange: Table['exchange'] = async (request) => {
-        await new Promise<void>((resolve) => clock.setTimer(resolve, 100))
-        return table.exchange(request)
-      }
-      return Object.assign(Object.create(table), { exchange })
-    },
-    close: () => store.close(),
-  }
   const limit = tokenBucket({ capacity: 1000, refill: 100, per: '1s' })
   const one = createLimiter({
     name: 'api',
     limit,
     mode: 'soft',
-    store: slow,
+    store: slowStore(
+      clock,
+      () => 100,
+      () => 0,
+    ),
     timeout: '10s',
     clock,
     random: () => 0.5,

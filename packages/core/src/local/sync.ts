@@ -82,10 +82,13 @@ export class Sync {
 
   /** Another node has the counts now: it must hear of what was admitted before. */
   private shared(): void {
+    // A limiter that is closed is no node, whoever comes after it.
+    if (this.closed) return
     const now = this.link.table.now()
     for (const key of this.keys) {
+      if (key.inFlight) continue
       this.forgetDrained(key, now)
-      if (key.owes && !key.inFlight) this.requeue(key)
+      if (key.owes) this.requeue(key)
     }
     this.lone = false
     this.pacing.young = this.isYoung
@@ -98,9 +101,12 @@ export class Sync {
     return this.ticks < 2 && !this.lone
   }
 
-  /** Of what is settled late, not what has drained meanwhile: while nobody else takes, that is what is not in use any more. */
+  /**
+   * Of what is settled late, not what has drained meanwhile: while nobody else takes, that is what is not in use any more.
+   * Not of a key of which the store may have more than is known here.
+   */
   private forgetDrained(key: LocalKey, now: number): void {
-    if (this.lone && this.drains) key.forgetDrained(now)
+    if (this.lone && this.drains && key.known && !key.stale) key.forgetDrained(now)
   }
 
   get pending(): number {
@@ -365,6 +371,9 @@ export class Sync {
     // A node that had not heard of a reset has nothing booked, whatever it asked for.
     if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.asked = 0
     this.correct(key)
+    key.acknowledge(snapshot)
+    // What was admitted before the slice's end, while the answer was under way, does not count in the next one.
+    if (key.known && now >= key.sliceEnd) this.begin(key, now, monotonic)
     this.forgetDrained(key, now)
     const { furthest } = pacing
     const unheard = furthest > 0 ? Math.ceil(this.link.table.latest()) + furthest : furthest
@@ -429,11 +438,18 @@ export class Sync {
     const key = this.keys.find(snapshot.key)
     if (key === undefined) return
     // An answer under way may be older than this, and is taken in later; this may be older than one that was.
-    if (key.inFlight || snapshot.generation < key.generation) this.readLater(key)
+    if (key.inFlight || this.isOlder(snapshot, key)) this.readLater(key)
     else if (key.known) {
       if (key.isPaced) key.ownPace.asked = 0
       this.answered(key, snapshot, this.link.table.now(), this.settings.clock.monotonic())
     }
+  }
+
+  /** Whether it may be from before a reset: a store forgets one only once nothing from before it counts any more. */
+  private isOlder(snapshot: Snapshot, key: LocalKey): boolean {
+    const { window, lateSlices } = this.settings.limit
+    const lastSlice = Math.floor(key.generation / window) + lateSlices
+    return snapshot.generation < key.generation && snapshot.slice <= lastSlice
   }
 
   /** Another marker than before: the store lost its data, but for what it says in this answer. */

@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest'
+import { slowStore } from '../../test/slow-store.ts'
+import type { Algorithm } from '../algorithms/algorithm.ts'
+import { createLimiter, fixedWindow, type Limit, memoryStore, slidingWindow, tokenBucket } from '../index.ts'
+import { ManualClock, seededRandom } from '../testing.ts'
+
+function world(limit: Limit, delay: () => number, random = () => 0.5) {
+  const clock = new ManualClock(1_000_000)
+  const store = slowStore(clock, delay)
+  const options = { name: 'api', limit, store, clock, timeout: '10s', maxKeys: 16 } as const
+  const one = createLimiter({ ...options, mode: 'soft', random })
+  const close = async () => {
+    const closed = one.close()
+    await clock.advance(30_000)
+    await closed
+  }
+  const burst = (checks: number) => {
+    let admitted = 0
+    for (let check = 0; check < checks; check++) if (one.checkSync('key').allowed) admitted++
+    return admitted
+  }
+  return { clock, one, burst, close }
+}
+
+const BUCKET = tokenBucket({ capacity: 1000, refill: 100, per: '1s' })
+
+test('what drains of a bucket while its settlement is under way does not drain a second time', async () => {
+  const { clock, one, burst, close } = world(BUCKET, () => 50)
+  burst(1)
+  await clock.advance(20_000)
+  const began = clock.wall()
+  let admitted = burst(1200)
+  for (let round = 0; round < 12; round++) {
+    const flushed = one.flush()
+    await clock.advance(150)
+    await flushed
+    admitted += burst(1200)
+    expect(admitted).toBeLessThanOrEqual(1000 + Math.floor((clock.wall() - began) / 10))
+  }
+  await close()
+})
+
+test('what was admitted before a window ended does not count after it, where an answer comes between', async () => {
+  const limit = fixedWindow({ limit: 60, window: '3s' })
+  for (let seed = 1; seed <= 30; seed++) {
+    const random = seededRandom(seed)
+    const below = (n: number) => Math.floor(random() * n)
+    const { clock, one, close } = world(limit, () => 1 + below(100), random)
+    const algorithm = limit as Algorithm
+    const state = algorithm.create()
+    one.checkSync('key')
+    algorithm.settle(state, clock.wall(), 0, 1)
+    await clock.advance(500)
+    const flushes: Promise<void>[] = []
+    for (let step = 0; step < 150; step++) {
+      await clock.advance([0, 1, below(60), below(300), below(4000)][below(5)] as number)
+      if (below(4) === 0) flushes.push(one.flush())
+      else
+        for (let check = 1 + below(30); check > 0; check--) {
+          const now = clock.wall()
+          const { allowed } = one.checkSync('key')
+          expect(allowed).toBe(algorithm.usage(state, now) < 60)
+          if (allowed) algorithm.settle(state, now, 0, 1)
+        }
+    }
+    await close()
+    await Promise.all(flushes)
+  }
+})
+
+test.each([
+  ['fixed window', fixedWindow({ limit: 24, window: '3s' })],
+  ['sliding window', slidingWindow({ limit: 24, window: '3s' })],
+  ['token bucket', tokenBucket({ capacity: 24, refill: 24, per: '3s' })],
+])(
+  'a penalty is known of at once, also long after a reset that the store has forgotten: %s',
+  async (_, limit) => {
+    const clock = new ManualClock(1_000_000)
+    const one = createLimiter({ name: 'api', limit, mode: 'soft', store: memoryStore({ clock }), clock })
+    await one.check('key')
+    await one.reset('key')
+    for (let windows = 0; windows < 4; windows++) {
+      one.checkSync('key')
+      await clock.advance(3000)
+    }
+    await one.penalty('key', 91)
+    expect(one.checkSync('key')).toMatchObject({ allowed: false, reason: 'limit' })
+    await one.close()
+  },
+)
