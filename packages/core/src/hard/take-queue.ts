@@ -11,7 +11,7 @@ export const IN_FLIGHT = 2
 export const MOST_KEYS = 1000
 
 /** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
-const WORTH_HALVING = 256
+const WORTH_HALVING = 48
 
 /** When the store said something, by what marker, and what was booked then: what is given back goes by it. */
 export type Heard = Pick<Reply, 'now' | 'marker' | 'booked'>
