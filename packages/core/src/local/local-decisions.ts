@@ -19,7 +19,6 @@ export class LocalDecisions {
   private readonly outage: OutageRule
   private share: Algorithm | undefined
   private readonly moment: Moment
-  private readonly isLog: boolean
   private readonly isStrict: boolean
   /** Those that are held. */
   readonly keys: HeldKeys
@@ -34,9 +33,8 @@ export class LocalDecisions {
   ) {
     this.outage = new OutageRule(settings)
     this.moment = new Moment(link.table, settings.clock, settings.limit.window)
-    this.isLog = settings.limit.algorithm === 'sliding-log'
     this.isStrict = settings.strict
-    this.isStrictLog = this.isStrict && this.isLog
+    this.isStrictLog = this.isStrict && sync.isLog
     this.keys = sync.keys
   }
 
@@ -233,7 +231,7 @@ export class LocalDecisions {
     const asks = consume && decision.reason !== 'cost' && quietUntil < Infinity
     if (asks && clock.monotonic() >= quietUntil) this.askFor(local, cost)
     if (!decision.allowed) {
-      if (consume && !this.isLog && local.headroom < 1) local.makeShut(quietUntil === Infinity)
+      if (consume && !this.sync.isLog && local.headroom < 1) local.makeShut(quietUntil === Infinity)
       return decision
     }
     return this.bookedElsewhere(local, decision, now, cost)

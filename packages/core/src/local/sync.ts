@@ -52,8 +52,7 @@ export class Sync {
 
   /** Nobody need be told what is pending: it is settled when a key is pushed out, or nearly used up, or by `flush`. */
   lone: boolean
-  /** What is admitted is noted in counters alone. */
-  private readonly isCounted: boolean
+  readonly isLog: boolean
   private readonly drains: boolean
 
   /** @param serve answers the checks that wait for a key, now that the store has, or has not for the reason given */
@@ -65,8 +64,8 @@ export class Sync {
     this.heardAt = settings.clock.monotonic()
     this.pacing = new Pacing(settings)
     // Counters lose nothing by being settled late, but for what a bucket drains; a log's entries add up.
-    this.isCounted = settings.limit.algorithm !== 'sliding-log'
-    this.lone = this.isCounted && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
+    this.isLog = settings.limit.algorithm === 'sliding-log'
+    this.lone = !this.isLog && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
     this.drains = isBucket(settings.limit)
     this.pacing.young = this.isYoung
     this.keys = new HeldKeys(
@@ -406,7 +405,7 @@ export class Sync {
 
   /** The checks to come of the key need look at nothing but its row: the store will hear of what they take, or need not. */
   makeReady(key: LocalKey): void {
-    if ((key.queued || this.lone) && key.blockedUntil === undefined && this.isCounted) key.makeReady()
+    if ((key.queued || this.lone) && key.blockedUntil === undefined && !this.isLog) key.makeReady()
   }
 
   private unanswered(key: LocalKey, error: unknown): void {
