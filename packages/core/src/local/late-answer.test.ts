@@ -88,3 +88,33 @@ test.each([
     await one.close()
   },
 )
+
+test.each([
+  ['fixed window', fixedWindow({ limit: 200, window: '2s' })],
+  ['token bucket', tokenBucket({ capacity: 200, refill: 200, per: '2s' })],
+])(
+  'what was asked for before a window ended, or booked for others, is no reason to refuse after it: %s',
+  async (_, limit) => {
+    const clock = new ManualClock(1_000_000)
+    const random = seededRandom(1)
+    const store = slowStore(clock, () => 20)
+    const options = { name: 'api', limit, mode: 'leased', store, clock, random, timeout: '5s' } as const
+    const nodes = Array.from({ length: 3 }, () => createLimiter(options))
+    let refused = 0
+    for (let now = 0; now < 12_000; now += 5) {
+      const window = Math.floor(now / 2000)
+      // 80 % of the limit, in all. In the first windows they learn of each other.
+      for (let key = 0; key < 20; key++)
+        for (const node of nodes)
+          if (random() < 0.8 / 6)
+            void node.check(`key-${key}`).then(({ allowed }) => {
+              if (!allowed && window >= 2) refused++
+            })
+      await clock.advance(5)
+    }
+    expect(refused).toBe(0)
+    const closed = Promise.all(nodes.map((node) => node.close()))
+    await clock.advance(10_000)
+    await closed
+  },
+)

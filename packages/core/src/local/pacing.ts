@@ -240,16 +240,20 @@ export class Pacing {
     const { limit, interval } = this.settings
     const since = now - slice * limit.window
     const fresh = limit.lateSlices === 0 && since < 1.2 * interval
-    if (key.isPaced || demand > 0 || elsewhere > 0) {
+    // What was booked, or asked for, in a slice that has ended since, can't be spent in this one.
+    const behind = key.slice - slice
+    const booked = behind > limit.lateSlices ? 0 : elsewhere
+    if (key.isPaced || demand > 0 || booked > 0) {
       const { ownPace } = key
       ownPace.hear(demand, ownPace.demandSent, slice, fresh)
       ownPace.heardAt = monotonic
-      ownPace.elsewhere = elsewhere
+      ownPace.elsewhere = booked
+      if (behind > 0) ownPace.asked = 0
       ownPace.fruitless = ownPace.asked > key.current.allowance ? ownPace.fruitless + 1 : 0
     }
     const isSpent = this.willBeSpent(key, now)
-    if (elsewhere > 0 && isSpent) limit.settle(key.state, now, 0, elsewhere)
-    if (key.isPaced) key.ownPace.besides = isSpent ? 0 : elsewhere
+    if (booked > 0 && isSpent) limit.settle(key.state, now, behind, booked)
+    if (key.isPaced) key.ownPace.besides = isSpent ? 0 : booked
     this.plan(key, now, monotonic)
   }
 
