@@ -106,6 +106,10 @@ export class TakeQueue {
   /** Batches that wait for their turn: more than one only where each has as many keys as one may have. */
   private readonly waiting: Batch[] = []
   private underWay = 0
+  /** An answer was given out, and what its checks ask next has perhaps not left yet. */
+  private isAnswering = false
+  /** Answers that came meanwhile, to be given out. */
+  private readonly held: (() => void)[] = []
 
   constructor(
     private readonly link: Link,
@@ -143,6 +147,12 @@ export class TakeQueue {
   }
 
   private readonly next = () => {
+    this.isAnswering = false
+    this.sendWaiting()
+    this.held.shift()?.()
+  }
+
+  private sendWaiting(): void {
     while (this.underWay < IN_FLIGHT) {
       const batch = this.waiting.shift()
       if (batch === undefined) return
@@ -158,16 +168,7 @@ export class TakeQueue {
       takes.map(({ operation }) => operation),
       deadline,
       ONCE,
-      (reply) => {
-        this.ended()
-        const { results } = reply
-        for (let place = 0; place < takes.length; place++) {
-          const decisions = results[place] as readonly Decision[]
-          let turn = 0
-          for (let take = takes[place]; take !== undefined; take = take.next)
-            take.answer(decisions[turn++] as Decision, reply)
-        }
-      },
+      (reply) => this.inTurn(() => this.answer(takes, reply)),
       (error) => {
         this.ended()
         for (const first of takes)
@@ -175,6 +176,31 @@ export class TakeQueue {
             this.answerWithout(take, error)
       },
     )
+  }
+
+  /**
+   * Of answers that come at once, one is given out, and what its checks ask next leaves, before the next one is: the
+   * store works on that meanwhile, where otherwise both commands would leave and come back together from then on.
+   */
+  private inTurn(answer: () => void): void {
+    if (!this.isAnswering) {
+      answer()
+      return
+    }
+    this.held.push(answer)
+    this.sendSoon()
+  }
+
+  private answer(takes: readonly Take[], reply: Reply): void {
+    this.isAnswering = true
+    this.ended()
+    const { results } = reply
+    for (let place = 0; place < takes.length; place++) {
+      const decisions = results[place] as readonly Decision[]
+      let turn = 0
+      for (let take = takes[place]; take !== undefined; take = take.next)
+        take.answer(decisions[turn++] as Decision, reply)
+    }
   }
 
   private ended(): void {
