@@ -37,7 +37,7 @@ rest = (rest - c) / rate
 local finish = a + whole + (rest + -rest % 1)
 `
 
-const functions = /* lua */ `
+const begins = /* lua */ `
 local late = 1
 local rate, per = parameters[3], parameters[4]
 
@@ -73,7 +73,9 @@ local function roll(_, a, b, c, d, now)
   b, c = drain(b, c, now - a, its, per)
   return now, b, c, d
 end
+`
 
+const functions = /* lua */ `
 local function usage(_, a, b)
   ${use}
   return used
@@ -117,4 +119,4 @@ end
  * a plan, or less that of the limiter's own limit, which gives way to one that is set; 0: not known, that of whoever asks.
  * Parameters: capacity, window, rate, per.
  */
-export const bucketLua: LuaHalf = { functions, take: { opens, late: 1, roll, use, ends } }
+export const bucketLua: LuaHalf = { begins, functions, take: { opens, late: 1, roll, use, ends } }

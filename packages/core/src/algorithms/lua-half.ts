@@ -1,9 +1,8 @@
 /** The Lua half of an algorithm, as parts of one script. */
 export interface LuaHalf {
-  /**
-   * `late`, and the functions `roll`, `usage`, `add`, `remove` and `ends`; after `limit` and `window`, the parameters, `told`,
-   * and what the script has opened with.
-   */
+  /** `late`, and what takes need besides; after `limit` and `window`, the parameters, `told`, and what the script has opened with. */
+  readonly begins: string
+  /** The functions `roll`, `usage`, `add`, `remove` and `ends`, as far as takes did not need them. */
   readonly functions: string
   /** What the short way for one take runs, without a function where it can. Not there: there is no short way. */
   readonly take?: {

@@ -7,9 +7,11 @@ const use = /* lua */ `
 local used = b
 `
 
-const functions = /* lua */ `
+const begins = /* lua */ `
 local late = 0
+`
 
+const functions = /* lua */ `
 local function roll(_, a, b, c, d, now)
   ${roll}
   return a, b, c, d
@@ -34,4 +36,4 @@ end
 `
 
 /** The Lua half of the fixed window. State: a = end, b = count. Parameters: limit, window. */
-export const fixedWindowLua: LuaHalf = { functions, take: { opens: '', late: 0, roll, use } }
+export const fixedWindowLua: LuaHalf = { begins, functions, take: { opens: '', late: 0, roll, use } }

@@ -12,7 +12,7 @@ const NEWEST = 1
 /** The most chunks that are fetched at once. */
 const MOST_PAGE = 512
 
-const functions = /* lua */ `
+const begins = /* lua */ `
 local late = 1
 local LOGS = prefix .. ':l:'
 local ENTRY, BYTES = '>dd', ${BYTES}
@@ -67,31 +67,6 @@ local function fill(key, d, at, till, base, need, passes)
   parts[#parts + 1] = gapof(chunks) .. string.sub(d, at + BYTES)
   d = table.concat(parts)
   return d, #d - #parts[#parts] + 1
-end
-
--- the last chunks take their place behind the gap, which is here: back to one that begins before a time, or no more than
--- so much after a sum; also where they end
-local function fillback(key, d, at, time, base, left)
-  local before, beforesum, _, all, behind, behindsum = unpack_row('>dddddd', d, at - BYTES)
-  local log, parts, chunks, page, enough = LOGS .. key, {}, all, 1, false
-  while chunks > 0 and not enough do
-    page = min(page, chunks)
-    local list = redis.call('LRANGE', log, chunks - all - page, chunks - all - 1)
-    for i = #list, #list - page + 1, -1 do
-      local first, sum = within(list[i], before, beforesum, behind, behindsum)
-      parts[chunks] = first and list[i] or ''
-      chunks = chunks - 1
-      if first then
-        behind, behindsum = first, sum
-        enough = first < time or (sum - base) % SUMS <= left
-        if enough then break end
-      end
-    end
-    page = min(2 * page, MOSTPAGE)
-  end
-  redis.call('LTRIM', log, 0, chunks - all - 1)
-  local head = string.sub(d, 1, at - 1) .. gapof(chunks) .. table.concat(parts, '', chunks + 1, all)
-  return head .. string.sub(d, at + BYTES), #head + 1
 end
 
 -- where the gap is, if there is one, and how many chunks belong there
@@ -149,6 +124,69 @@ openlog = function(key, d, now)
   end
   _, base = unpack_row(ENTRY, d, at - BYTES)
   return (c - base) % SUMS, b, c, string.sub(d, at - BYTES)
+end
+
+-- the oldest entries that hold this much, and what is before them; of all, no more than ${MOST_ENTRIES}: where there are
+-- more, neighbours become one, at the later one's time
+oldest = function(key, d, need)
+  local _, base = unpack_row(ENTRY, d)
+  local gap = gapin(d)
+  if gap then
+    local _, sum = unpack_row(ENTRY, d, gap - BYTES)
+    if (sum - base) % SUMS < need then d, gap = fill(key, d, gap, 0, base, need) end
+  end
+  if need == math.huge then
+    local group = math.ceil((#d / BYTES - 1) / ${MOST_ENTRIES})
+    if group < 2 then return d end
+    local parts = {string.sub(d, 1, BYTES)}
+    for at = group * BYTES, #d - BYTES - 1, group * BYTES do
+      parts[#parts + 1] = string.sub(d, at + 1, at + BYTES)
+    end
+    parts[#parts + 1] = string.sub(d, -BYTES)
+    return table.concat(parts)
+  end
+  -- sums rise: the first entry that holds as much, of those before the gap if there is one left
+  local from, till = 1, #d / BYTES - 1
+  if gap and unpack_row('>d', d, gap) == GAP then till = (gap - 1) / BYTES - 1 end
+  while from < till do
+    local middle = floor((from + till) / 2)
+    local _, sum = unpack_row(ENTRY, d, middle * BYTES + 1)
+    if (sum - base) % SUMS < need then from = middle + 1 else till = middle end
+  end
+  return string.sub(d, 1, (till + 1) * BYTES)
+end
+
+-- of a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
+entriesof = function(key, log, need)
+  local entries = need > 0 and oldest(key, log, need) or ''
+  return pack('>d', #entries) .. entries
+end
+`
+
+const functions = /* lua */ `
+-- the last chunks take their place behind the gap, which is here: back to one that begins before a time, or no more than
+-- so much after a sum; also where they end
+local function fillback(key, d, at, time, base, left)
+  local before, beforesum, _, all, behind, behindsum = unpack_row('>dddddd', d, at - BYTES)
+  local log, parts, chunks, page, enough = LOGS .. key, {}, all, 1, false
+  while chunks > 0 and not enough do
+    page = min(page, chunks)
+    local list = redis.call('LRANGE', log, chunks - all - page, chunks - all - 1)
+    for i = #list, #list - page + 1, -1 do
+      local first, sum = within(list[i], before, beforesum, behind, behindsum)
+      parts[chunks] = first and list[i] or ''
+      chunks = chunks - 1
+      if first then
+        behind, behindsum = first, sum
+        enough = first < time or (sum - base) % SUMS <= left
+        if enough then break end
+      end
+    end
+    page = min(2 * page, MOSTPAGE)
+  end
+  redis.call('LTRIM', log, 0, chunks - all - 1)
+  local head = string.sub(d, 1, at - 1) .. gapof(chunks) .. table.concat(parts, '', chunks + 1, all)
+  return head .. string.sub(d, at + BYTES), #head + 1
 end
 
 local function roll(key, a, _, _, d, now)
@@ -322,36 +360,6 @@ end
 local function ends(_, b)
   return b + window
 end
-
--- the oldest entries that hold this much, and what is before them; of all, no more than ${MOST_ENTRIES}: where there are
--- more, neighbours become one, at the later one's time
-oldest = function(key, d, need)
-  local _, base = unpack_row(ENTRY, d)
-  local gap = gapin(d)
-  if gap then
-    local _, sum = unpack_row(ENTRY, d, gap - BYTES)
-    if (sum - base) % SUMS < need then d, gap = fill(key, d, gap, 0, base, need) end
-  end
-  if need == math.huge then
-    local group = math.ceil((#d / BYTES - 1) / ${MOST_ENTRIES})
-    if group < 2 then return d end
-    local parts = {string.sub(d, 1, BYTES)}
-    for at = group * BYTES, #d - BYTES - 1, group * BYTES do
-      parts[#parts + 1] = string.sub(d, at + 1, at + BYTES)
-    end
-    parts[#parts + 1] = string.sub(d, -BYTES)
-    return table.concat(parts)
-  end
-  -- sums rise: the first entry that holds as much, of those before the gap if there is one left
-  local from, till = 1, #d / BYTES - 1
-  if gap and unpack_row('>d', d, gap) == GAP then till = (gap - 1) / BYTES - 1 end
-  while from < till do
-    local middle = floor((from + till) / 2)
-    local _, sum = unpack_row(ENTRY, d, middle * BYTES + 1)
-    if (sum - base) % SUMS < need then from = middle + 1 else till = middle end
-  end
-  return string.sub(d, 1, (till + 1) * BYTES)
-end
 `
 
 const batch = {
@@ -431,4 +439,4 @@ const batch = {
  * nothing: chunks that are read from the front stay in the list until the next is added to it. An entry stands before a gap,
  * and one behind it. Parameters: limit, window.
  */
-export const slidingLogLua: LuaHalf = { functions, batch }
+export const slidingLogLua: LuaHalf = { begins, functions, batch }

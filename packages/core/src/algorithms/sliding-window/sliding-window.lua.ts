@@ -17,9 +17,11 @@ if c > 0 then
 end
 `
 
-const functions = /* lua */ `
+const begins = /* lua */ `
 local late = 1
+`
 
+const functions = /* lua */ `
 local function roll(_, a, b, c, d, now)
   ${roll}
   return a, b, c, d
@@ -47,4 +49,8 @@ end
 `
 
 /** The Lua half of the sliding window. State: a = end, b = current, c = previous. Parameters: limit, window. */
-export const slidingWindowLua: LuaHalf = { functions, take: { opens: arithmeticLua, late: 1, roll, use } }
+export const slidingWindowLua: LuaHalf = {
+  begins,
+  functions,
+  take: { opens: arithmeticLua, late: 1, roll, use },
+}

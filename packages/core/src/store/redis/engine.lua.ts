@@ -71,137 +71,22 @@ local limit, window = parameters[1], parameters[2]
 local slice = floor(now / window)
 local marker = meta[2]
 local changesfrom, blockslast = tonumber(meta[4] or 0), tonumber(meta[6] or 0)
-
--- what tells of the others outlives them, and a limit that was set all use of it
-local function keepmeta(ms)
-  if meta[7] or setlimit then ms = max(ms, ${LIMIT_KEPT}) end
-  if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
-end
 -- only a log has these
-local openlog, oldest, bookahead
+local openlog, oldest, entriesof, bookahead
 -- only a bucket has this: its d, where it goes by the limit of this request
 local drainsby
 `
 
-/** After the algorithm's Lua half: the files that rows lie in. */
-export const filesLua = /* lua */ `
+/** After what the algorithm's takes need: the files that rows lie in. */
+const rowsLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
 -- a log's row is the log; where more is kept it ends with the log, and begins with this number and the log's length
 local MORE, MOREBYTE = -1, 191
-local top = max(slice + late, tonumber(meta[5] or 0))
-local FILES = prefix .. ':'
--- as many rows in a hash are found as fast either way; this many bytes are a long value for Redis
-local FEW, LONG = 32, '${' '.repeat(65)}'
-
--- the last slice in which a state is worth anything
-local function lastslice(a, b, c, d)
-  return max(slice, floor((ends(a, b, c, d) - 1) / window))
-end
-
--- after the first fields were written under a slice
-local function begun(under)
-  local lasts = (under + 1) * window - now + ${FILE_KEPT}
-  redis.call('PEXPIRE', FILES .. under, lasts)
-  redis.call('UNLINK', FILES .. (slice - 1))
-  keepmeta(max(3 * window, lasts))
-end
-${closeLua}
--- after rows were written under a slice, of which so many are new
-local function filed(under, added)
-  if added > 0 then
-    local file = FILES .. under
-    local rows = redis.call('HLEN', file)
-    if rows == added then begun(under) end
-    -- Redis keeps few short fields as a list, and looks for each from its front, but not in a hash that has once held a long
-    -- value (decision 0023). No key has this name
-    if rows > FEW and rows - added <= FEW then
-      redis.call('HSET', file, '\\255', LONG)
-      redis.call('HDEL', file, '\\255')
-    end
-  end
-  if under > top then
-    top = under
-    redis.call('HSET', META, 'top', top)
-    -- a row may lie where a quick take does not look
-    closequick()
-  end
-end
-${noteLua}
-`
-
-/**
- * The short way for takes alone, of keys of which
- * nothing is kept but their state. It answers as the engine, but with the status byte 4, and of each key the four numbers
- * of its state as they lay there; as they are now of a bucket that went by another limit, and of a log, which has two of
- * them, and then how long its entries are and they.
- * Where it does not do, nothing was written yet.
- */
-export function takesLua({ take, batch }: LuaHalf): string {
-  // Of a window, what becomes of a row by a cost of 1 depends at one moment on the row alone, and many keys have the same.
-  const alike = take !== undefined && take.ends === undefined
-  return /* lua */ `
 local MOSTKEYS = 4000
 -- rows that are written at once: what Redis makes of them for that is then still in the caches from those before them
 local ATONCE = 64
-
--- another one each time: the node that began what is lost may be the one that begins it again
-local function newmarker()
-  time = time or redis.call('TIME')
-  closequick()
-  return id .. string.format('%010d%010d', time[1], time[2])
-end
-if not marker then
-  marker = newmarker()
-  redis.call('HSET', META, 'signature', signature, 'marker', marker)
-  keepmeta(3 * window)
-end
-if setlimit then
-  redis.call('HSET', META, 'limit', cjson.encode(inforce), 'limitset', now)
-  closequick()
-  keepmeta(3 * window)
-end
-
-local function file(files, under, key, packed)
-  local rowsof = files[under]
-  if rowsof == nil then
-    files[under] = {key, packed}
-  else
-    rowsof[#rowsof + 1] = key
-    rowsof[#rowsof + 1] = packed
-  end
-end
-
-local function write(files)
-  for under, rowsof in pairs(files) do
-    local added = 0
-    for first = 1, #rowsof, 2 * ATONCE do
-      added = added + redis.call('HSET', FILES .. under, unpack(rowsof, first, min(first + 2 * ATONCE - 1, #rowsof)))
-    end
-    filed(under, added)
-  end
-end
-
-local function heading(status, nodes, changes)
-  local from = max(changesfrom, now - ${CHANGES_KEPT})
-  local told = pack('>Bdddc0dd', status, exact, nodes, from, marker, changes, inforce and #inforce or 0)
-  if inforce then
-    for i = 1, #inforce do told = told .. pack('>d', inforce[i]) end
-  end
-  return told
-end
-
--- how many they are, and they
-local function packlist(numbers)
-  local parts = {pack('>d', #numbers)}
-  for i = 1, #numbers do parts[#parts + 1] = pack('>d', numbers[i]) end
-  return table.concat(parts)
-end
-
--- of a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
-local function entriesof(key, log, need)
-  local entries = need > 0 and oldest(key, log, need) or ''
-  return pack('>d', #entries) .. entries
-end
+local top = max(slice + late, tonumber(meta[5] or 0))
+local FILES = prefix .. ':'
 
 -- what is kept of each key, or false, and the slice under which it lies, where that is not the top
 local function found(keys)
@@ -223,6 +108,44 @@ local function found(keys)
   return rows, filedin
 end
 
+-- what is to be told to 'filed': by their slice, how many rows are new, where any are or they lie further than the top
+local function write(files)
+  local news
+  for under, rowsof in pairs(files) do
+    local added = 0
+    for first = 1, #rowsof, 2 * ATONCE do
+      added = added + redis.call('HSET', FILES .. under, unpack(rowsof, first, min(first + 2 * ATONCE - 1, #rowsof)))
+    end
+    if added > 0 or under > top then
+      news = news or {}
+      news[under] = added
+    end
+  end
+  return news
+end
+
+local function heading(status, nodes, changes)
+  local from = max(changesfrom, now - ${CHANGES_KEPT})
+  local told = pack('>Bdddc0dd', status, exact, nodes, from, marker, changes, inforce and #inforce or 0)
+  if inforce then
+    for i = 1, #inforce do told = told .. pack('>d', inforce[i]) end
+  end
+  return told
+end
+`
+
+/**
+ * The short way for takes alone, of keys of which nothing is kept but their state. It answers as the engine, but with the
+ * status byte 4, and of each key the four numbers of its state as they lay there; as they are now of a bucket that went by
+ * another limit, and of a log, which has two of them, and then how long its entries are and they. Where it does not do,
+ * nothing was written yet.
+ *
+ * It comes before all functions that it does not need: Lua makes them anew for each call.
+ */
+export function takesLua({ take, batch }: LuaHalf): string {
+  // Of a window, what becomes of a row by a cost of 1 depends at one moment on the row alone, and many keys have the same.
+  const alike = take !== undefined && take.ends === undefined
+  return /* lua */ `${rowsLua}
 local function takes(keys, costs)
   local now, slice, top, late, limit, drainsby = now, slice, top, late, limit, drainsby
   local pack, unpack_row = pack, unpack_row
@@ -278,15 +201,16 @@ local function takes(keys, costs)
   end
   if fields then files[listed] = fields end
   ${batch?.ends ?? ''}
-  write(files)
-  if guard then openquick() end
-  return heading(4, 0, 0) .. table.concat(rows)
+  local news = write(files)
+  return heading(4, 0, 0) .. table.concat(rows), news
 end
 
-if guard then notequick() end
-if request.t and not (joint or request.since or request.presence) and blockslast <= now and #request.t < MOSTKEYS then
-  local answer = takes(request.t, request.c)
-  if answer then return answer end
+local isshort = request.t and not (joint or request.since or request.presence) and blockslast <= now and #request.t < MOSTKEYS
+local answer, news
+if isshort and marker and not (guard or setlimit) then
+  isshort = false
+  answer, news = takes(request.t, request.c)
+  if answer and not news then return answer end
 end
 `
 }
@@ -295,6 +219,96 @@ end
 const becameLua = /* lua */ `
     rows[i] = row or NEVER
     if cost == 1 then packed = becomes[rows[i]] end
+`
+
+/** After the algorithm's functions: what is to be done where files begin, and for the first command. Ends the short way. */
+export const filesLua = /* lua */ `
+-- as many rows in a hash are found as fast either way; this many bytes are a long value for Redis
+local FEW, LONG = 32, '${' '.repeat(65)}'
+
+-- what tells of the others outlives them, and a limit that was set all use of it
+local function keepmeta(ms)
+  if meta[7] or setlimit then ms = max(ms, ${LIMIT_KEPT}) end
+  if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
+end
+
+-- the last slice in which a state is worth anything
+local function lastslice(a, b, c, d)
+  return max(slice, floor((ends(a, b, c, d) - 1) / window))
+end
+
+-- after the first fields were written under a slice
+local function begun(under)
+  local lasts = (under + 1) * window - now + ${FILE_KEPT}
+  redis.call('PEXPIRE', FILES .. under, lasts)
+  redis.call('UNLINK', FILES .. (slice - 1))
+  keepmeta(max(3 * window, lasts))
+end
+${closeLua}
+-- after rows were written: by their slice, how many are new
+local function filed(news)
+  for under, added in pairs(news or {}) do
+    if added > 0 then
+      local file = FILES .. under
+      local rows = redis.call('HLEN', file)
+      if rows == added then begun(under) end
+      -- Redis keeps few short fields as a list, and looks for each from its front, but not in a hash that has once held a long
+      -- value (decision 0023). No key has this name
+      if rows > FEW and rows - added <= FEW then
+        redis.call('HSET', file, '\\255', LONG)
+        redis.call('HDEL', file, '\\255')
+      end
+    end
+    if under > top then
+      top = under
+      redis.call('HSET', META, 'top', top)
+      -- a row may lie where a quick take does not look
+      closequick()
+    end
+  end
+end
+${noteLua}
+-- another one each time: the node that began what is lost may be the one that begins it again
+local function newmarker()
+  time = time or redis.call('TIME')
+  closequick()
+  return id .. string.format('%010d%010d', time[1], time[2])
+end
+if not marker then
+  marker = newmarker()
+  redis.call('HSET', META, 'signature', signature, 'marker', marker)
+  keepmeta(3 * window)
+end
+if setlimit then
+  redis.call('HSET', META, 'limit', cjson.encode(inforce), 'limitset', now)
+  closequick()
+  keepmeta(3 * window)
+end
+
+local function file(files, under, key, packed)
+  local rowsof = files[under]
+  if rowsof == nil then
+    files[under] = {key, packed}
+  else
+    rowsof[#rowsof + 1] = key
+    rowsof[#rowsof + 1] = packed
+  end
+end
+
+-- how many they are, and they
+local function packlist(numbers)
+  local parts = {pack('>d', #numbers)}
+  for i = 1, #numbers do parts[#parts + 1] = pack('>d', numbers[i]) end
+  return table.concat(parts)
+end
+
+if guard then notequick() end
+if isshort then answer, news = takes(request.t, request.c) end
+if answer then
+  filed(news)
+  if guard then openquick() end
+  return answer
+end
 `
 
 /** A row that is not the state alone is for the engine. */
@@ -842,7 +856,7 @@ local function finish(results)
       file(files, row[11], key, numbers .. cells)
     end
   end
-  write(files)
+  filed(write(files))
 
   local parts = {heading(answered and 6 or 0, nodes, #changed)}
   for i = 1, #changed do

@@ -43,7 +43,7 @@ function script(rest: string): Script {
 
 /** What follows the short way of a take, or its functions where there is none. */
 function longWay(half: LuaHalf): string {
-  return openingLua + half.functions + filesLua + takesLua(half) + engineLua
+  return openingLua + half.begins + takesLua(half) + half.functions + filesLua + engineLua
 }
 
 /** One script an algorithm: its Lua half, between the same beginning and end. */

@@ -153,7 +153,7 @@ local function raise(count)
       list(key, row)
     end
   end
-  write(files)
+  filed(write(files))
   return otherwise
 end
 
@@ -251,7 +251,7 @@ local function settleplain(keys, admitted, lately, demands)
       rows[i] = packed
     end
   end
-  write(files)
+  filed(write(files))
   return table.concat(rows), others
 end
 
