@@ -1,3 +1,4 @@
+import type { Receipt } from './decider.ts'
 import type { Decision } from './decision.ts'
 import type { Operation, Snapshot } from './store/store.ts'
 
@@ -34,16 +35,29 @@ export interface Resetting {
   undo(): void
 }
 
+/** What was taken some time ago, and is given back now. */
+export interface TakenThen {
+  /** Store time at which it was taken, as well as this node knows it. */
+  readonly at: number
+  /** What of it is not given back: of a bucket it drains first. */
+  readonly stays: number
+  /** None: the store was not heard then. */
+  readonly receipt: Receipt | undefined
+}
+
+/** The operation that gives so much back. */
+export function refundOf(key: string, cost: number, stays: number, receipt: Receipt): Operation {
+  const { at, marker, others } = receipt
+  return ['refund', key, cost, at, stays, marker, others]
+}
+
 /** How a mode decides checks. */
 export interface Checks {
   /** At once where nobody has to be asked. */
   check(key: string, cost: number): Decision | Promise<Decision>
   peek(key: string): Promise<Decision>
-  /**
-   * @param at store time at which it was taken; none: of what is newest
-   * @param marker of the store that was taken of, where a node that settles does not give it again what it loses
-   */
-  refund(key: string, cost: number, at?: number, marker?: string): Promise<void>
+  /** @param then what it was taken of; none: of what is newest */
+  refund(key: string, cost: number, then?: TakenThen): Promise<void>
   /** Gives up what is booked for the key, as far as this node knows. */
   reset(key: string): Resetting
   /** A verb's answer of the store. */

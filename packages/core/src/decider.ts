@@ -1,26 +1,54 @@
+import type { Algorithm } from './algorithms/algorithm.ts'
+import { mulDivUp } from './algorithms/arithmetic.ts'
 import type { Stats } from './checks.ts'
 import type { Decision } from './decision.ts'
+import type { GivenBack, InUse } from './store/store.ts'
 
-/** What else must be known of a decision of one limit, so that what it took can be given back. */
+/** What must be known of what one limit took, so that no more of it is given back than still counts. */
 export interface Receipt {
-  /** Of the store's answer that told of it; none: nobody need ask. */
-  readonly marker?: string | undefined
-  /** What was booked for nodes then, and counted as used: it may have gone back since, and then has not drained. */
-  readonly booked: number
+  /** When it was taken, in the store's time, at the earliest. */
+  readonly at: number
+  /** Of the store that was taken of. */
+  readonly marker: string
+  /** Of a bucket: what was in use beside it, at least. What was only booked may have gone back since, and then has not drained. */
+  readonly others: InUse
+}
+
+/** How it stands with one limit. */
+export type Standing = Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'>
+
+/**
+ * What was in use of a bucket beside a cost that was allowed, at least. What was only booked was not. Of its last unit a part
+ * may have drained: it is left out where it drains in no time, and otherwise what has drained of it is told by when all will have.
+ */
+export function othersIn(
+  { limit, remaining, resetAfterMs }: Standing,
+  cost: number,
+  booked: number,
+  given: GivenBack,
+  { limit: capacity, parameters }: Algorithm,
+): InUse {
+  const [, , rate = 0, per = 0] = parameters
+  const others = limit - remaining - cost - booked
+  if (others <= 0) return [0, 0, ...given, rate]
+  // Also where another limit was set since.
+  if (rate > per || limit !== capacity) return [others - 1, 0, ...given, rate]
+  const whole = mulDivUp(limit - remaining, per, rate)
+  return [others, Math.max(0, whole - resetAfterMs + 1), ...given, rate]
 }
 
 /** What was taken some time ago: time has freed some of it since. */
 export interface Earlier {
   /** Monotonic time, no later than it was taken. */
   readonly at: number
+  /** How much. */
+  readonly cost: number
   /** For each limit. */
-  readonly receipts?: readonly (Receipt | undefined)[] | undefined
+  readonly receipts: readonly (Receipt | undefined)[]
   /** As the decision said then. */
   readonly resetAfterMs: number
-  /** The limit by which it was taken: another one may have been set since. */
-  readonly limit: number
   /** Of each limit, where there are several. */
-  readonly parts?: readonly { readonly resetAfterMs: number; readonly limit: number }[] | undefined
+  readonly parts?: readonly { readonly resetAfterMs: number }[] | undefined
 }
 
 /** A decision, and for each limit by what it can be given back. */

@@ -269,7 +269,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (!decision.spike)
       return {
         decision: its,
-        payment: { payer: decider, at, receipts, resetAfterMs, limit: decision.limit, parts },
+        payment: { payer: decider, at, cost, receipts, resetAfterMs, parts },
       }
     const { reserve } = spike as Spike
     const { limit: extra, window } = reserve.part.limit
@@ -277,7 +277,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const payer = reserve as Decider<unknown> as Decider<K>
     return {
       decision: its,
-      payment: { payer, at, receipts, resetAfterMs: (cost * window) / extra, limit: extra },
+      payment: { payer, at, cost, receipts, resetAfterMs: (cost * window) / extra },
     }
   }
 

@@ -1,6 +1,6 @@
 import { combined } from './combined-decision.ts'
 import { type Decider, type DeciderStats, type Earlier, sumOf, type Taken } from './decider.ts'
-import type { Decision } from './decision.ts'
+import type { Decision, DecisionPart } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
 import { takeEverywhere } from './hard/take-everywhere.ts'
@@ -76,11 +76,23 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     const asked = askedOf(this.limits, key)
     const { limits, keys } = asked
     if (this.settings.mode !== 'hard') {
+      const receipts = limits.map((limit, place) => limit.receipt(keys[place] as string, cost))
       const decision = await this.check(key, cost)
-      return { decision, receipts: limits.map((limit, place) => limit.receipt(keys[place] as string)) }
+      const parts = decision.parts as readonly DecisionPart[]
+      return { decision, receipts: receipts.map((of, place) => of(parts[place] as DecisionPart)) }
     }
     const { decisions, heard } = await this.takeHard(asked, cost)
-    const receipts = heard.map((its, place) => its && receiptOf(its, keys[place] as string))
+    const receipts = heard.map(
+      (its, place) =>
+        its &&
+        receiptOf(
+          its,
+          keys[place] as string,
+          decisions[place] as Decision,
+          cost,
+          (limits[place] as SingleLimit).limit,
+        ),
+    )
     return { decision: combined(limits, decisions, cost), receipts }
   }
 
@@ -205,7 +217,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       limit.refund(
         its,
         cost,
-        earlier && { ...earlier, ...earlier.parts?.[place], receipts: [earlier.receipts?.[place]] },
+        earlier && { ...earlier, ...earlier.parts?.[place], receipts: [earlier.receipts[place]] },
       ),
     )
   }

@@ -1,5 +1,13 @@
-import { type Algorithm, isBucket } from './algorithms/algorithm.ts'
-import type { Decider, DeciderStats, Earlier, Receipt, Taken } from './decider.ts'
+import type { Algorithm } from './algorithms/algorithm.ts'
+import {
+  type Decider,
+  type DeciderStats,
+  type Earlier,
+  othersIn,
+  type Receipt,
+  type Standing,
+  type Taken,
+} from './decider.ts'
 import type { Decision } from './decision.ts'
 import { StoreError } from './errors.ts'
 import { HardChecks } from './hard/hard-checks.ts'
@@ -72,15 +80,32 @@ export class SingleLimit implements Decider<string> {
   }
 
   async take(key: string, cost: number): Promise<Taken> {
-    if (this.hard === undefined)
-      return { decision: await this.checks.check(key, cost), receipts: [this.receipt(key)] }
+    if (this.hard === undefined) {
+      const receipt = this.receipt(key, cost)
+      const decision = await this.checks.check(key, cost)
+      return { decision, receipts: [receipt(decision)] }
+    }
     const { decision, heard } = await this.hard.take(key, cost)
-    return { decision, receipts: [heard && receiptOf(heard, key)] }
+    return { decision, receipts: [heard && receiptOf(heard, key, decision, cost, this.limit)] }
   }
 
-  /** Of what RAM has just decided. */
-  receipt(key: string): Receipt {
-    return { booked: this.local?.bookedElsewhere(key) ?? 0 }
+  /**
+   * Before RAM decides: returns what makes a receipt of the decision; none where the store was not heard. What the node hears
+   * meanwhile has gone back may be what it counted as in use: it is as if it went back afterwards.
+   */
+  receipt(key: string, cost: number): (standing: Standing) => Receipt | undefined {
+    const { link } = this
+    const { clock } = this.settings
+    const local = this.local as LocalChecks
+    const given = local.givenBack(key)
+    const asked = clock.monotonic()
+    const { earliest } = link
+    return (standing) => {
+      const { marker } = local
+      const at = Math.floor(Math.max(earliest, link.earliest - (clock.monotonic() - asked)))
+      if (marker === undefined || at === -Infinity) return undefined
+      return { at, marker, others: othersIn(standing, cost, local.bookedElsewhere(key), given, this.limit) }
+    }
   }
 
   checkSync(key: string, cost: number): Decision {
@@ -93,20 +118,13 @@ export class SingleLimit implements Decider<string> {
 
   async refund(key: string, cost: number, earlier?: Earlier): Promise<void> {
     if (earlier === undefined) return this.checks.refund(key, cost)
-    const { limit, clock } = this.settings
-    const { limit: its, resetAfterMs, receipts: [receipt] = [] } = earlier
-    const ago = clock.monotonic() - earlier.at
+    const { receipts } = earlier
+    const [receipt] = receipts
+    const ago = this.settings.clock.monotonic() - earlier.at
     // Time has freed all of it.
-    if (ago >= resetAfterMs) return
-    // In a bucket it drains once what was there before it has drained, but for what was only booked.
-    const booked = receipt?.booked ?? 0
-    const waits = isBucket(limit) ? resetAfterMs - ((cost + booked) * limit.window) / its : 0
-    await this.checks.refund(
-      key,
-      cost,
-      Math.floor(this.link.table.now() - Math.max(0, ago - Math.max(0, waits))),
-      receipt?.marker,
-    )
+    if (ago >= earlier.resetAfterMs) return
+    const at = Math.floor(this.link.table.now() - ago)
+    await this.checks.refund(key, cost, { at, stays: earlier.cost - cost, receipt })
   }
 
   /** What it owes of the key. */

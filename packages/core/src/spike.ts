@@ -35,9 +35,12 @@ export class Spike {
   /** As `check`, with the receipts of what it was taken of. */
   async take(limits: Decider<string>, key: string, cost: number): Promise<Taken> {
     if (this.settings.mode === 'hard') return this.takeHard(limits, key, cost)
+    const its = this.limitsOf(limits).map((limit) => limit.of(key).receipt(key, cost))
+    const reserve = this.reserve.of(key).receipt(key, cost)
     const decision = await this.check(limits, key, cost)
-    const payers = decision.spike ? [this.reserve] : this.limitsOf(limits)
-    return { decision, receipts: payers.map((payer) => payer.of(key).receipt(key)) }
+    // It does not say what is in use of the reserve: as if nothing were.
+    if (decision.spike) return { decision, receipts: [reserve({ limit: 0, remaining: 0, resetAfterMs: 0 })] }
+    return { decision, receipts: its.map((of, place) => of(decision.parts?.[place] ?? decision)) }
   }
 
   /** Of a hard limiter's limits or of the reserve: at one moment, or where that can't be of both, and of one of them it goes back. */
@@ -49,8 +52,11 @@ export class Spike {
     const { decisions, heard } = await (this.takers.jointly(all, true)?.take(keys, cost) ??
       this.underWay.add(takeEverywhere(this.takers.of(its, reserve), all, keys, cost, true)))
     const decision = orReserve(its, decisions, cost)
-    const payers = decision.spike ? heard.slice(its.length) : heard.slice(0, its.length)
-    return { decision, receipts: payers.map((payer) => payer && receiptOf(payer, key)) }
+    const receipts = heard.map((one, place) => {
+      const said = decisions[place]
+      return one && said && receiptOf(one, key, said, cost, (all[place] as SingleLimit).limit)
+    })
+    return { decision, receipts: decision.spike ? receipts.slice(its.length) : receipts.slice(0, its.length) }
   }
 
   private checkHere(

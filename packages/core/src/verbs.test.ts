@@ -937,6 +937,49 @@ describe('what was found by reading', () => {
   )
 
   it.each(modes)(
+    '%s: a reservation gives back no more than is left of it, though what was in use beside it was given back too',
+    async (mode) => {
+      const { clock, one, two } = nodes({
+        ...{ mode, limit: tokenBucket({ capacity: 100, refill: 100, per: '100s' }) },
+      })
+      const first = await one.reserve('a', 50)
+      const second = await one.reserve('a', 50)
+      expect(await first.release()).toBe(true)
+      // The other 50 have drained.
+      await clock.advance(50_000)
+      expect((await one.check('a', { cost: 100 })).allowed).toBe(true)
+      expect(await second.release()).toBe(true)
+      await Promise.all([one.flush(), two.flush()])
+      for (const node of [one, two]) expect((await node.peek('a')).allowed).toBe(false)
+      await Promise.all([one.close(), two.close()])
+    },
+  )
+
+  it.each(modes)(
+    '%s: of a busy bucket each reservation gives back all that it did not need',
+    async (mode) => {
+      const { clock, one, two } = nodes({
+        ...{ mode, limit: tokenBucket({ capacity: 1000, refill: 100, per: '1s' }) },
+      })
+      expect((await one.check('a', { cost: 700 })).allowed).toBe(true)
+      await one.flush()
+      let used = 700
+      for (let round = 0; round < 20; round++) {
+        const calls = await Promise.all(Array.from({ length: 5 }, () => one.reserve('a', 40)))
+        expect(calls.every(({ allowed }) => allowed)).toBe(true)
+        await clock.advance(1000)
+        for (const call of calls) expect(await call.settle(20)).toBe(true)
+        used += 5 * 20 - 100
+      }
+      // What is booked for it is no more.
+      await one.close()
+      // The last 20 of the 40 of each have not drained by then, since more was in use beside them.
+      expect((await two.peek('a')).remaining).toBe(1000 - used - 1)
+      await two.close()
+    },
+  )
+
+  it.each(modes)(
     '%s: a reservation gives back no more than is left of it, whatever limit is set meanwhile',
     async (mode) => {
       const bucket = (capacity: number) => tokenBucket({ capacity, refill: capacity, per: '1m' })

@@ -60,9 +60,18 @@ export interface Algorithm<S = unknown> extends Limit {
   settle(state: S, now: number, behind: number, cost: number, entries?: readonly number[]): void
   /**
    * Gives cost back, clamped at zero usage; returns how much that was. With `at`, what was taken then and turned out
-   * to be of no use: no more than what of it still counts. So much was in use `beside` it, at least.
+   * to be of no use: no more than what of it still counts. So much was in use `beside` it, at least, and a bucket has
+   * drained at this `rate` since then, at most.
    */
-  refund(state: S, now: number, behind: number, cost: number, at?: number, beside?: number): number
+  refund(
+    state: S,
+    now: number,
+    behind: number,
+    cost: number,
+    at?: number,
+    beside?: number,
+    rate?: number,
+  ): number
   /** What is in use, as the design defines usage, rounded up. */
   usage(state: S, now: number): number
   /**
@@ -87,6 +96,11 @@ export interface Algorithm<S = unknown> extends Limit {
 /** Whether it drains all the time, so that there is no window whose end frees everything. */
 export function isBucket({ algorithm }: Limit): boolean {
   return algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
+}
+
+/** How much of a bucket drains in its `per`; 0 of others. */
+export function rateOf({ parameters }: Algorithm): number {
+  return parameters[2] ?? 0
 }
 
 /** Whether it is a fixed or a sliding window: of one or two counts. */

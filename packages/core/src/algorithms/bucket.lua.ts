@@ -85,25 +85,27 @@ local function add(_, a, b, c, d, _, _, cost)
   return a, b + cost, c, d
 end
 
-local function remove(_, a, b, c, d, _, cost, at, beside)
+-- returns also how much that was
+local function remove(_, a, b, c, d, _, cost, at, beside, atrate)
   local part = 0
   if at and now > at then
-    local whole, rest = muldiv(now - at, rate, per)
+    local whole, rest = muldiv(now - at, max(rate, atrate, math.abs(d)), per)
     whole = whole - beside
     if whole >= 0 then
       cost = cost - whole
       part = rest
     end
   end
-  if cost <= 0 then return a, b, c, d end
+  if cost <= 0 then return a, b, c, d, 0 end
+  local back = min(cost, b)
   b = b - cost
   c = c - part
   if c < 0 then
     b = b + 1
     c = c + per
   end
-  if b <= 0 then return a, 0, 0, d end
-  return a, b, c, d
+  if b <= 0 then return a, 0, 0, d, back end
+  return a, b, c, d, back
 end
 
 local function ends(a, b, c, d)

@@ -179,11 +179,19 @@ export class Bucket implements Algorithm<State> {
   }
 
   /** What was taken at `at` has drained since, but for as long as what was in use beside it did. */
-  refund(state: State, now: number, _behind: number, cost: number, at = now, beside = 0): number {
+  refund(
+    state: State,
+    now: number,
+    _behind: number,
+    cost: number,
+    at = now,
+    beside = 0,
+    rate = this.rate,
+  ): number {
     this.drain(state, now)
     const elapsed = Math.max(0, now - at)
-    const whole = mulDiv(elapsed, this.rate, this.per) - beside
-    const part = whole < 0 ? 0 : mulMod(elapsed, this.rate, this.per)
+    const whole = mulDiv(elapsed, rate, this.per) - beside
+    const part = whole < 0 ? 0 : mulMod(elapsed, rate, this.per)
     const back = cost - Math.max(0, whole)
     if (back <= 0) return 0
     const { used } = state

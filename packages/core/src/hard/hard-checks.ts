@@ -1,5 +1,5 @@
 import pLimit from 'p-limit'
-import type { Checks, Resetting } from '../checks.ts'
+import { type Checks, type Resetting, refundOf, type TakenThen } from '../checks.ts'
 import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
@@ -57,10 +57,8 @@ export class HardChecks implements Checks {
       this.outage.undo(key, cost, this.link.table.now())
       return
     }
-    // What was only booked may have gone back since: it has not drained in the place of what was taken.
-    const { booked } = receiptOf(heard, key)
-    const beside = decision.limit - decision.remaining - cost - 1 - booked
-    this.back.push(['refund', key, cost, heard.now, Math.max(0, beside), heard.marker])
+    const receipt = receiptOf(heard, key, decision, cost, this.settings.limit)
+    this.back.push(refundOf(key, cost, 0, receipt))
     if (this.back.length > 1) return
     void this.underWay.add(this.sending(() => this.sendBack()))
   }
@@ -88,11 +86,13 @@ export class HardChecks implements Checks {
     }
   }
 
-  async refund(key: string, cost: number, at?: number, marker = ''): Promise<void> {
-    const deadline = this.settings.clock.monotonic() + this.settings.timeout
+  async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
+    // Nothing was taken that the store has.
+    if (then !== undefined && then.receipt === undefined) return
+    const { clock, timeout } = this.settings
     const operation: Operation =
-      at === undefined ? ['refund', key, cost] : ['refund', key, cost, at, 0, marker]
-    await this.link.exchange([operation], deadline, { once: true })
+      then?.receipt === undefined ? ['refund', key, cost] : refundOf(key, cost, then.stays, then.receipt)
+    await this.link.exchange([operation], clock.monotonic() + timeout, { once: true })
   }
 
   reset(key: string): Resetting {

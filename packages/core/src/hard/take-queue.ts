@@ -1,9 +1,10 @@
 import { nextTick } from 'node:process'
+import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Clock } from '../clock.ts'
-import type { Receipt } from '../decider.ts'
+import { othersIn, type Receipt } from '../decider.ts'
 import type { Decision } from '../decision.ts'
 import type { Link } from '../link.ts'
-import type { Operation, Reply } from '../store/store.ts'
+import { NOTHING_GIVEN, type Operation, type Reply } from '../store/store.ts'
 import { KeyPlaces } from './key-places.ts'
 
 /** Commands under way at once; what arrives meanwhile waits, and travels together. */
@@ -13,11 +14,19 @@ export const MOST_KEYS = 1000
 /** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
 const WORTH_HALVING = 48
 
-/** When the store said something, by what marker, and what was booked then: what is given back goes by it. */
-export type Heard = Pick<Reply, 'now' | 'marker' | 'booked'>
+/** When the store said something, by what marker, and what was booked or given back by then: what is given back goes by it. */
+export type Heard = Pick<Reply, 'now' | 'marker' | 'booked' | 'given'>
 
-export function receiptOf({ marker, booked }: Heard, key: string): Receipt {
-  return { marker, booked: booked?.get(key) ?? 0 }
+/** Of what the store took. */
+export function receiptOf(
+  { now, marker, booked, given }: Heard,
+  key: string,
+  decision: Decision,
+  cost: number,
+  limit: Algorithm,
+): Receipt {
+  const others = othersIn(decision, cost, booked?.get(key) ?? 0, given?.get(key) ?? NOTHING_GIVEN, limit)
+  return { at: now, marker, others }
 }
 
 /** A decision, and the answer that told of it; none: it is not the store's. */

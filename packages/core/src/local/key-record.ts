@@ -1,5 +1,6 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Decision } from '../decision.ts'
+import { type GivenBack, NOTHING_GIVEN } from '../store/store.ts'
 import { Ledger, NOTHING } from './ledger.ts'
 import { ALONE, Pace } from './pace.ts'
 import type { Held, Segment } from './rows.ts'
@@ -66,6 +67,7 @@ class Particulars {
   /** Not there: it is not blocked. */
   blockedUntil: number | undefined = undefined
   generation = 0
+  given = NOTHING_GIVEN
   /** What was counted in the slice before. */
   late: Ledger | undefined = undefined
   pace: Pace | undefined = undefined
@@ -246,6 +248,15 @@ export abstract class KeyRecord implements Held {
 
   protected set generation(time: number) {
     if (time !== this.generation) this.own.generation = time
+  }
+
+  /** What has been given back of a bucket, as the store says. */
+  get given(): GivenBack {
+    return this.particulars.given
+  }
+
+  protected set given(given: GivenBack) {
+    if (given[1] !== this.given[1] || given[0] !== this.given[0]) this.own.given = given
   }
 
   protected get before(): Ledger | undefined {

@@ -1,10 +1,10 @@
-import type { Algorithm } from '../algorithms/algorithm.ts'
-import type { Checks, Resetting } from '../checks.ts'
+import { type Algorithm, isBucket } from '../algorithms/algorithm.ts'
+import { type Checks, type Resetting, refundOf, type TakenThen } from '../checks.ts'
 import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
-import type { Operation, Snapshot } from '../store/store.ts'
+import { type GivenBack, NOTHING_GIVEN, type Operation, type Snapshot } from '../store/store.ts'
 import { JointChecks } from './joint-checks.ts'
 import type { Ledger } from './ledger.ts'
 import { LocalDecisions } from './local-decisions.ts'
@@ -61,6 +61,16 @@ export class LocalChecks implements Checks {
     return this.sync.keys.find(key)?.pace.countsAsUsed ?? 0
   }
 
+  /** What has been given back of the key, a bucket's, as far as the store was heard. */
+  givenBack(key: string): GivenBack {
+    return this.sync.keys.find(key)?.given ?? NOTHING_GIVEN
+  }
+
+  /** Of the store, as it was last heard. */
+  get marker(): string | undefined {
+    return this.sync.marker
+  }
+
   /** So much of the key was given back; of one that was reset, all. */
   withdraw(key: string, cost: number): void {
     this.sync.keys.find(key)?.withdraw(cost)
@@ -74,11 +84,13 @@ export class LocalChecks implements Checks {
     this.sync.readLater(local)
   }
 
-  async refund(key: string, cost: number, at?: number): Promise<void> {
+  async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
+    if (then !== undefined && isBucket(this.settings.limit) && (await this.refundsThere(key, cost, then)))
+      return
     await this.peek(key)
     const local = this.sync.keys.find(key)
-    if (local === undefined) return this.refundThere(key, cost, at)
-    const back = local.refund(this.link.table.now(), cost, at)
+    if (local === undefined) return this.refundThere(key, cost, then)
+    const back = local.refund(this.link.table.now(), cost, then?.at, then?.stays)
     // What this node admitted itself it can give back without having heard of the others.
     if (!local.known && back === 0)
       throw new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
@@ -87,11 +99,42 @@ export class LocalChecks implements Checks {
     await this.sync.settle(local)
   }
 
-  /** Of a key that is not in RAM, or was pushed out while it was asked about: the store has all that was admitted of it. */
-  private async refundThere(key: string, cost: number, at?: number): Promise<void> {
+  /**
+   * Gives back of a bucket what still counts: only the store knows what others were given back meanwhile.
+   *
+   * @returns whether it was asked; otherwise nothing was given back
+   */
+  private async refundsThere(key: string, cost: number, then: TakenThen): Promise<boolean> {
+    const local = this.sync.keys.find(key)
+    try {
+      if (local !== undefined) await this.sync.settle(local)
+    } catch (error) {
+      if (error instanceof StoreError) return false
+      throw error
+    }
+    try {
+      await this.refundThere(key, cost, then)
+    } catch (error) {
+      if (local !== undefined && error instanceof StoreError && !error.uncertain) return false
+      throw error
+    }
+    this.withdraw(key, cost)
+    return true
+  }
+
+  /** By the store alone, which has all that was admitted of the key: also of one that was pushed out of RAM. */
+  private async refundThere(key: string, cost: number, then?: TakenThen): Promise<void> {
     const { clock, timeout } = this.settings
-    const operation: Operation = at === undefined ? ['refund', key, cost] : ['refund', key, cost, at]
-    await this.link.exchange([operation], clock.monotonic() + timeout, { once: true })
+    const operation: Operation = then === undefined ? ['refund', key, cost] : this.refundOf(key, cost, then)
+    const { results } = await this.link.exchange([operation], clock.monotonic() + timeout, { once: true })
+    this.learn(results[0] as Snapshot)
+  }
+
+  /** What the store had of others, and lost, is not in use any more; what this node took it was given again. */
+  private refundOf(key: string, cost: number, { at, stays, receipt }: TakenThen): Operation {
+    if (receipt !== undefined && receipt.marker === this.marker && isBucket(this.settings.limit))
+      return refundOf(key, cost, stays, receipt)
+    return ['refund', key, cost, at, stays]
   }
 
   /** The limit was set while it runs, from `before`: what is held goes by it from here on. */

@@ -118,12 +118,15 @@ export class LocalKey extends KeyRecord {
       this.current.settled(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
   }
 
-  /** Gives cost back, and notes it; of what was taken at `at`, what still counts. Returns how much that was. */
-  refund(now: number, cost: number, at?: number): number {
+  /**
+   * Gives cost back, and notes it; of what was taken at `at`, when so much was in use `beside`, what still counts. Returns how
+   * much that was.
+   */
+  refund(now: number, cost: number, at?: number, beside?: number): number {
     if (at !== undefined && this.generation > 0 && at <= this.generation) return 0
     const isBefore =
       this.limit.algorithm === 'sliding-window' && at !== undefined && at < this.sliceEnd - this.limit.window
-    const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, cost, at)
+    const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, cost, at, beside)
     const ledger = isBefore ? this.ownLate : this.current
     ledger.refunded += back
     return back
@@ -343,6 +346,7 @@ export class LocalKey extends KeyRecord {
     }
     this.isAlone = ahead === 0 && snapshot.isAlone
     this.blockedUntil = snapshot.blockedUntil > 0 ? snapshot.blockedUntil : undefined
+    this.given = snapshot.given
     this.limit.load(this.state, snapshot)
     this.settlePending(this.late, 1, now)
     this.settlePending(this.current, 0, now)

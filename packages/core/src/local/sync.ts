@@ -46,7 +46,8 @@ export class Sync {
   private readonly underWay = new UnderWay()
   private timer: Timer | undefined
   private ticks = 0
-  private marker: string | undefined
+  /** Of the store, as it was last heard. */
+  marker: string | undefined
   private since = -1
   private closed = false
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, inject, it } from 'vitest'
-import { type Algorithm, isWindow } from '../algorithms/algorithm.ts'
+import { type Algorithm, isWindow, rateOf } from '../algorithms/algorithm.ts'
 import { LARGEST_COUNT } from '../algorithms/arithmetic.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { leakyBucket } from '../algorithms/leaky-bucket/leaky-bucket.ts'
@@ -127,6 +127,13 @@ const giveBack = fc.record({
   ago: fc.oneof(fc.constantFrom(0, 0, 1, 3), fc.double({ min: 0, max: 1.1, noNaN: true })),
   beside: fc.option(fc.nat(6), { nil: undefined }),
   marker: fc.constantFrom(undefined, 'its', 'another'),
+  /** What else was in use, and how much of it went back since as the node heard last; it may drain faster. */
+  others: fc.option(
+    fc.record({ cost: fc.nat(9), drained: fc.nat(2), missed: fc.nat(2), faster: fc.nat(2) }),
+    {
+      nil: undefined,
+    },
+  ),
 })
 /** Also more, with others, than integers can be told apart. */
 const charge = fc.record({
@@ -383,11 +390,13 @@ function operationOf(
     case 'give back': {
       const ago = Number.isInteger(step.ago) ? step.ago : Math.floor(step.ago * limit.window)
       const at = Math.max(0, now - ago)
-      return step.beside === undefined
-        ? ['refund', key, step.cost, at]
-        : step.marker === undefined
-          ? ['refund', key, step.cost, at, step.beside]
-          : ['refund', key, step.cost, at, step.beside, step.marker]
+      if (step.beside === undefined) return ['refund', key, step.cost, at]
+      if (step.marker === undefined) return ['refund', key, step.cost, at, step.beside]
+      if (step.others === undefined) return ['refund', key, step.cost, at, step.beside, step.marker]
+      const { cost, drained, missed, faster } = step.others
+      const [since, given] = ledger(key).seen.given
+      const others = [cost, drained, since, Math.max(0, given - missed), faster * rateOf(limit)] as const
+      return ['refund', key, step.cost, at, step.beside, step.marker, others]
     }
     case 'block':
       return ['block', key, Math.ceil(step.windows * limit.window)]
@@ -427,8 +436,9 @@ function inForce(how: string, limit: Algorithm, other: number): { limit?: LimitI
 function heardFrom(marker: string, operations: readonly Operation[]): Operation[] {
   return operations.map((operation) => {
     if (operation[0] !== 'refund' || operation[5] !== 'its') return operation
-    const [, key, cost, at = 0, beside = 0] = operation
-    return ['refund', key, cost, at, beside, marker]
+    const [, key, cost, at = 0, beside = 0, , others] = operation
+    const its = ['refund', key, cost, at, beside, marker] as const
+    return others === undefined ? its : [...its, others]
   })
 }
 
@@ -440,6 +450,7 @@ function plain(limit: Algorithm, reply: Reply, operations: readonly Operation[] 
     limit: reply.limit,
     changesFrom: reply.changesFrom,
     booked: new Map(reply.booked),
+    given: new Map(reply.given),
     changed: changed.map((snapshot) => plainSnapshot(limit, snapshot)),
     results: told(limit, reply.results, operations).map((result) =>
       result instanceof Snapshot

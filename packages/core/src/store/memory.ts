@@ -9,13 +9,17 @@ import {
   type Ask,
   CHANGES_KEPT,
   FURTHEST_SLICE,
+  type GivenBack,
   type JointTable,
+  keptOf,
   type LimitInForce,
   lateError,
   MOST_CHANGES,
   MOST_CHARGED,
   mergeEntries,
   mismatchMessage,
+  NONE_IN_USE,
+  NOTHING_GIVEN,
   type Operation,
   type Raise,
   type Reply,
@@ -88,6 +92,7 @@ class MemoryTable implements Table {
   private terms: Terms
   /** Of a request. */
   private booked: Map<string, number> | undefined
+  private given: Map<string, GivenBack> | undefined
   private readonly planTerms: Terms
   private readonly ownTerms: Terms
 
@@ -144,6 +149,7 @@ class MemoryTable implements Table {
     if (presence > 0) counts.present.set(node, now + presence)
     this.terms = this.goBy(request.limit, now)
     this.booked = undefined
+    this.given = undefined
     if (request.since >= 0) counts.smallest = Math.min(counts.smallest, this.limit.limit)
     return { now, slice }
   }
@@ -159,6 +165,7 @@ class MemoryTable implements Table {
       changed: since < 0 ? [] : this.changedSince(since, node, now, slice),
       ...(request.limit === undefined ? {} : { limit: counts.limit }),
       ...(this.booked && { booked: this.booked }),
+      ...(this.given && { given: this.given }),
       results,
     }
   }
@@ -206,7 +213,7 @@ class MemoryTable implements Table {
         return undefined
       case 'refund':
         if (operation[5] === undefined || operation[5] === this.counts.marker)
-          this.refund(key, operation[2], now, slice, operation[3], operation[4])
+          this.refund(operation, now, slice)
         break
       case 'charge':
         this.charge(key, operation[2], now, slice)
@@ -233,6 +240,7 @@ class MemoryTable implements Table {
     const row = this.find(key, now, slice) ?? this.create()
     let changed = row.goBy(this.terms)
     if (row.bookedInAll > 0) this.booked = (this.booked ?? new Map()).set(key, row.bookedInAll)
+    if (row.given !== NOTHING_GIVEN) this.given = (this.given ?? new Map()).set(key, row.given)
     const decisions = costs.map((cost) => {
       const decision = this.decide(key, row, now, cost, true)
       changed ||= decision.allowed
@@ -339,22 +347,26 @@ class MemoryTable implements Table {
     cost: number,
     at?: number,
     beside?: number,
+    rate?: number,
   ): void {
     if (cost === 0) return
     const smallest = Math.min(this.limit.limit, this.counts.smallest)
     const used = this.limit.usage(row.state, now)
     if (used + row.bookedInAll + Math.min(cost, used) > smallest) this.changed(key, now)
-    this.limit.refund(row.state, now, behind, cost, at, beside)
+    row.refund(this.limit, now, behind, cost, at, beside, rate)
   }
 
-  private refund(key: string, cost: number, now: number, slice: number, at?: number, beside?: number): void {
+  private refund(operation: Operation & { 0: 'refund' }, now: number, slice: number): void {
+    const [, key, cost, at, beside = 0, , others = NONE_IN_USE] = operation
     const row = this.find(key, now, slice)
     if (row === undefined) return
     const behind = at === undefined ? 0 : slice - Math.floor(at / this.limit.window)
     // What was taken before a reset, or counts no more, is not there to be given back.
     if (behind > this.limit.lateSlices || (at !== undefined && row.generation > 0 && at <= row.generation))
       return
-    this.giveBack(key, row, now, behind, cost, at, beside)
+    const [, drained, , , rate] = others
+    const from = at === undefined ? undefined : at - drained
+    this.giveBack(key, row, now, behind, cost, from, beside + keptOf(others, row.given), rate)
     this.file(key, row, slice)
   }
 
@@ -391,6 +403,7 @@ class MemoryTable implements Table {
     snapshot.slice = slice
     snapshot.elsewhere = row.bookedElsewhere(node, slice)
     snapshot.demand = row.demand
+    snapshot.given = row.given
     snapshot.isAlone = isWindow(this.limit) && row.aloneOf(node, slice) !== undefined
     const cell = row.cellOf(node)
     if (cell !== undefined) {
@@ -438,7 +451,7 @@ class MemoryTable implements Table {
 
   /** Files a row under the last slice in which it is worth anything; never under an earlier one than before. */
   private file(key: string, row: Row, slice: number): void {
-    const worth = Math.floor((row.endsAt - 1) / this.limit.window)
+    const worth = Math.floor((row.noteUse() - 1) / this.limit.window)
     const ledger =
       row.isSettled || row.generation > 0
         ? row.settled + (row.bookedInAll > 0 ? 2 : 1) * this.limit.lateSlices

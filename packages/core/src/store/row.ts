@@ -1,5 +1,5 @@
-import { type Algorithm, isBucket } from '../algorithms/algorithm.ts'
-import type { Ask, Counters } from './store.ts'
+import { type Algorithm, isBucket, rateOf } from '../algorithms/algorithm.ts'
+import { type Ask, type Counters, NOTHING_GIVEN } from './store.ts'
 
 /** What a node has settled of a key within one slice: counters that only rise. */
 export class Part {
@@ -67,7 +67,7 @@ export interface SetLimit {
 }
 
 function haveOneRate(one: Terms, other: Terms): boolean {
-  return one.limit.parameters[2] === other.limit.parameters[2]
+  return rateOf(one.limit) === rateOf(other.limit)
 }
 
 /** What a store keeps of a key. The Lua script keeps the same, packed. */
@@ -82,6 +82,10 @@ export class Row {
   bookedLate = 0
   /** The sum of the nodes' demand. */
   demand = 0
+  /** What has been given back of a bucket. */
+  given = NOTHING_GIVEN
+  /** By then all has drained that was in use when anything was, or is now: nothing of it can be given back any more. */
+  private givenUntil = 0
   /** Most rows have one, of one node: a list takes less room than a `Map`. */
   private cells: readonly Cell[] = NO_CELLS
 
@@ -103,6 +107,7 @@ export class Row {
     const { terms } = this
     this.roll(slice, set)
     this.drain(now, set)
+    if (now >= this.givenUntil) this.given = NOTHING_GIVEN
     return this.terms !== terms
   }
 
@@ -116,8 +121,33 @@ export class Row {
   }
 
   /** The moment from which its state is as good as none. */
-  get endsAt(): number {
+  private get drainedAt(): number {
     return this.terms.limit.endsAt(this.state)
+  }
+
+  /** Notes what is in use now; returns the moment from which it is worth nothing, but for what nodes have settled. */
+  noteUse(): number {
+    if (this.given === NOTHING_GIVEN) return this.drainedAt
+    this.givenUntil = Math.max(this.givenUntil, this.drainedAt)
+    return this.givenUntil
+  }
+
+  /** Gives cost back, as the algorithm does; of a bucket it is noted. */
+  refund(
+    limit: Algorithm,
+    now: number,
+    behind: number,
+    cost: number,
+    at?: number,
+    beside?: number,
+    rate = 0,
+  ): void {
+    const { given, drainedAt } = this
+    const fastest = Math.max(rate, rateOf(limit), rateOf(this.terms.limit))
+    const back = limit.refund(this.state, now, behind, cost, at, beside, fastest)
+    if (back === 0 || !isBucket(limit)) return
+    this.givenUntil = given === NOTHING_GIVEN ? drainedAt : Math.max(this.givenUntil, drainedAt)
+    this.given = given === NOTHING_GIVEN ? [now, back] : [given[0], given[1] + back]
   }
 
   /** Whether nodes have settled anything: also in slice 0, where a test's clock may begin. */

@@ -32,7 +32,8 @@ export type Ask = readonly [demand: number, fraction: number, most: number, leas
  * - `reset`: as the limiter's method, by a node that has given up what of its quota it knew to be booked in the slice
  * - `refund`, `block`: as the limiter's methods. `refund` with `at`: of what was taken at that store time and
  *   turned out to be of no use, what still counts; `beside`, of a bucket, so much was in use besides, at least;
- *   `marker`, that of the reply that told of the take: a store with another one has lost it, and gives nothing back
+ *   `marker`, that of the reply that told of the take: a store with another one has lost it, and gives nothing back;
+ *   `others`, of a bucket, so much was in use besides too, but may have gone back since
  * - `charge`: records cost, whether the limit allows it or not, up to {@link MOST_CHARGED}
  */
 export type Operation =
@@ -62,7 +63,15 @@ export type Operation =
       lateEntries?: readonly number[],
     ]
   | Raise
-  | readonly ['refund', key: string, cost: number, at?: number, beside?: number, marker?: string]
+  | readonly [
+      'refund',
+      key: string,
+      cost: number,
+      at?: number,
+      beside?: number,
+      marker?: string,
+      others?: InUse,
+    ]
   | readonly ['charge', key: string, cost: number]
   | readonly ['block', key: string, ms: number]
   | readonly ['reset', key: string, slice?: number, granted?: number]
@@ -77,6 +86,28 @@ export type Raise = readonly [
   demand: number,
   ...seen: [count: number, previous: number, admitted: number, demand: number],
 ]
+
+/**
+ * What has been given back of a bucket's key in all, and since when the store has kept that: until all has drained that was
+ * in use before.
+ */
+export type GivenBack = readonly [since: number, cost: number]
+
+/** Nothing is kept of it. */
+export const NOTHING_GIVEN: GivenBack = [0, 0]
+
+/**
+ * What of a bucket was in use: less what drains in so many milliseconds, when so much had been given back, and it drained at
+ * that rate.
+ */
+export type InUse = readonly [cost: number, drained: number, ...given: GivenBack, rate: number]
+
+export const NONE_IN_USE: InUse = [0, 0, ...NOTHING_GIVEN, 0]
+
+/** What of it is in use still, or has drained, and did not go back, at least. */
+export function keptOf([used, , since, before]: InUse, [now, given]: GivenBack): number {
+  return Math.max(0, used - given + (since === now ? before : 0))
+}
 
 /** Of a slice in which nothing was counted. */
 export const NO_COUNTERS: Counters = [0, 0, 0, 0]
@@ -116,6 +147,8 @@ export class Snapshot extends Numbers {
   isAlone = false
   /** Of a log, from when on what was booked just now may be spent: store time, cost, time, cost…. */
   starts: readonly number[] = NO_STARTS
+  /** Of a bucket. */
+  given = NOTHING_GIVEN
 
   constructor(readonly key: string) {
     super()
@@ -167,6 +200,8 @@ export interface Reply {
   readonly limit?: LimitInForce | undefined
   /** By key, what was booked for nodes when a cost was taken, where any was: its decisions count that as used. */
   readonly booked?: ReadonlyMap<string, number> | undefined
+  /** By key, what had been given back of a bucket when a cost was taken, where anything is kept of that. */
+  readonly given?: ReadonlyMap<string, GivenBack> | undefined
   /** In the order of the operations; nothing for a `restore`. */
   readonly results: readonly (readonly Decision[] | Snapshot | undefined)[]
 }

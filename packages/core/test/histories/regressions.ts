@@ -435,6 +435,47 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
       },
     },
   ],
+  deaths: [
+    {
+      what: 'of a bucket two checks go back that another server refuses, the later one as if the earlier one had drained before it',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'sliding-log',
+        limit: 10,
+        interval: 100,
+        maxOvershoot: 0,
+        seed: 2147483643,
+        network: { ...CALM_NETWORK, latency: 0, requestLoss: 0.3, duplication: 0.1 },
+        nodes: [
+          { ...node('hard'), rate: 0.0004 },
+          { ...node('hard'), waits: true },
+        ],
+        steps: steps(
+          [0, 'check', 1, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [5, 'chatter', 3, 1, 12, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'chatter', 0, 1, 0, 0],
+          [19, 'acquire', 0, 1, 0, 0],
+          [17, 'burst', 0, 5, 0, 0],
+          [131, 'chatter', 0, 1, 776, 0],
+          [0, 'burst', 0, 1, 0, 0],
+        ),
+        several: {
+          others: [
+            { algorithm: 'leaky-bucket', limit: 6, window: 300 },
+            { algorithm: 'leaky-bucket', limit: 9, window: 300 },
+          ],
+          scoped: true,
+          plan: 1,
+          spike: 0,
+          together: false,
+        },
+      },
+    },
+  ],
   leased: [
     {
       what: 'what a hard node took of a bucket goes back as if what was booked beside it had drained in its place',

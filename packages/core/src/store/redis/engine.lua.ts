@@ -369,6 +369,9 @@ local UNSETTLED = string.rep('\\0', ROWBYTES - PLAINBYTES)
 local CELL = '>dddddd'
 local CELLBYTES = 56
 local PACKEDCELL = '>c8dddddd'
+-- of a bucket of which anything was given back, behind the cells: since when that is kept, how much it is, and until when
+local GIVEN = '>ddd'
+local GIVENBYTES = 24
 local node = pack('>I4I4', tonumber(string.sub(id, 1, 8), 16), tonumber(string.sub(id, 9), 16))
 local changedlast = tonumber(meta[3] or 0)
 -- the keys whose rows are to be written
@@ -393,7 +396,8 @@ end
 
 -- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
 -- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the slice and of
--- the one before, taken out of 10 where they are needed: false if there is none
+-- the one before, taken out of 10 where they are needed: false if there is none. Of a bucket of which anything was given
+-- back: since, given and lasts, as in GIVEN
 local operations = request.o
 if request.t then
   operations = {}
@@ -472,6 +476,11 @@ for under = top, slice, -1 do
           local log
           if openlog then value, log = cutlog(value) end
           if #value == PLAINBYTES then value = value .. UNSETTLED end
+          local from, given, till
+          if drainsby and (#value - ROWBYTES) % CELLBYTES == GIVENBYTES then
+            from, given, till = unpack_row(GIVEN, value, #value - GIVENBYTES + 1)
+            value = string.sub(value, 1, -GIVENBYTES - 1)
+          end
           local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
           if log then
             a, b, c, d = openlog(key, log, now)
@@ -479,6 +488,10 @@ for under = top, slice, -1 do
             if d ~= log then dirty[key] = true end
           end
           rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), under, nil, nil}
+          if till and till > now then
+            local row = rows[key]
+            row.since, row.given, row.lasts = from, given, till
+          end
         end
       else
         still[#still + 1] = key
@@ -553,6 +566,10 @@ end
 -- a row goes under the last slice in which it is worth anything, never under an earlier one than before
 local function keep(key, row)
   local under = max(row[11], lastslice(row[1], row[2], row[3], row[4]))
+  if row.given then
+    row.lasts = max(row.lasts, ends(row[1], row[2], row[3], row[4]))
+    under = max(under, floor((row.lasts - 1) / window))
+  end
   if row[6] > 0 or row[5] > 0 or row[10] ~= '' or row[12] or row[13] then
     local after = late
     if row[7] + row[8] > 0 then after = 2 * late end
@@ -630,10 +647,22 @@ local function bookedinall(row)
 end
 
 -- a refund that more than doubles what is left must reach every node soon: those that deny the key do not ask
-local function giveback(key, row, behind, cost, ...)
+local function giveback(key, row, behind, cost, at, beside, atrate)
   local used = usage(key, row[1], row[2], row[3], row[4], now)
   if used + bookedinall(row) + min(cost, used) > min(limit, smallestlimit()) then change(key) end
-  row[1], row[2], row[3], row[4] = remove(key, row[1], row[2], row[3], row[4], behind, cost, ...)
+  local till = drainsby and ends(row[1], row[2], row[3], row[4])
+  local back
+  row[1], row[2], row[3], row[4], back =
+    remove(key, row[1], row[2], row[3], row[4], behind, cost, at, beside, atrate)
+  -- what was in use then may be given back later, and can't be once that has drained
+  if till and back > 0 then
+    row.since, row.given, row.lasts = row.since or now, (row.given or 0) + back, max(row.lasts or 0, till)
+  end
+end
+
+-- what of what was in use is so still, or has drained, and did not go back, at least
+local function keptof(row, others)
+  return max(0, others[1] - (row.given or 0) + (others[3] == (row.since or 0) and others[4] or 0))
 end
 
 -- raises the counters of a node's cell, and moves the totals by the difference; of a log no further than its entries
@@ -720,7 +749,10 @@ end
 -- a take is answered by the state before it; the node replays the decisions from that
 local function state(key, a, b, c, d, booked, need)
   if openlog then return pack('>dddd', a, b, booked, blocks[key] or 0) .. entriesof(key, d, need) end
-  return pack('>dddddd', a, b, c, d, booked, blocks[key] or 0)
+  local packed = pack('>dddddd', a, b, c, d, booked, blocks[key] or 0)
+  if not drainsby then return packed end
+  local row = rows[key]
+  return packed .. pack('>dd', row.since or 0, row.given or 0)
 end
 
 -- how much is in use, and whether the key is blocked
@@ -788,7 +820,8 @@ local function carryout(op)
     local behind = at and slice - floor(at / window) or 0
     -- what was taken before a reset, or counts no more, is not there to be given back
     if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
-      giveback(key, row, behind, op[3], at, op[5] or 0)
+      local others = op[7] or NONE
+      giveback(key, row, behind, op[3], at and at - others[2], (op[5] or 0) + keptof(row, others), others[5])
       keep(key, row)
     end
   elseif name == 'charge' then
@@ -826,6 +859,7 @@ local function carryout(op)
     row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, row[4], now)
     row[5] = max(now, row[5] + 1)
     row[6], row[9], row[10], row[12], row[13] = slice, 0, '', false, false
+    row.since, row.given, row.lasts = nil, nil, nil
     if blocks[key] then
       redis.call('HDEL', prefix .. ':blocks', key)
       blocks[key] = nil
@@ -842,10 +876,13 @@ local function finish(results)
   for key in pairs(dirty) do
     local row = rows[key]
     local log = openlog and row[4]
-    local single = not log and packsingle(row, row[12], row[13])
+    local single = not (log or row.given) and packsingle(row, row[12], row[13])
     local cells = single or row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
     if single then
       file(files, row[11], key, single)
+    elseif row.given then
+      local numbers = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
+      file(files, row[11], key, numbers .. cells .. pack(GIVEN, row.since, row.given, row.lasts))
     elseif cells == '' and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then
       file(files, row[11], key, log or pack(PLAIN, row[1], row[2], row[3], row[4]))
     elseif log then

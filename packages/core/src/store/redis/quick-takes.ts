@@ -107,6 +107,8 @@ export class QuickTakes {
     const [, , cost] = operations[0] as SingleTake
     const results = [[inForce.take(state, now, cost, 'store', true)]]
     const changesFrom = Math.max(this.changesFrom, now - CHANGES_KEPT)
-    return { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results, limit, booked: undefined }
+    // Of such a key nothing is booked, nor was anything given back.
+    const kept = { booked: undefined, given: undefined }
+    return { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results, limit, ...kept }
   }
 }

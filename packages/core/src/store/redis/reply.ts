@@ -1,7 +1,14 @@
-import { type Algorithm, isWindow, Numbers } from '../../algorithms/algorithm.ts'
+import { type Algorithm, isBucket, isWindow, Numbers } from '../../algorithms/algorithm.ts'
 import { blockedDecision, type Decision, withoutBooked } from '../../decision.ts'
 import { keyOfWire } from '../../key.ts'
-import { type LimitInForce, type Operation, type Reply, Snapshot } from '../store.ts'
+import {
+  type GivenBack,
+  type LimitInForce,
+  NOTHING_GIVEN,
+  type Operation,
+  type Reply,
+  Snapshot,
+} from '../store.ts'
 import { BARE, BRIEF, Kind } from './rows.ts'
 import type { Settlements } from './settlements.ts'
 
@@ -34,6 +41,8 @@ export class ReplyReader {
   /** Of the key that was read last: 0 where nothing is kept of it but its state. */
   private booked = 0
   private bookedOf: Map<string, number> | undefined
+  private given = NOTHING_GIVEN
+  private givenOf: Map<string, GivenBack> | undefined
   private blockedUntil = 0
   /** The state of the key whose decisions are replayed. */
   private replayed: unknown
@@ -83,7 +92,8 @@ export class ReplyReader {
         ? this.settled(limit, now, operations, settlements as Settlements)
         : operations.map((operation) => this.result(limit, now, operation, payer))
     const set = follows ? (inForce as unknown as LimitInForce) : undefined
-    return { now, marker, nodes, changesFrom, changed, results, limit: set, booked: this.bookedOf }
+    const { bookedOf: booked, givenOf: given } = this
+    return { now, marker, nodes, changesFrom, changed, results, limit: set, booked, given }
   }
 
   private result(
@@ -199,8 +209,15 @@ export class ReplyReader {
     if (this.status !== Status.taken) {
       this.booked = this.double()
       this.blockedUntil = this.double()
+      if (isBucket(limit)) this.readGiven()
     }
     if (isLog) numbers.entries = this.entries()
+  }
+
+  private readGiven(): void {
+    const since = this.double()
+    const cost = this.double()
+    this.given = cost > 0 ? [since, cost] : NOTHING_GIVEN
   }
 
   private snapshot(limit: Algorithm, key: string): Snapshot {
@@ -218,6 +235,7 @@ export class ReplyReader {
     snapshot.demand = this.double()
     this.state(limit, snapshot)
     snapshot.elsewhere = this.booked
+    snapshot.given = this.given
     snapshot.blockedUntil = this.blockedUntil
     if (limit.algorithm === 'sliding-log') snapshot.starts = this.list()
     return snapshot
@@ -240,6 +258,8 @@ export class ReplyReader {
     limit.load(state, numbers)
     if (booked > 0) limit.settle(state, now, 0, booked)
     if (booked > 0 && take !== undefined) this.bookedOf = (this.bookedOf ?? new Map()).set(take[1], booked)
+    if (this.given !== NOTHING_GIVEN && take !== undefined)
+      this.givenOf = (this.givenOf ?? new Map()).set(take[1], this.given)
     const consume = take !== undefined && blockedFor <= 0
     const count = take === undefined ? 1 : take.length - 2
     // A list that grows takes room for seventeen.

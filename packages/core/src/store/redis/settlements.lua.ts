@@ -45,6 +45,7 @@ end
 -- a row in which several nodes have settled within the slice, and nothing else is kept: where it is told what a node
 -- has admitted, and the row's demand, returns the row and the answer; of another row nothing
 local function settleshared(key, row, told, lately, demand)
+  if (#row - ROWBYTES) % CELLBYTES ~= 0 then return nil end
   local a, b, c, d, generation, settled, booked, bookedlate, sum = unpack_row(ROW, row)
   if settled ~= slice or generation + booked + bookedlate ~= 0 then return nil end
   local place, had, its, before, at = nil, 0, 0, nil, ROWBYTES + 1
