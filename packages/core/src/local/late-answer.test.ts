@@ -40,6 +40,88 @@ test('what drains of a bucket while its settlement is under way does not drain a
   await close()
 })
 
+/** A node alone on its store, whose commands take as long as is said, and what is in use of its bucket by all that it admits. */
+async function alone() {
+  const clock = new ManualClock(1_000_000)
+  const took = { there: 0, back: 0 }
+  const store = slowStore(
+    clock,
+    () => took.there,
+    () => took.back,
+  )
+  const options = { name: 'api', limit: BUCKET, store, clock, timeout: '1s', maxKeys: 16 } as const
+  const limiter = () => createLimiter({ ...options, mode: 'soft', random: () => 0.5 })
+  const one = limiter()
+  const algorithm = BUCKET as Algorithm
+  const used = algorithm.create()
+  const burst = (checks: number) => {
+    let admitted = 0
+    for (let check = 0; check < checks; check++) if (one.checkSync('key').allowed) admitted++
+    algorithm.settle(used, clock.wall(), 0, admitted)
+    return admitted
+  }
+  /** Until it is over, well or not. */
+  const flush = async () => {
+    let isOver = false
+    const over = () => {
+      isOver = true
+    }
+    one.flush().then(over, over)
+    while (!isOver) await clock.advance(10)
+  }
+  burst(1)
+  await clock.advance(1000)
+  /** The node gives what is left, and no more. */
+  const ends = async () => {
+    took.there = took.back = 0
+    await flush()
+    const left = BUCKET.limit - algorithm.usage(used, clock.wall())
+    expect(left).toBeLessThan(1000)
+    expect(burst(2000)).toBe(left)
+    const closed = one.close()
+    await clock.advance(1000)
+    await closed
+  }
+  return { clock, took, limiter, one, burst, flush, ends }
+}
+
+test('what a lone node admits of a key that it had pushed out of RAM drains behind what the store has', async () => {
+  const { clock, took, one, burst, flush, ends } = await alone()
+  // One that has nothing left would be kept.
+  burst(900)
+  for (let key = 0; key < 100; key++) one.checkSync(`other-${key}`)
+  await flush()
+  took.there = took.back = 400
+  await clock.advance(1000)
+  burst(50)
+  await clock.advance(900)
+  await ends()
+})
+
+test('what a lone node has settled with an answer that was lost is not what it admits later', async () => {
+  const { clock, took, burst, flush, ends } = await alone()
+  burst(100)
+  took.back = 3000
+  await flush()
+  took.back = 0
+  await clock.advance(1000)
+  burst(100)
+  await ends()
+})
+
+test('what a lone node settles while another one comes is not what it admits later', async () => {
+  const { clock, took, limiter, one, burst, ends } = await alone()
+  burst(100)
+  took.back = 900
+  void one.flush()
+  await clock.advance(1)
+  took.back = 0
+  await clock.advance(800)
+  limiter()
+  burst(100)
+  await ends()
+})
+
 test('what was admitted before a window ended does not count after it, where an answer comes between', async () => {
   const limit = fixedWindow({ limit: 60, window: '3s' })
   for (let seed = 1; seed <= 30; seed++) {

@@ -59,6 +59,25 @@ test('a node that is alone asks about a key once, and from then on looks at its 
   await one.close()
 })
 
+test('of a key that was blocked a node that is alone looks at its row only, as before, once that is over', async () => {
+  const { clock, limiter } = world()
+  const one = limiter()
+  await one.check('key')
+  await one.block('key', '2s')
+  expect(one.checkSync('key').reason).toBe('blocked')
+  await clock.advance(2 * INTERVAL)
+  expect(one.checkSync('key').allowed).toBe(true)
+  one.checkSync('key')
+  const long = vi.spyOn(LocalDecisions.prototype, 'checkHeldSync')
+  for (let check = 0; check < 100; check++) {
+    expect(one.checkSync('key').allowed).toBe(true)
+    await clock.advance(INTERVAL / 10)
+  }
+  expect(long).not.toHaveBeenCalled()
+  long.mockRestore()
+  await one.close()
+})
+
 test.each([
   ['fixed window', fixedWindow({ limit: 1000, window: '1h' })],
   ['sliding window', slidingWindow({ limit: 1000, window: '1h' })],
