@@ -12,13 +12,18 @@ export interface Clock {
   monotonic(): number
   /**
    * Calls back once this turn of the event loop is over. There where a reading costs as much as a decision, and the checks
-   * of a burst may share one until then; not there: each check is a reading.
+   * of a burst may share one until then; not there: each check is a reading, and work that is long is done at once.
    */
   afterTurn?(callback: () => void): void
   /** Calls back once, after `ms` milliseconds. Does not hold the process open. */
   setTimer(callback: () => void, ms: number): Timer
   /** Forgets a timer; nothing happens if it has fired. */
   clearTimer(timer: Timer): void
+}
+
+/** Resolves once this turn of the event loop is over; at once by a clock that can't tell. */
+export function turnOver(clock: Clock): Promise<void> | undefined {
+  return clock.afterTurn && new Promise((resolve) => clock.afterTurn?.(resolve))
 }
 
 /** How much the speeds of two clocks may differ. */

@@ -181,8 +181,8 @@ export abstract class KeyRecord implements Held {
     return (this.flags & READY) === 0 ? 0 : this.margin - this.ready
   }
 
-  /** Notes what was taken of what was ready, or refused. */
-  protected note(): void {
+  /** Notes what was taken of what was ready, or refused: the next check looks at more than the row. */
+  note(): void {
     const { flags } = this
     if ((flags & (READY | SHUT)) === 0) return
     const { ready, taken } = this

@@ -1,4 +1,5 @@
 import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
+import { mulDivUp } from '../algorithms/arithmetic.ts'
 import { costOf } from '../store/row.ts'
 import type { Ask, Operation, Raise, Snapshot } from '../store/store.ts'
 import { KeyRecord } from './key-record.ts'
@@ -94,12 +95,14 @@ export class LocalKey extends KeyRecord {
   }
 
   /**
-   * What has drained since it was admitted is owed to nobody. Of a bucket that nobody else takes from: of what is pending
-   * no more is in use than the bucket says, and what goes back.
+   * What has drained since it was admitted is owed to nobody, of a bucket from which until so many milliseconds ago nobody
+   * else took: of what is pending no more was in use then than is now, with what may have drained since, and what goes back.
    */
-  forgetDrained(now: number): void {
-    const { current, late } = this
-    const used = this.limit.usage(this.state, now) + current.unsettledRefund + late.unsettledRefund
+  forgetDrained(now: number, ago: number): void {
+    const { current, late, limit } = this
+    const [, , rate, per] = limit.parameters as readonly [number, number, number, number]
+    const goesBack = current.unsettledRefund + late.unsettledRefund
+    const used = limit.usage(this.state, now) + mulDivUp(ago, rate, per) + goesBack
     const before = late.pending - Math.max(0, Math.min(late.pending, used - current.pending))
     if (before > 0) this.ownLate.admitted -= before
     const since = current.pending - used

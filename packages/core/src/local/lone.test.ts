@@ -100,6 +100,94 @@ test.each([
   await two.close()
 })
 
+test.each([
+  ['fixed window', fixedWindow({ limit: 1000, window: '1h' })],
+  ['sliding window', slidingWindow({ limit: 1000, window: '1h' })],
+  ['token bucket', tokenBucket({ capacity: 1000, refill: 1, per: '1h' })],
+])(
+  'another node hears also of what is admitted of a key that owed nothing when it came: %s',
+  async (_, limit) => {
+    const { clock, limiter } = world()
+    const one = limiter(limit)
+    for (let check = 0; check < 20; check++) one.checkSync('key')
+    await one.flush()
+    const two = limiter(limit)
+    for (let check = 0; check < 200; check++) expect(one.checkSync('key').allowed).toBe(true)
+    await clock.advance(2 * INTERVAL)
+    expect((await two.check('key')).remaining).toBe(779)
+    await one.close()
+    await two.close()
+  },
+)
+
+/** As `world`, by a clock that tells when a turn of the event loop is over: what goes on then is called by `turn`. */
+function turning() {
+  const begun: (() => void)[] = []
+  const clock = Object.assign(new ManualClock(1_000_000), {
+    afterTurn: (callback: () => void) => void begun.push(callback),
+  })
+  const store = memoryStore({ clock })
+  const limiter = () =>
+    createLimiter({ name: 'api', limit: BRISK, mode: 'soft', store, clock, random: () => 0.5 })
+  const turn = async () => {
+    for (const callback of begun.splice(0)) callback()
+    await clock.advance(0)
+  }
+  /** Until nothing waits for another turn; returns how many there were. */
+  const turns = async () => {
+    let many = 0
+    for (; begun.length > 0; many++) await turn()
+    return many
+  }
+  return { clock, limiter, turn, turns }
+}
+
+const BRISK = tokenBucket({ capacity: 1000, refill: 100, per: '1s' })
+
+/** Of so many keys a node has admitted 300, of which 200 have drained. */
+async function many(keys: number) {
+  const world = turning()
+  const one = world.limiter()
+  const names = Array.from({ length: keys }, (_, place) => `key-${place}`)
+  for (const name of names) one.checkSync(name)
+  await world.clock.advance(1000)
+  await world.turns()
+  for (const name of names) for (let check = 0; check < 300; check++) one.checkSync(name)
+  await world.clock.advance(2000)
+  await world.turns()
+  return { ...world, one, names }
+}
+
+test('another node hears of many keys in turns of the event loop, none of them long', async () => {
+  const { clock, limiter, one, names, turn, turns } = await many(9000)
+  const pending = 300 * names.length
+  expect(one.stats().pending).toBe(pending)
+  limiter()
+  await clock.advance(0)
+  // A quarter of the keys was looked at.
+  expect(one.stats().pending).toBeGreaterThan(pending / 2)
+  for (let round = 0; round < 4; round++) await turn()
+  // A tenth of them has been settled since.
+  expect(one.stats().pending).toBeGreaterThan(80 * names.length)
+  expect(await turns()).toBeGreaterThan(5)
+  expect(one.stats().pending).toBe(0)
+})
+
+test('what drains of a bucket while another node is still to hear of it is not forgotten: that one may have taken of it', async () => {
+  const { clock, limiter, names, turns } = await many(5000)
+  const two = limiter()
+  const last = names.at(-1) as string
+  // This node has 100 in use of its own.
+  for (let check = 0; check < 400; check++) expect(two.checkSync(last).allowed).toBe(true)
+  await two.flush()
+  await clock.advance(500)
+  await turns()
+  await clock.advance(2000)
+  await turns()
+  // Of 500 in use then 250 have drained.
+  expect((await two.peek(last)).remaining).toBeLessThanOrEqual(750)
+})
+
 test('a limiter that was closed is no node beside the next one', async () => {
   const { clock, limiter } = world()
   const one = limiter()

@@ -51,8 +51,10 @@ const NOTHING: Ask = [0, 0, 0, 0]
  */
 export class Pacing {
   nodes = 1
-  /** In its first interval a node does not know of the others that start with it. */
-  young = true
+  /** Halves of an interval that it has gone through. */
+  ticks = 0
+  /** Store time at which another node came to have the counts; Infinity: none has yet, −Infinity: others may always have. */
+  loneUntil = -Infinity
   /** From here on nothing is asked for, and what is booked is given back. */
   closing = false
   /** Milliseconds from a command to its answer, on average. */
@@ -78,6 +80,15 @@ export class Pacing {
           ? TURN_STRICT
           : TURN_SOFT
     this.pause = Math.min(interval, limit.window / LOOKS)
+  }
+
+  get lone(): boolean {
+    return this.loneUntil === Infinity
+  }
+
+  /** In its first interval a node does not know of the others that start with it. */
+  get young(): boolean {
+    return this.ticks < 2 && !this.lone
   }
 
   heard(roundTrip: number): void {

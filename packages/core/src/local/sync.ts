@@ -1,6 +1,6 @@
 import pLimit from 'p-limit'
 import { isBucket } from '../algorithms/algorithm.ts'
-import type { Timer } from '../clock.ts'
+import { type Timer, turnOver } from '../clock.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
@@ -45,14 +45,11 @@ export class Sync {
   private readonly urgentFlushes = pLimit(IN_FLIGHT)
   private readonly underWay = new UnderWay()
   private timer: Timer | undefined
-  private ticks = 0
   /** Of the store, as it was last heard. */
   marker: string | undefined
   private since = -1
   private closed = false
 
-  /** Nobody need be told what is pending: it is settled when a key is pushed out, or nearly used up, or by `flush`. */
-  lone: boolean
   readonly isLog: boolean
   private readonly drains: boolean
 
@@ -66,9 +63,9 @@ export class Sync {
     this.pacing = new Pacing(settings)
     // Counters lose nothing by being settled late, but for what a bucket drains; a log's entries add up.
     this.isLog = settings.limit.algorithm === 'sliding-log'
-    this.lone = !this.isLog && !settings.strict && (link.table.isLone?.(() => this.shared()) ?? false)
+    const mayBeLone = !this.isLog && !settings.strict
+    if (mayBeLone && link.table.isLone?.(() => this.shared())) this.pacing.loneUntil = Infinity
     this.drains = isBucket(settings.limit)
-    this.pacing.young = this.isYoung
     this.keys = new HeldKeys(
       settings.maxKeys,
       settings.limit,
@@ -80,25 +77,33 @@ export class Sync {
     )
   }
 
-  /** Another node has the counts now: it must hear of what was admitted before. */
+  /** Nobody need be told what is pending: it is settled when a key is pushed out, or nearly used up, or by `flush`. */
+  get lone(): boolean {
+    return this.pacing.lone
+  }
+
+  /** Another node has the counts now. */
   private shared(): void {
     // A limiter that is closed is no node, whoever comes after it.
     if (this.closed) return
-    const now = this.link.table.now()
-    for (const key of this.keys) {
-      if (key.inFlight) continue
-      this.forgetDrained(key, now)
-      if (key.owes) this.requeue(key)
-    }
-    this.lone = false
-    this.pacing.young = this.isYoung
-    // Others book their shares from here on. Of a bucket they need not, as long as this has nothing to tell: what is booked drains.
-    if (this.keys.size > 0 || !this.drains) void this.flushDirty().catch(() => {})
+    this.pacing.loneUntil = this.link.table.now()
+    void this.handOver().catch(() => {})
   }
 
-  /** Others may have started with it, of whom it has not heard yet. */
-  private get isYoung(): boolean {
-    return this.ticks < 2 && !this.lone
+  /** It must hear of what was admitted before, and of what is from here on. */
+  private async handOver(): Promise<void> {
+    let looks = 0
+    for (const key of this.keys) {
+      // To go through a million at once would hold the event loop.
+      if (++looks % MOST_LOOKS === 0) await turnOver(this.settings.clock)
+      if (this.closed) return
+      key.note()
+      if (key.inFlight) continue
+      this.forgetDrained(key, this.link.table.now())
+      if (key.owes) this.requeue(key)
+    }
+    // Others book their shares from here on. Of a bucket they need not, as long as this has nothing to tell: what is booked drains.
+    if (this.keys.size > 0 || !this.drains) await this.flushDirty()
   }
 
   /**
@@ -106,7 +111,9 @@ export class Sync {
    * Not of a key of which the store may have more than is known here.
    */
   private forgetDrained(key: LocalKey, now: number): void {
-    if (this.lone && this.drains && key.known && !key.stale) key.forgetDrained(now)
+    const { loneUntil } = this.pacing
+    if (this.drains && loneUntil > -Infinity && key.known && !key.stale)
+      key.forgetDrained(now, Math.max(0, now - loneUntil))
   }
 
   get pending(): number {
@@ -188,9 +195,9 @@ export class Sync {
   }
 
   private async tick(): Promise<void> {
-    this.ticks++
-    this.pacing.young = this.isYoung
-    await all(this.commands(this.turn(), this.ticks % 2 === 0, false)).catch(() => {})
+    const { pacing } = this
+    pacing.ticks++
+    await all(this.commands(this.turn(), pacing.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
     if (this.keys.size > 0) this.arm()
   }
@@ -231,6 +238,7 @@ export class Sync {
       }
     }
     if (keys.length > 0 || changes) await this.send(keys, monotonic + this.settings.timeout, changes)
+    if (queue.length > 0 && this.link.table.answersAtOnce) await turnOver(this.settings.clock)
   }
 
   /** Settles all that is owed at the call. @throws StoreError where the store does not acknowledge it */

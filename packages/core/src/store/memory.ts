@@ -84,6 +84,7 @@ class Counts {
 class MemoryTable implements Table {
   readonly known = true
   readonly place = 'memory'
+  readonly answersAtOnce = true
   private readonly files
   private readonly blocks
   private readonly changes

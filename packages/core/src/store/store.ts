@@ -210,6 +210,8 @@ export interface Reply {
 export interface Table {
   /** Tables of one place can be joined; none: this one can't be. */
   readonly place?: string
+  /** Its answers come in the same turn of the event loop: whoever asks on and on lets nobody else have one. */
+  readonly answersAtOnce?: boolean
   /** Whether the store's time is known. */
   readonly known: boolean
   /** The store's time now, in whole milliseconds, as well as this process knows it. */
