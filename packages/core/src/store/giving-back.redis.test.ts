@@ -130,11 +130,39 @@ describe.each([
     )
     await fc.assert(property, { numRuns: runs * (fc.readConfigureGlobal().numRuns as number) })
   })
+
+  it.each([[['a']], [['a', 'b']]])(
+    'remembers what went back until all has drained, takes of %j together or not',
+    async (keys) => {
+      const limit = tokenBucket({ capacity: 100, refill: 100, per: '100s' }) as Algorithm
+      const table = stores[what].open(`back-${names++}`, limit)
+      const take = async (cost: number) => {
+        const { given } = await exchange(table, ...keys.map((key): Operation => ['take', key, cost]))
+        return given?.get('a')
+      }
+      const start = 1000 * limit.window
+      now = start
+      expect(await take(50)).toBe(undefined)
+      expect(await take(1)).toBe(undefined)
+      await exchange(table, ['refund', 'a', 11])
+      now = start + 10_000
+      expect(await take(30)).toEqual([start, 11])
+      // What was taken before anything went back has drained, and not what was since.
+      now = start + 60_000
+      expect(await take(1)).toEqual([start, 11])
+      now = start + 71_000
+      expect(await take(3)).toBe(undefined)
+      expect(await take(2)).toBe(undefined)
+      const { results } = await exchange(table, ['refund', 'a', 1])
+      expect((results[0] as Snapshot).given).toEqual([now, 1])
+      expect(await take(1)).toEqual([now, 1])
+    },
+  )
 })
 
-function exchange(table: Table, operation: Operation) {
+function exchange(table: Table, ...operations: Operation[]) {
   const once = { node: NODE, sequence: ++sequence, deadline: now }
-  return table.exchange({ ...once, since: -1, presence: 0, extra: 0, operations: [operation] })
+  return table.exchange({ ...once, since: -1, presence: 0, extra: 0, operations })
 }
 
 /** As the store says, in parts. */

@@ -1,6 +1,6 @@
 import type { LuaHalf } from '../../algorithms/lua-half.ts'
 import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES, MOST_CHARGED } from '../store.ts'
-import { closeLua, FILE_KEPT, noteLua } from './quick-take.lua.ts'
+import { closeLua, FILE_KEPT, noteLua, PLAIN_TOLD } from './quick-take.lua.ts'
 import { settlementsLua } from './settlements.lua.ts'
 
 /**
@@ -80,6 +80,10 @@ local drainsby
 /** After what the algorithm's takes need: the files that rows lie in. */
 const rowsLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
+-- of a bucket of which anything was given back, last in its row: since when that is kept, how much it is, and until when
+local GIVEN, GIVENBYTES = '>ddd', 24
+-- where nothing else is kept but the state
+local PLAINGIVEN, PLAINGIVENBYTES = '>ddddddd', 56
 -- a log's row is the log; where more is kept it ends with the log, and begins with this number and the log's length
 local MORE, MOREBYTE = -1, 191
 local MOSTKEYS = 4000
@@ -137,7 +141,8 @@ end
 /**
  * The short way for takes alone, of keys of which nothing is kept but their state. It answers as the engine, but with the
  * status byte 4, and of each key the four numbers of its state as they lay there; as they are now of a bucket that went by
- * another limit, and of a log, which has two of them, and then how long its entries are and they. Where it does not do,
+ * another limit, and of a log, which has two of them, and then how long its entries are and they. Where anything was given
+ * back of one, with the status byte 7, and of each also since when that is kept, and how much it is. Where it does not do,
  * nothing was written yet.
  *
  * It comes before all functions that it does not need: Lua makes them anew for each call.
@@ -145,6 +150,7 @@ end
 export function takesLua({ take, batch }: LuaHalf): string {
   // Of a window, what becomes of a row by a cost of 1 depends at one moment on the row alone, and many keys have the same.
   const alike = take !== undefined && take.ends === undefined
+  const isBucket = take?.ends !== undefined
   return /* lua */ `${rowsLua}
 local function takes(keys, costs)
   local now, slice, top, late, limit, drainsby = now, slice, top, late, limit, drainsby
@@ -153,6 +159,7 @@ local function takes(keys, costs)
   ${batch?.begins ?? ''}
   local NEVER = string.rep('\\0', PLAINBYTES)
   local files, fields, listed, size, sliceend = {}, nil, nil, 0, (slice + 1) * window
+  ${isBucket ? 'local isgiven = false' : ''}
   ${alike ? 'local becomes = {}' : ''}
   for i = 1, #keys do
     local key, row, cost, under = keys[i], rows[i], costs and costs[i] or 1, slice
@@ -162,8 +169,9 @@ local function takes(keys, costs)
     if packed == nil then
       packed = false
       local a, b, c, d = 0, 0, 0, 0
+      ${isBucket ? 'local from, given, lasts' : ''}
       if row then
-        ${batch?.reads ?? readsLua}
+        ${isBucket ? readsGivenLua : (batch?.reads ?? readsLua)}
       else
         rows[i] = NEVER
       end
@@ -183,7 +191,7 @@ local function takes(keys, costs)
         end
       end
       ${take ? adds(take) : batch?.adds}
-        packed = ${batch ? 'd' : 'pack(PLAIN, a, b, c, d)'}
+        packed = ${isBucket ? 'given and pack(PLAINGIVEN, a, b, c, d, from, given, lasts) or ' : ''}${batch ? 'd' : 'pack(PLAIN, a, b, c, d)'}
       end
       ${alike ? 'if cost == 1 then becomes[rows[i]] = packed end' : ''}
     end
@@ -202,6 +210,7 @@ local function takes(keys, costs)
   if fields then files[listed] = fields end
   ${batch?.ends ?? ''}
   local news = write(files)
+  ${isBucket ? answersGivenLua : ''}
   return heading(4, 0, 0) .. table.concat(rows), news
 end
 
@@ -317,6 +326,32 @@ const readsLua = /* lua */ `
       a, b, c, d = unpack_row(PLAIN, row)
 `
 
+/** As `readsLua`, with what was given back of it. */
+const readsGivenLua = /* lua */ `
+      local length = #row
+      if length == PLAINBYTES then
+        a, b, c, d = unpack_row(PLAIN, row)
+      elseif length == PLAINGIVENBYTES then
+        a, b, c, d, from, given, lasts = unpack_row(PLAINGIVEN, row)
+        if lasts <= now then given = nil end
+        isgiven = isgiven or given
+        rows[i] = string.sub(row, 1, given and ${PLAIN_TOLD} or PLAINBYTES)
+      else
+        return nil
+      end
+`
+
+/** All are as long. */
+const answersGivenLua = /* lua */ `
+  if isgiven then
+    local none = pack('>dd', 0, 0)
+    for i = 1, #rows do
+      if #rows[i] == PLAINBYTES then rows[i] = rows[i] .. none end
+    end
+    return heading(7, 0, 0) .. table.concat(rows), news
+  end
+`
+
 /**
  * Lets time pass for a key's state, and sets `used`. Without a function where nothing goes over to another limit: of a batch's
  * time in Redis functions took a quarter.
@@ -326,7 +361,7 @@ function rolls(take: NonNullable<LuaHalf['take']>): string {
     local goesover = drainsby and row and d ~= drainsby
     if goesover then
       a, b, c, d = roll(key, a, b, c, d, now)
-      rows[i] = pack(PLAIN, a, b, c, d)
+      rows[i] = pack(PLAIN, a, b, c, d)${take.ends === undefined ? '' : " .. (given and pack('>dd', from, given) or '')"}
     else
       ${take.roll}
     end
@@ -342,8 +377,12 @@ function adds(take: NonNullable<LuaHalf['take']>): string {
   const last =
     take.ends === undefined
       ? ''
-      : `if under <= slice or total == 0 or a > now then
+      : `if given or under <= slice or total == 0 or a > now then
           ${take.ends}
+          if given then
+            lasts = max(lasts, finish)
+            finish = lasts
+          end
           last = finish > sliceend and floor((finish - 1) / window) or slice
         end`
   return /* lua */ `
@@ -369,9 +408,6 @@ local UNSETTLED = string.rep('\\0', ROWBYTES - PLAINBYTES)
 local CELL = '>dddddd'
 local CELLBYTES = 56
 local PACKEDCELL = '>c8dddddd'
--- of a bucket of which anything was given back, behind the cells: since when that is kept, how much it is, and until when
-local GIVEN = '>ddd'
-local GIVENBYTES = 24
 local node = pack('>I4I4', tonumber(string.sub(id, 1, 8), 16), tonumber(string.sub(id, 9), 16))
 local changedlast = tonumber(meta[3] or 0)
 -- the keys whose rows are to be written
@@ -475,12 +511,12 @@ for under = top, slice, -1 do
         else
           local log
           if openlog then value, log = cutlog(value) end
-          if #value == PLAINBYTES then value = value .. UNSETTLED end
           local from, given, till
-          if drainsby and (#value - ROWBYTES) % CELLBYTES == GIVENBYTES then
+          if drainsby and (#value == PLAINGIVENBYTES or (#value - ROWBYTES) % CELLBYTES == GIVENBYTES) then
             from, given, till = unpack_row(GIVEN, value, #value - GIVENBYTES + 1)
             value = string.sub(value, 1, -GIVENBYTES - 1)
           end
+          if #value == PLAINBYTES then value = value .. UNSETTLED end
           local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
           if log then
             a, b, c, d = openlog(key, log, now)
@@ -878,19 +914,17 @@ local function finish(results)
     local log = openlog and row[4]
     local single = not (log or row.given) and packsingle(row, row[12], row[13])
     local cells = single or row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
+    local given = row.given and pack(GIVEN, row.since, row.given, row.lasts) or ''
     if single then
       file(files, row[11], key, single)
-    elseif row.given then
-      local numbers = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
-      file(files, row[11], key, numbers .. cells .. pack(GIVEN, row.since, row.given, row.lasts))
     elseif cells == '' and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then
-      file(files, row[11], key, log or pack(PLAIN, row[1], row[2], row[3], row[4]))
+      file(files, row[11], key, log or pack(PLAIN, row[1], row[2], row[3], row[4]) .. given)
     elseif log then
       local numbers = pack(ROW, MORE, #log, 0, 0, row[5], row[6], row[7], row[8], row[9])
       file(files, row[11], key, numbers .. cells .. log)
     else
       local numbers = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
-      file(files, row[11], key, numbers .. cells)
+      file(files, row[11], key, numbers .. cells .. given)
     end
   end
   filed(write(files))

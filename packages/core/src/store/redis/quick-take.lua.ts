@@ -17,6 +17,9 @@ import type { LuaHalf } from '../../algorithms/lua-half.ts'
  */
 const FIELDS = '>ddddddd'
 const NOT_INTRODUCED = 6 * 8
+/** Bytes of a row of which anything was given back, and of what of it a node is told. */
+export const PLAIN_GIVEN = 56
+export const PLAIN_TOLD = 48
 /** Milliseconds for which a file is kept after its slice. */
 export const FILE_KEPT = 1000
 
@@ -31,7 +34,7 @@ local FILE, guard, seen, introduced
  * KEYS[1]: the file, under which the algorithm files what is new in the slice; KEYS[2], on a Cluster: the prefix. ARGV: what
  * the node's requests begin with, as JSON; sequence; deadline; key; cost, if it is not 1; now (tests only).
  *
- * Returns the status byte 5, the time, and the row as it lay there. Where it does not do, nothing was written, and the script
+ * Returns the status byte 5, the time, and the row as it lay there: of a bucket of which anything was given back, all of it. Where it does not do, nothing was written, and the script
  * goes on.
  */
 export function quickTakeLua({ opens, late, roll, use, ends }: NonNullable<LuaHalf['take']>): string {
@@ -51,16 +54,19 @@ if ARGV[4] then
       local row = found[3]
 ${late === 0 ? '' : beforeLua}
       local a, b, c, d = 0, 0, 0, drainsby
-      if row and #row == 32 then a, b, c, d = unpack_row('>dddd', row) end
-      if not row or #row == 32 and d == drainsby then
+      local length = row and #row or 0
+      if length == 32 then a, b, c, d = unpack_row('>dddd', row) end
+${ends === undefined ? '' : readsGivenLua}
+      if length == 0 or length == ${ends === undefined ? '32' : 'plain'} and d == drainsby then
         ${roll}
         ${use}
         local cost = ARGV[5] and ARGV[5] - 0 or 1
         local noted = pack('${FIELDS}', sequence, number, limit, window, drainsby, per, ends)
         if used + cost <= limit then
           b = b + cost
+${ends === undefined ? "local packed = pack('>dddd', a, b, c, d)" : packsGivenLua(ends)}
 ${ends === undefined ? '' : endsBeforeLua(ends)}
-          redis.call('HSET', FILE, guard, noted, key, pack('>dddd', a, b, c, d))
+          redis.call('HSET', FILE, guard, noted, key, packed)
         else
           redis.call('HSET', FILE, guard, noted)
         end
@@ -82,14 +88,39 @@ const beforeLua = /* lua */ `
       end
 `
 
+/** Of one of which anything was given back. */
+const readsGivenLua = /* lua */ `
+      local plain, from, given, lasts = 32, nil, nil, nil
+      if length == ${PLAIN_GIVEN} then
+        a, b, c, d, from, given, lasts = unpack_row('>ddddddd', row)
+        plain = ${PLAIN_GIVEN}
+        if lasts <= now then given = nil end
+      end
+`
+
+/** What is in use now may go back, too. */
+function packsGivenLua(ends: string): string {
+  return /* lua */ `
+          local packed
+          if given then
+            ${ends}
+            if finish > lasts then lasts = finish end
+            packed = pack('>ddddddd', a, b, c, d, from, given, lasts)
+          else
+            packed = pack('>dddd', a, b, c, d)
+          end
+`
+}
+
 /** What is worth nothing in the next slice stays in the file of the slice before. */
 function endsBeforeLua(ends: string): string {
   return /* lua */ `
           if before then
             ${ends}
+            if given then finish = lasts end
             if finish <= under * window then
               redis.call('HSET', FILE, guard, noted)
-              if redis.call('HSET', before, key, pack('>dddd', a, b, c, d)) == 1 and redis.call('HLEN', before) == 1 then
+              if redis.call('HSET', before, key, packed) == 1 and redis.call('HLEN', before) == 1 then
                 redis.call('PEXPIRE', before, under * window - now + ${FILE_KEPT})
               end
               return pack('>Bd', 5, now) .. (row or '${'\\0'.repeat(32)}')

@@ -1,9 +1,21 @@
 import { type Algorithm, Numbers } from '../../algorithms/algorithm.ts'
 import { wireKey } from '../../key.ts'
-import { CHANGES_KEPT, type Reply, type Request, type Snapshot } from '../store.ts'
+import { CHANGES_KEPT, type GivenBack, type Reply, type Request, type Snapshot } from '../store.ts'
+import { PLAIN_GIVEN } from './quick-take.lua.ts'
 import { quickHead, type SingleTake } from './script.ts'
 
 const NO_SNAPSHOTS: readonly Snapshot[] = []
+
+/** Where the row begins, and how long the answer is where anything was given back of the key. */
+const ROW = 9
+const GIVEN = ROW + PLAIN_GIVEN
+
+/** What was given back, unless that is over. */
+function givenBack(answer: Buffer, now: number, key: string): Reply['given'] {
+  if (answer.readDoubleBE(ROW + 48) <= now) return undefined
+  const given: GivenBack = [answer.readDoubleBE(ROW + 32), answer.readDoubleBE(ROW + 40)]
+  return new Map([[key, given]])
+}
 
 /** What a table needs to take quickly, see `quick-take.lua.ts`: it sends as little as can be, and remembers the rest. */
 export class QuickTakes {
@@ -104,11 +116,11 @@ export class QuickTakes {
     numbers.c = answer.readDoubleBE(25)
     numbers.d = answer.readDoubleBE(33)
     inForce.load(state, numbers)
-    const [, , cost] = operations[0] as SingleTake
+    const [, key, cost] = operations[0] as SingleTake
     const results = [[inForce.take(state, now, cost, 'store', true)]]
     const changesFrom = Math.max(this.changesFrom, now - CHANGES_KEPT)
-    // Of such a key nothing is booked, nor was anything given back.
-    const kept = { booked: undefined, given: undefined }
+    const given = answer.length === GIVEN ? givenBack(answer, now, key) : undefined
+    const kept = { booked: undefined, given }
     return { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results, limit, ...kept }
   }
 }

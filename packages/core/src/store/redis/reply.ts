@@ -13,8 +13,8 @@ import { BARE, BRIEF, Kind } from './rows.ts'
 import type { Settlements } from './settlements.ts'
 
 /**
- * What the status byte of a reply says. `taken`: as done, but of each key only its state is told; `takenQuickly`: see
- * `quick-take.lua.ts`; `settled`: as done, and before the results come those of the settlements that travelled as lists.
+ * What the status byte of a reply says. `taken`: as done, but of each key only its state is told; `takenGiven`: and what was
+ * given back of it; `takenQuickly`: see `quick-take.lua.ts`; `settled`: as done, and before the results come those of the settlements that travelled as lists.
  */
 export const Status = {
   done: 0,
@@ -24,6 +24,7 @@ export const Status = {
   taken: 4,
   takenQuickly: 5,
   settled: 6,
+  takenGiven: 7,
 } as const
 
 const HEADER = 9
@@ -206,11 +207,12 @@ export class ReplyReader {
       numbers.c = this.double()
       numbers.d = this.double()
     }
-    if (this.status !== Status.taken) {
+    const { status } = this
+    if (status !== Status.taken && status !== Status.takenGiven) {
       this.booked = this.double()
       this.blockedUntil = this.double()
-      if (isBucket(limit)) this.readGiven()
     }
+    if (status !== Status.taken && isBucket(limit)) this.readGiven()
     if (isLog) numbers.entries = this.entries()
   }
 
