@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
+import { tokenBucket } from '../algorithms/token-bucket/token-bucket.ts'
 import { StoreError } from '../errors.ts'
 import { createLimiter } from '../limiter.ts'
 import { memoryStore } from '../store/memory.ts'
@@ -57,4 +58,36 @@ it.each([
   expect(demand).toBeGreaterThan(1000)
   // It may have put off when the store is asked again.
   expect((await told(true, plan)) / demand).toBeGreaterThan(0.8)
+})
+
+it('what a reservation gives back of a bucket while the store is away is there at once, and is settled when it is back', async () => {
+  const clock = new ManualClock(1_000_000)
+  const memory = memoryStore({ clock })
+  let away = false
+  const store: Store = {
+    open: (name, its) => {
+      const table = memory.open(name, its)
+      const exchange: Table['exchange'] = async (request) => {
+        if (away) throw new StoreError('ERR_STORE_REPLY', 'it is away')
+        return table.exchange(request)
+      }
+      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
+    },
+    close: () => memory.close(),
+  }
+  const bucket = tokenBucket({ capacity: 100, refill: 100, per: '100s' })
+  const node = createLimiter({ name: 'api', limit: bucket, mode: 'soft', store, clock, random: () => 0.5 })
+  const other = createLimiter({ name: 'api', limit: bucket, store: memory, clock })
+  await node.check('a', { cost: 20 })
+  const call = await node.reserve('a', 60)
+  await node.flush()
+  await clock.advance(10_000)
+  away = true
+  // Of the 60 no more than 10 has drained, whatever became of the 20.
+  expect(await call.release()).toBe(false)
+  expect((await node.peek('a')).remaining).toBe(100 - 20 - 1)
+  away = false
+  await Promise.all([clock.advance(20_000), node.close()])
+  expect((await other.peek('a')).remaining).toBe(100 - 1)
+  await other.close()
 })
