@@ -85,6 +85,12 @@ export const CONTENDERS: readonly Contender[] = [
   },
   {
     framework: 'fastify',
+    limit: '@spillway/http, soft, headers: false',
+    create: () =>
+      fastifyServer((app) => app.register(fastifyLimit, { limiter: softLimiter(), headers: false })),
+  },
+  {
+    framework: 'fastify',
     limit: '@spillway/http, soft over Redis',
     create: (redisUrl) =>
       fastifyServer((app) => app.register(fastifyLimit, { limiter: softLimiter(redisStore(redisUrl)) })),
@@ -105,6 +111,11 @@ export const CONTENDERS: readonly Contender[] = [
     framework: 'express',
     limit: '@spillway/http, soft',
     create: () => expressServer(expressLimit({ limiter: softLimiter() })),
+  },
+  {
+    framework: 'express',
+    limit: '@spillway/http, soft, headers: false',
+    create: () => expressServer(expressLimit({ limiter: softLimiter(), headers: false })),
   },
   {
     framework: 'express',
