@@ -1,4 +1,11 @@
-import { Decision, type DecisionPart, type DecisionSource, detailed, resetWithout } from './decision.ts'
+import {
+  type Decision,
+  type DecisionPart,
+  type DecisionSource,
+  decisionOf,
+  detailed,
+  resetWithout,
+} from './decision.ts'
 import { toldApart } from './limit-parts.ts'
 import type { SingleLimit } from './single-limit.ts'
 
@@ -43,7 +50,7 @@ export function combined(
   }
   const { limit, remaining, retryAfterMs, reason, debt } = decisions[binding] as Decision
   const { name } = parts[binding] as DecisionPart
-  const decision = new Decision(
+  const decision = decisionOf(
     allowed,
     limit,
     remaining,

@@ -47,9 +47,9 @@ export class Decision {
     /** Who decided. */
     readonly source: DecisionSource,
     /** Why it was denied. */
-    readonly reason: DenialReason | undefined = undefined,
+    readonly reason: DenialReason | undefined,
     /** Which limit decided, where a limiter has several. */
-    readonly name: string | undefined = undefined,
+    readonly name: string | undefined,
   ) {}
 
   // Declared only: a decision that has none of them is not made larger by them.
@@ -61,6 +61,24 @@ export class Decision {
   declare readonly wouldDeny?: true
   /** What is in use above the limit: charged afterwards, or overshoot. */
   declare readonly debt?: number
+}
+
+/**
+ * Makes a decision. Each is made here: where V8 has no room left in a check's code, this is a call, where `new` alone costs
+ * the check half as much again (decision 0025).
+ */
+export function decisionOf(
+  allowed: boolean,
+  limit: number,
+  remaining: number,
+  retryAfterMs: number,
+  resetAfterMs: number,
+  delayMs: number,
+  source: DecisionSource,
+  reason?: DenialReason,
+  name?: string,
+): Decision {
+  return new Decision(allowed, limit, remaining, retryAfterMs, resetAfterMs, delayMs, source, reason, name)
 }
 
 /** The decision, with more said of it. */
@@ -77,16 +95,7 @@ export function refusal(
   source: DecisionSource,
   reason: DenialReason,
 ): Decision {
-  const decision = new Decision(
-    false,
-    limit,
-    Math.max(0, left),
-    retryAfterMs,
-    resetAfterMs,
-    0,
-    source,
-    reason,
-  )
+  const decision = decisionOf(false, limit, Math.max(0, left), retryAfterMs, resetAfterMs, 0, source, reason)
   return left < 0 ? detailed(decision, { debt: -left }) : decision
 }
 
@@ -101,7 +110,7 @@ export function withoutBooked(decision: Decision, booked: number): Decision {
 /** What `dryRun` makes of a refusal. */
 export function passedAnyway(refusal: Decision): Decision {
   const { limit, remaining, resetAfterMs, source, reason, name, parts, debt } = refusal
-  const decision = new Decision(true, limit, remaining, 0, resetAfterMs, 0, source, reason, name)
+  const decision = decisionOf(true, limit, remaining, 0, resetAfterMs, 0, source, reason, name)
   return detailed(decision, { ...(parts && { parts }), ...(debt && { debt }), wouldDeny: true as const })
 }
 
@@ -114,7 +123,7 @@ export function listedDecision(allowed: boolean, limits: readonly NamedLimit[]):
   const isOne = parts.length === 1 && limits[0]?.scope === undefined
   const [wait, reason] = allowed ? ([0, undefined] as const) : ([Infinity, 'blocked'] as const)
   const called = isOne ? undefined : name
-  const decision = new Decision(allowed, limit, remaining, wait, 0, 0, 'local', reason, called)
+  const decision = decisionOf(allowed, limit, remaining, wait, 0, 0, 'local', reason, called)
   return isOne ? decision : detailed(decision, { parts })
 }
 
@@ -129,7 +138,7 @@ export interface NamedLimit {
 export function syncDecision(its: Limit, wouldBe: Decision, cost: number): Decision {
   const { allowed, limit, remaining, source } = wouldBe
   const untaken = allowed ? cost : 0
-  return new Decision(
+  return decisionOf(
     false,
     limit,
     remaining + untaken,
@@ -154,12 +163,12 @@ export function deniedDecision(
   { limit, remaining, resetAfterMs, source }: Decision,
   retryAfterMs: number,
 ): Decision {
-  return new Decision(false, limit, remaining, retryAfterMs, resetAfterMs, 0, source, 'limit')
+  return decisionOf(false, limit, remaining, retryAfterMs, resetAfterMs, 0, source, 'limit')
 }
 
 /** A refusal while a key is blocked: also the limit itself must allow it afterwards. */
 export function blockedDecision(wouldBe: Decision, blockedForMs: number): Decision {
-  return new Decision(
+  return decisionOf(
     false,
     wouldBe.limit,
     0,

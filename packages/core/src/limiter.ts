@@ -71,7 +71,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly hard: HardChecks | undefined
   private readonly counted = (decision: Decision) => this.count(decision)
   private closed = false
-  private admitted = 0
+  protected admitted = 0
   private denied = 0
 
   constructor(
@@ -160,8 +160,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
         const row = held.keys.findRow(key as string)
         if (row < 0) return this.counting(this.checkClosely(key, options))
         const ready = held.takeReady(row)
-        if (ready !== undefined) return Promise.resolve(this.count(ready))
-        return this.counting(held.checkHeld(row))
+        if (ready === undefined) return this.counting(held.checkHeld(row))
+        this.admitted++
+        return Promise.resolve(ready)
       }
       if (this.hard !== undefined && options === NO_OPTIONS) return this.checkThere(key as string, this.hard)
       return this.counting(this.checkClosely(key, options))
@@ -437,7 +438,10 @@ class LocalLimiter<
     if (held === undefined) return this.checkSyncClosely(key, options)
     const row = held.keys.findRow(key as string)
     if (row < 0) return this.checkSyncClosely(key, options)
-    return this.count(held.takeReady(row) ?? held.checkHeldSync(row))
+    const ready = held.takeReady(row)
+    if (ready === undefined) return this.count(held.checkHeldSync(row))
+    this.admitted++
+    return ready
   }
 
   private checkSyncClosely(key: K, options: CheckOptions<L>): Decision {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Limit } from './algorithms/algorithm.ts'
-import { Decision } from './decision.ts'
+import { type Decision, decisionOf } from './decision.ts'
 import type { StoreError } from './errors.ts'
 import type { LimitSettings } from './options.ts'
 
@@ -12,8 +12,8 @@ export class OutageRule {
   constructor(private readonly settings: LimitSettings) {}
 
   static denied(limit: Limit, cost: number, retryAfterMs: number): Decision {
-    if (cost > limit.limit) return new Decision(false, limit.limit, 0, Infinity, 0, 0, 'outage', 'cost')
-    return new Decision(false, limit.limit, 0, retryAfterMs, 0, 0, 'outage', 'outage')
+    if (cost > limit.limit) return decisionOf(false, limit.limit, 0, Infinity, 0, 0, 'outage', 'cost')
+    return decisionOf(false, limit.limit, 0, retryAfterMs, 0, 0, 'outage', 'outage')
   }
 
   /** @throws the error, where the rule is to throw */
@@ -28,7 +28,7 @@ export class OutageRule {
     const { limit, onOutage } = this.settings
     if (onOutage === 'throw') throw error
     if (onOutage === 'deny' || cost > limit.limit) return OutageRule.denied(limit, cost, retryAfterMs)
-    if (onOutage === 'allow') return new Decision(true, limit.limit, limit.limit, 0, 0, 0, 'outage')
+    if (onOutage === 'allow') return decisionOf(true, limit.limit, limit.limit, 0, 0, 0, 'outage')
     // Made at the first outage: it takes its whole room at once.
     this.states ??= new LRUCache({ max: this.settings.maxKeys })
     let state = this.states.get(key)

@@ -1,6 +1,6 @@
 import { combined } from './combined-decision.ts'
 import type { Decider, Taken } from './decider.ts'
-import { Decision, detailed } from './decision.ts'
+import { Decision, decisionOf, detailed } from './decision.ts'
 import { takeEverywhere } from './hard/take-everywhere.ts'
 import { receiptOf } from './hard/take-queue.ts'
 import { Takers } from './hard/takers.ts'
@@ -134,12 +134,12 @@ function spiked(refusal: Decision, reserve: Decision): Decision {
   const debt = (refusal.debt ?? 0) + (reserve.debt ?? 0)
   const more = { ...(parts && { parts }), ...(debt > 0 && { debt }) }
   if (reserve.allowed) {
-    const decision = new Decision(true, limit, 0, 0, resetAfterMs, 0, reserve.source, undefined, name)
+    const decision = decisionOf(true, limit, 0, 0, resetAfterMs, 0, reserve.source, undefined, name)
     return detailed(decision, { ...more, spike: true })
   }
   if (reserve.reason !== 'sync' && reserve.reason !== 'limit') return detailed(refusal, more)
   const retry = Math.min(refusal.retryAfterMs, reserve.retryAfterMs)
-  const decision = new Decision(
+  const decision = decisionOf(
     false,
     limit,
     refusal.remaining,

@@ -1,4 +1,4 @@
-import { Decision, type DecisionSource, refusal } from '../decision.ts'
+import { type Decision, type DecisionSource, decisionOf, refusal } from '../decision.ts'
 import { durationMs, LONGEST_DURATION } from '../duration.ts'
 import { ConfigError, show } from '../errors.ts'
 import { type Algorithm, type AlgorithmName, checkCount, type Numbers } from './algorithm.ts'
@@ -9,6 +9,8 @@ import { Cells } from './cells.ts'
 const ERA = 2 ** 30
 /** Milliseconds: what takes longer is told as this, so that no time passes 2^53. */
 const LONGEST_DRAIN = 2 ** 52
+/** Up to which whole numbers are exact. */
+const MOST = Number.MAX_SAFE_INTEGER
 
 /**
  * What is used of a bucket at a moment: `used` − `drained` ÷ `per`, exactly. It may be more than the capacity
@@ -123,7 +125,7 @@ export class Bucket implements Algorithm<State> {
 
   /** Of `flown` parts, by at least one token; apart, since V8 takes only so much code into a check. */
   private drainWhole(state: State, elapsed: number, flown: number): void {
-    if (flown <= Number.MAX_SAFE_INTEGER) {
+    if (flown <= MOST) {
       const whole = divide(flown, this.per)
       state.used -= whole
       state.drained = flown - whole * this.per
@@ -143,10 +145,14 @@ export class Bucket implements Algorithm<State> {
   private timeToDrain(state: State, tokens: number): number {
     if (tokens <= 0) return 0
     const product = tokens * this.per
-    if (product <= Number.MAX_SAFE_INTEGER)
-      return Math.min(LONGEST_DRAIN, divideUp(product - state.drained, this.rate))
+    if (product > MOST) return this.longTimeToDrain(state, tokens)
+    return Math.min(LONGEST_DRAIN, divideUp(product - state.drained, this.rate))
+  }
+
+  /** As above; apart, as `drainWhole` is. */
+  private longTimeToDrain({ drained }: State, tokens: number): number {
     const { per, rate, common } = this
-    return Math.min(LONGEST_DRAIN, mulLessDivUp(tokens, per, state.drained, rate, common))
+    return Math.min(LONGEST_DRAIN, mulLessDivUp(tokens, per, drained, rate, common))
   }
 
   take(state: State, now: number, cost: number, source: DecisionSource, consume: boolean): Decision {
@@ -157,7 +163,7 @@ export class Bucket implements Algorithm<State> {
     const delay = this.paced ? behind + this.timeToDrain(state, used) : 0
     const reset = behind + this.timeToDrain(state, used + cost)
     if (consume) state.used = used + cost
-    return new Decision(true, this.limit, left - cost, 0, reset, delay, source)
+    return decisionOf(true, this.limit, left - cost, 0, reset, delay, source)
   }
 
   private refused(

@@ -2,7 +2,7 @@ import type { Algorithm } from '../algorithms/algorithm.ts'
 import { isUnderWay, isUnqueued } from './key-record.ts'
 import { hashOf, KeyTable } from './key-table.ts'
 import { LocalKey } from './local-key.ts'
-import { Rows, type Segment } from './rows.ts'
+import { Rows } from './rows.ts'
 
 /** Keys that may be pushed out, whatever `maxKeys` is, before the store has heard of them. */
 const MOST_IN_A_HURRY = 1000
@@ -13,7 +13,7 @@ const RESERVE = 1 / 8
 export class HeldKeys {
   /** Keys forgotten within their window. */
   evicted = 0
-  private readonly rows: Rows<LocalKey>
+  readonly rows: Rows<LocalKey>
   private readonly recent: KeyTable<LocalKey>
   private readonly hasReserve: boolean
   private readonly denying: KeyTable<LocalKey>
@@ -78,14 +78,6 @@ export class HeldKeys {
   /** Where the key of that name has its row; below 0: it is not held, or was pushed out. */
   findRow(name: string): number {
     return this.recent.find(name, hashOf(name))
-  }
-
-  segment(row: number): Segment<LocalKey> {
-    return this.rows.segment(row)
-  }
-
-  key(row: number): LocalKey {
-    return this.rows.key(row)
   }
 
   find(name: string): LocalKey | undefined {

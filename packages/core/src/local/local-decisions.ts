@@ -1,5 +1,12 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
-import { blockedDecision, Decision, deniedDecision, syncDecision, withoutBooked } from '../decision.ts'
+import {
+  blockedDecision,
+  type Decision,
+  decisionOf,
+  deniedDecision,
+  syncDecision,
+  withoutBooked,
+} from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
@@ -8,7 +15,7 @@ import type { HeldKeys } from './held-keys.ts'
 import { isManyRefused, isUsedUp } from './key-record.ts'
 import type { LocalKey } from './local-key.ts'
 import { Moment } from './moment.ts'
-import { placeOf } from './rows.ts'
+import { placeOf, type Rows } from './rows.ts'
 import type { Sync } from './sync.ts'
 
 /** Milliseconds: a turn of the event loop that takes longer is a fault by itself. */
@@ -22,6 +29,7 @@ export class LocalDecisions {
   private readonly isStrict: boolean
   /** Those that are held. */
   readonly keys: HeldKeys
+  private readonly rows: Rows<LocalKey>
   private readonly isStrictLog: boolean
 
   constructor(
@@ -36,13 +44,14 @@ export class LocalDecisions {
     this.isStrict = settings.strict
     this.isStrictLog = this.isStrict && sync.isLog
     this.keys = sync.keys
+    this.rows = sync.keys.rows
   }
 
   // The way of nearly all checks is in small pieces, which V8 takes into the caller: what is rarer is behind it.
 
   /** A check of cost 1 for which nothing but the key's row need be looked at. Not there: nothing has happened. */
   takeReady(row: number): Decision | undefined {
-    const segment = this.keys.segment(row)
+    const segment = this.rows.segment(row)
     const at = placeOf(row)
     const ready = segment.ready(at)
     if (ready <= 0 || !this.isCurrent(segment.slice(at))) return undefined
@@ -56,7 +65,7 @@ export class LocalDecisions {
   checkHeld(row: number): Decision | Promise<Decision> {
     const decision = this.refuseShut(row)
     if (decision !== undefined) return decision
-    const local = this.keys.key(row)
+    const local = this.rows.key(row)
     return this.admitHeld(local) ?? this.check(local, 1, true)
   }
 
@@ -64,7 +73,7 @@ export class LocalDecisions {
   checkHeldSync(row: number): Decision {
     const decision = this.refuseShut(row)
     if (decision !== undefined) return decision
-    const local = this.keys.key(row)
+    const local = this.rows.key(row)
     return this.admitHeld(local) ?? this.checkSync(local, 1)
   }
 
@@ -75,7 +84,7 @@ export class LocalDecisions {
    * refused by it. Where the store may have to be asked, a few are that come in a burst, and then the key is looked at.
    */
   private refuseShut(row: number): Decision | undefined {
-    const segment = this.keys.segment(row)
+    const segment = this.rows.segment(row)
     const at = placeOf(row)
     const ready = segment.ready(at)
     if (ready >= 0 || !this.isCurrent(segment.slice(at))) return undefined
@@ -198,7 +207,7 @@ export class LocalDecisions {
     const { lease, granted, allowance } = local.current
     if (lease === undefined || cost > allowance - (granted - lease.granted)) return decision
     const { allowed, resetAfterMs, delayMs } = this.taken(lease.limit, local, now, cost, consume)
-    return allowed ? new Decision(true, limit.limit, 0, 0, resetAfterMs, delayMs, 'local') : decision
+    return allowed ? decisionOf(true, limit.limit, 0, 0, resetAfterMs, delayMs, 'local') : decision
   }
 
   taken(limit: Algorithm, local: LocalKey, now: number, cost: number, consume: boolean): Decision {

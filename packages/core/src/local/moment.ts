@@ -15,8 +15,6 @@ export class Moment {
   now = undefined as unknown as number
   /** In which that is. */
   slice = -Infinity
-  /** Whether it was read for an earlier check. */
-  isShared = false
   private readonly slices: Slices
   private readAt = -Infinity
   /** For how many checks yet. */
@@ -36,9 +34,13 @@ export class Moment {
 
   /** A check comes: what is read here is of now, or of an earlier check in this turn of the event loop. */
   look(): void {
-    this.isShared = this.left > 0
-    if (this.isShared) this.left--
+    if (this.left > 0) this.left--
     else this.read()
+  }
+
+  /** Whether what was looked at was read for an earlier check. */
+  get isShared(): boolean {
+    return this.left < this.checks - 1
   }
 
   private read(): void {

@@ -44,7 +44,7 @@ const LIMITS: Record<string, readonly [own: Limit, higher: Limit]> = {
 
 /** What of a node's decisions the test looks into. */
 interface Inside {
-  keys: LocalDecisions['keys']
+  rows: LocalDecisions['keys']['rows']
   moment: { now: number }
   link: { table: { now(): number } }
   decide(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision
@@ -59,11 +59,11 @@ function watchRefusals() {
   const { refuseShut } = prototype
   vi.spyOn(prototype, 'refuseShut').mockImplementation(function (this: unknown, row: number) {
     const inside = this as Inside
-    const isUseless = isUsedUp(inside.keys.segment(row).flags(placeOf(row)))
+    const isUseless = isUsedUp(inside.rows.segment(row).flags(placeOf(row)))
     const told = refuseShut.call(this as typeof prototype, row)
     if (told === undefined) return undefined
     seen.refusals++
-    const local = inside.keys.key(row)
+    const local = inside.rows.key(row)
     const isQuiet = local.pace.quietUntil === Infinity
     const right = inside.decide(local, 1, false, true)
     const isLate = inside.link.table.now() !== inside.moment.now

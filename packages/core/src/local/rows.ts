@@ -13,12 +13,7 @@ export const NONE = -1
 export const SEGMENT = 4096
 const SMALLEST = 16
 
-/** In which segment the row of that number is. */
-function segmentOf(row: number): number {
-  return row >>> 12
-}
-
-/** Where it is there. */
+/** Where the row of that number is in its segment. */
 export function placeOf(row: number): number {
   return row & 4095
 }
@@ -134,8 +129,9 @@ export class Rows<K extends Held> {
   /** @param makeCells of what kind the keys' states are; none: they lie elsewhere */
   constructor(private readonly makeCells: () => Cells | undefined) {}
 
+  /** In which the row of that number is. */
   segment(row: number): Segment<K> {
-    return this.segments[segmentOf(row)] as Segment<K>
+    return this.segments[row >>> 12] as Segment<K>
   }
 
   name(row: number): string {

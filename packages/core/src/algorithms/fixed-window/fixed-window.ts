@@ -1,4 +1,4 @@
-import { Decision, type DecisionSource, refusal } from '../../decision.ts'
+import { type Decision, type DecisionSource, decisionOf, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 import { Cells } from '../cells.ts'
@@ -58,7 +58,10 @@ class FixedWindow implements Algorithm<FixedWindowState> {
 
   private roll(state: FixedWindowState, now: number): void {
     const slice = this.slices.at(now)
-    if (slice <= state.slice) return
+    if (slice > state.slice) this.begin(state, slice)
+  }
+
+  private begin(state: FixedWindowState, slice: number): void {
     state.slice = slice
     state.count = 0
   }
@@ -75,7 +78,7 @@ class FixedWindow implements Algorithm<FixedWindowState> {
     const reset = this.slices.end(state.slice) - now
     if (cost > left) return this.refused(left, cost, reset, source)
     if (consume) state.count += cost
-    return new Decision(true, this.limit, left - cost, 0, reset, 0, source)
+    return decisionOf(true, this.limit, left - cost, 0, reset, 0, source)
   }
 
   private refused(left: number, cost: number, reset: number, source: DecisionSource): Decision {

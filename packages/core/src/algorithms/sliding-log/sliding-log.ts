@@ -1,4 +1,4 @@
-import { Decision, type DecisionSource, refusal } from '../../decision.ts'
+import { type Decision, type DecisionSource, decisionOf, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 
@@ -82,7 +82,7 @@ class SlidingLog implements Algorithm<SlidingLogState> {
     if (cost <= left) {
       const time = Math.max(now, this.newest(state))
       if (consume) this.insert(state, time, cost)
-      return new Decision(true, this.limit, left - cost, 0, time + this.window - now, 0, source)
+      return decisionOf(true, this.limit, left - cost, 0, time + this.window - now, 0, source)
     }
     const reset = state.total > 0 ? this.newest(state) + this.window - now : 0
     if (cost > this.limit) return refusal(left, this.limit, Infinity, reset, source, 'cost')

@@ -1,4 +1,4 @@
-import { Decision, type DecisionSource, refusal } from '../../decision.ts'
+import { type Decision, type DecisionSource, decisionOf, refusal } from '../../decision.ts'
 import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 import { mulDiv, mulDivUp } from '../arithmetic.ts'
@@ -97,7 +97,7 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
     const left = this.limit - state.current - this.weighted(state, now)
     if (cost > left) return this.refused(state, now, left, cost, source)
     if (consume) state.current += cost
-    return new Decision(true, this.limit, left - cost, 0, this.rest(state, now) + this.window, 0, source)
+    return decisionOf(true, this.limit, left - cost, 0, this.rest(state, now) + this.window, 0, source)
   }
 
   private refused(
