@@ -2,7 +2,7 @@ import type { Algorithm } from './algorithms/algorithm.ts'
 import { mulDivUp } from './algorithms/arithmetic.ts'
 import type { Stats } from './checks.ts'
 import type { Decision } from './decision.ts'
-import type { GivenBack, InUse } from './store/store.ts'
+import { type GivenBack, type InUse, NONE_IN_USE } from './store/store.ts'
 
 /** What must be known of what one limit took, so that no more of it is given back than still counts. */
 export interface Receipt {
@@ -29,6 +29,8 @@ export function othersIn(
   { limit: capacity, parameters }: Algorithm,
 ): InUse {
   const [, , rate = 0, per = 0] = parameters
+  // Of a window and a log it does not matter.
+  if (rate === 0) return NONE_IN_USE
   const others = limit - remaining - cost - booked
   if (others <= 0) return [0, 0, ...given, rate]
   // Also where another limit was set since.

@@ -90,6 +90,17 @@ describe.each(cases)('$mode $algorithm on Redis', ({ mode, limit }) => {
     await other[Symbol.asyncDispose]()
   })
 
+  it('gives back what a reservation did not need, whatever was in use beside it', async () => {
+    const { time, limiter } = setUp()
+    // A node's own clock goes on meanwhile: not at the beginning of a window.
+    time.now += HOUR / 2
+    await limiter.check('key', { cost: 4 })
+    const call = await limiter.reserve('key', 4)
+    expect(await call.settle(1)).toBe(true)
+    expect(await limiter.peek('key')).toMatchObject({ remaining: 4 })
+    await limiter.close()
+  })
+
   it('gives back what a given-up acquire took, and takes nothing of what can not be', async () => {
     const { limiter } = setUp()
     await limiter.acquire('key')
