@@ -38,6 +38,9 @@ const SWEEP_EVERY = 1000
 /** Milliseconds for which a node's last sequence is remembered. */
 const SEQUENCES_KEPT = 60_000
 
+/** For a look at a row's state. */
+const lies = new Numbers()
+
 /** What all limiters of one name share. */
 class Counts {
   /** Rows by the slice they are filed under, so that a slice's rows expire together. */
@@ -306,17 +309,20 @@ class MemoryTable implements Table {
     now: number,
     slice: number,
   ): boolean {
-    const snapshot = this.snapshot(key, node, now, slice)
+    const row = this.find(key, now, slice)
+    const cell = row?.aloneOf(node, slice)
+    if (row === undefined || cell === undefined || (this.blocks.get(key) ?? 0) > now) return false
+    this.limit.usage(row.state, now)
+    lies.c = 0
+    this.limit.save(row.state, lies)
     return (
       theirs === slice &&
       raised >= admitted &&
-      snapshot.isAlone &&
-      snapshot.blockedUntil === 0 &&
-      snapshot.b === count &&
-      snapshot.c === previous &&
-      snapshot.admitted === admitted &&
-      snapshot.lateAdmitted === late &&
-      snapshot.demand === demand
+      lies.b === count &&
+      lies.c === previous &&
+      cell.part(slice).admitted === admitted &&
+      cell.part(slice - 1).admitted === late &&
+      row.demand === demand
     )
   }
 
