@@ -237,7 +237,7 @@ export class Sync {
         keys.push(key)
       }
     }
-    if (keys.length > 0 || changes) await this.send(keys, monotonic + this.settings.timeout, changes)
+    if (keys.length > 0 || changes) await this.send(keys, undefined, changes)
     if (queue.length > 0 && this.link.table.answersAtOnce) await turnOver(this.settings.clock)
   }
 
@@ -302,12 +302,13 @@ export class Sync {
     }
   }
 
-  private send(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
+  /** @param deadline monotonic; none: the store has its time once the command is drawn up */
+  private send(keys: LocalKey[], deadline: number | undefined, changes: boolean): Promise<void> {
     return this.underWay.add(this.exchange(keys, deadline, changes))
   }
 
-  private async exchange(keys: LocalKey[], deadline: number, changes: boolean): Promise<void> {
-    const { clock, interval } = this.settings
+  private async exchange(keys: LocalKey[], deadline: number | undefined, changes: boolean): Promise<void> {
+    const { clock, interval, timeout, extra } = this.settings
     const sentAt = clock.monotonic()
     const now = this.link.table.now()
     const operations = keys.map((key) => {
@@ -323,7 +324,8 @@ export class Sync {
     })
     try {
       const asked = changes ? { since: this.since, presence: 3 * interval + 1000 } : {}
-      const reply = await this.link.exchange(operations, deadline, { ...asked, extra: this.settings.extra })
+      const until = deadline ?? clock.monotonic() + timeout
+      const reply = await this.link.exchange(operations, until, { ...asked, extra })
       this.heardAt = clock.monotonic()
       this.pacing.heard(this.heardAt - sentAt)
       if (changes) this.pacing.nodes = Math.max(1, reply.nodes)
