@@ -12,6 +12,14 @@ export interface Receipt {
   readonly marker: string
   /** Of a bucket: what was in use beside it, at least. What was only booked may have gone back since, and then has not drained. */
   readonly others: InUse
+  /** Of RAM: what goes back in it without the store. */
+  readonly letGo?: LetGo
+}
+
+/** What had gone back of a key in RAM alone, which was only held, and when that was looked at, monotonic. */
+export interface LetGo {
+  readonly cost: number
+  readonly at: number
 }
 
 /** How it stands with one limit. */

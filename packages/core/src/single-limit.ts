@@ -98,13 +98,15 @@ export class SingleLimit implements Decider<string> {
     const { clock } = this.settings
     const local = this.local as LocalChecks
     const given = local.givenBack(key)
+    const wasLetGo = local.letGo(key)
     const asked = clock.monotonic()
     const { earliest } = link
     return (standing) => {
       const { marker } = local
       const at = Math.floor(Math.max(earliest, link.earliest - (clock.monotonic() - asked)))
       if (marker === undefined || at === -Infinity) return undefined
-      return { at, marker, others: othersIn(standing, cost, local.bookedElsewhere(key), given, this.limit) }
+      const others = othersIn(standing, cost, local.bookedElsewhere(key), given, this.limit)
+      return { at, marker, others, letGo: { cost: wasLetGo, at: clock.monotonic() } }
     }
   }
 

@@ -68,6 +68,8 @@ class Particulars {
   blockedUntil: number | undefined = undefined
   generation = 0
   given = NOTHING_GIVEN
+  /** What was held for checks and is not any more. */
+  letGo = 0
   /** What was counted in the slice before. */
   late: Ledger | undefined = undefined
   pace: Pace | undefined = undefined
@@ -98,7 +100,8 @@ export abstract class KeyRecord implements Held {
   private waiters = NOBODY
   private particulars = NO_PARTICULARS
   /** Monotonic time at which it was taken into RAM: in whole milliseconds, which need no number on the heap. */
-  private readonly since: number
+  /** Monotonic time at which it was taken into RAM, in whole milliseconds. */
+  readonly since: number
 
   /** @param since monotonic time at which it is taken into RAM */
   constructor(limit: Algorithm, since: number) {
@@ -257,6 +260,15 @@ export abstract class KeyRecord implements Held {
 
   protected set given(given: GivenBack) {
     if (given[1] !== this.given[1] || given[0] !== this.given[0]) this.own.given = given
+  }
+
+  /** What was held for checks that others refused, and went back: the store never heard of it. */
+  get letGoInAll(): number {
+    return this.particulars.letGo
+  }
+
+  protected noteLetGo(cost: number): void {
+    this.own.letGo += cost
   }
 
   protected get before(): Ledger | undefined {

@@ -1,10 +1,11 @@
 import { type Algorithm, isBucket } from '../algorithms/algorithm.ts'
 import { type Checks, type Resetting, refundOf, type TakenThen } from '../checks.ts'
+import type { Receipt } from '../decider.ts'
 import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
-import { type GivenBack, NOTHING_GIVEN, type Operation, type Snapshot } from '../store/store.ts'
+import { type GivenBack, type InUse, NOTHING_GIVEN, type Operation, type Snapshot } from '../store/store.ts'
 import { JointChecks } from './joint-checks.ts'
 import type { Ledger } from './ledger.ts'
 import { LocalDecisions } from './local-decisions.ts'
@@ -66,6 +67,11 @@ export class LocalChecks implements Checks {
     return this.sync.keys.find(key)?.given ?? NOTHING_GIVEN
   }
 
+  /** What went back of the key in RAM alone. */
+  letGo(key: string): number {
+    return this.sync.keys.find(key)?.letGoInAll ?? 0
+  }
+
   /** Of the store, as it was last heard. */
   get marker(): string | undefined {
     return this.sync.marker
@@ -85,8 +91,7 @@ export class LocalChecks implements Checks {
   }
 
   async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
-    if (then !== undefined && isBucket(this.settings.limit) && (await this.refundsThere(key, cost, then)))
-      return
+    if (then !== undefined && isBucket(this.settings.limit)) return this.refundOfBucket(key, cost, then)
     await this.peek(key)
     const local = this.sync.keys.find(key)
     if (local === undefined) return this.refundThere(key, cost, then)
@@ -100,26 +105,14 @@ export class LocalChecks implements Checks {
   }
 
   /**
-   * Gives back of a bucket what still counts: only the store knows what others were given back meanwhile.
-   *
-   * @returns whether it was asked; otherwise nothing was given back
+   * Gives back of a bucket what still counts: only the store knows what others were given back meanwhile. With the store
+   * away nothing goes back: until it could be told, what was taken drains.
    */
-  private async refundsThere(key: string, cost: number, then: TakenThen): Promise<boolean> {
+  private async refundOfBucket(key: string, cost: number, then: TakenThen): Promise<void> {
     const local = this.sync.keys.find(key)
-    try {
-      if (local !== undefined) await this.sync.settle(local)
-    } catch (error) {
-      if (error instanceof StoreError) return false
-      throw error
-    }
-    try {
-      await this.refundThere(key, cost, then)
-    } catch (error) {
-      if (local !== undefined && error instanceof StoreError && !error.uncertain) return false
-      throw error
-    }
+    if (local !== undefined) await this.sync.settle(local)
+    await this.refundThere(key, cost, then)
     this.withdraw(key, cost)
-    return true
   }
 
   /** By the store alone, which has all that was admitted of the key: also of one that was pushed out of RAM. */
@@ -133,8 +126,18 @@ export class LocalChecks implements Checks {
   /** What the store had of others, and lost, is not in use any more; what this node took it was given again. */
   private refundOf(key: string, cost: number, { at, stays, receipt }: TakenThen): Operation {
     if (receipt !== undefined && receipt.marker === this.marker && isBucket(this.settings.limit))
-      return refundOf(key, cost, stays, receipt)
+      return refundOf(key, cost, stays, { ...receipt, others: this.othersNow(key, receipt) })
     return ['refund', key, cost, at, stays]
+  }
+
+  /** Without what went back in RAM alone since: of a key that was forgotten meanwhile that may be all. */
+  private othersNow(key: string, { others, letGo }: Receipt): InUse {
+    const local = this.sync.keys.find(key)
+    const isKept = letGo !== undefined && local !== undefined && local.since <= letGo.at
+    const less = isKept ? local.letGoInAll - letGo.cost : Infinity
+    if (less === 0) return others
+    const [used, , ...rest] = others
+    return [Math.max(0, used - less), 0, ...rest]
   }
 
   /** The limit was set while it runs, from `before`: what is held goes by it from here on. */

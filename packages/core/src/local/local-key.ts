@@ -173,6 +173,7 @@ export class LocalKey extends KeyRecord {
   /** Lets go of cost that was held since `at`, when so much was in use beside it; nothing happens where it was dropped. */
   letGo(holding: Holding, now: number, cost: number, at: number, beside: number): void {
     if (!this.current.release(holding, cost)) return
+    this.noteLetGo(cost)
     this.limit.refund(this.state, now, 0, cost, at, beside)
     this.headroom = Math.min(UNBOUNDED, this.headroom + cost)
     this.untilSync = Math.min(UNBOUNDED, this.untilSync + cost)
@@ -181,7 +182,9 @@ export class LocalKey extends KeyRecord {
   /** What is held was so in a slice that is over, or before a reset: it can't be taken any more. */
   dropHeld(now: number): void {
     const held = this.current.dropHeld()
-    if (held > 0) this.limit.refund(this.state, now, now < this.sliceEnd ? 0 : this.limit.lateSlices, held)
+    if (held === 0) return
+    this.noteLetGo(held)
+    this.limit.refund(this.state, now, now < this.sliceEnd ? 0 : this.limit.lateSlices, held)
   }
 
   /** Makes `slice` the current one: quota booked in an earlier one can't be spent any more. */
