@@ -3,8 +3,7 @@ import { type Decider, type DeciderStats, type Earlier, sumOf, type Taken } from
 import type { Decision, DecisionPart } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
-import { takeEverywhere } from './hard/take-everywhere.ts'
-import { receiptOf } from './hard/take-queue.ts'
+import { receiptsOf, takeEverywhere } from './hard/take-everywhere.ts'
 import { Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
 import { type Asked, askedOf, type KeyedLimit } from './keyed-limit.ts'
@@ -81,19 +80,11 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       const parts = decision.parts as readonly DecisionPart[]
       return { decision, receipts: receipts.map((of, place) => of(parts[place] as DecisionPart)) }
     }
-    const { decisions, heard } = await this.takeHard(asked, cost)
-    const receipts = heard.map(
-      (its, place) =>
-        its &&
-        receiptOf(
-          its,
-          keys[place] as string,
-          decisions[place] as Decision,
-          cost,
-          (limits[place] as SingleLimit).limit,
-        ),
-    )
-    return { decision: combined(limits, decisions, cost), receipts }
+    const taken = await this.takeHard(asked, cost)
+    return {
+      decision: combined(limits, taken.decisions, cost),
+      receipts: receiptsOf(taken, limits, keys, cost),
+    }
   }
 
   /** Resolves when the checks that wait for the store have their answers: what they admit, or give back, is still to be settled. */

@@ -1,13 +1,5 @@
 import type { Algorithm } from './algorithms/algorithm.ts'
-import {
-  type Decider,
-  type DeciderStats,
-  type Earlier,
-  othersIn,
-  type Receipt,
-  type Standing,
-  type Taken,
-} from './decider.ts'
+import type { Decider, DeciderStats, Earlier, Receipt, Standing, Taken } from './decider.ts'
 import type { Decision } from './decision.ts'
 import { StoreError } from './errors.ts'
 import { HardChecks } from './hard/hard-checks.ts'
@@ -89,25 +81,9 @@ export class SingleLimit implements Decider<string> {
     return { decision, receipts: [heard && receiptOf(heard, key, decision, cost, this.limit)] }
   }
 
-  /**
-   * Before RAM decides: returns what makes a receipt of the decision; none where the store was not heard. What the node hears
-   * meanwhile has gone back may be what it counted as in use: it is as if it went back afterwards.
-   */
+  /** Of RAM, see there. */
   receipt(key: string, cost: number): (standing: Standing) => Receipt | undefined {
-    const { link } = this
-    const { clock } = this.settings
-    const local = this.local as LocalChecks
-    const given = local.givenBack(key)
-    const wasLetGo = local.letGo(key)
-    const asked = clock.monotonic()
-    const { earliest } = link
-    return (standing) => {
-      const { marker } = local
-      const at = Math.floor(Math.max(earliest, link.earliest - (clock.monotonic() - asked)))
-      if (marker === undefined || at === -Infinity) return undefined
-      const others = othersIn(standing, cost, local.bookedElsewhere(key), given, this.limit)
-      return { at, marker, others, letGo: { cost: wasLetGo, at: clock.monotonic() } }
-    }
+    return (this.local as LocalChecks).receipt(key, cost)
   }
 
   checkSync(key: string, cost: number): Decision {
@@ -120,8 +96,7 @@ export class SingleLimit implements Decider<string> {
 
   async refund(key: string, cost: number, earlier?: Earlier): Promise<void> {
     if (earlier === undefined) return this.checks.refund(key, cost)
-    const { receipts } = earlier
-    const [receipt] = receipts
+    const [receipt] = earlier.receipts
     const ago = this.settings.clock.monotonic() - earlier.at
     // Time has freed all of it.
     if (ago >= earlier.resetAfterMs) return

@@ -1,8 +1,7 @@
 import { combined } from './combined-decision.ts'
 import type { Decider, Taken } from './decider.ts'
 import { Decision, decisionOf, detailed } from './decision.ts'
-import { takeEverywhere } from './hard/take-everywhere.ts'
-import { receiptOf } from './hard/take-queue.ts'
+import { receiptsOf, takeEverywhere } from './hard/take-everywhere.ts'
 import { Takers } from './hard/takers.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import type { JointChecks } from './local/joint-checks.ts'
@@ -49,13 +48,10 @@ export class Spike {
     const reserve = this.reserve.of(key)
     const all = [...its, reserve]
     const keys = all.map(() => key)
-    const { decisions, heard } = await (this.takers.jointly(all, true)?.take(keys, cost) ??
+    const taken = await (this.takers.jointly(all, true)?.take(keys, cost) ??
       this.underWay.add(takeEverywhere(this.takers.of(its, reserve), all, keys, cost, true)))
-    const decision = orReserve(its, decisions, cost)
-    const receipts = heard.map((one, place) => {
-      const said = decisions[place]
-      return one && said && receiptOf(one, key, said, cost, (all[place] as SingleLimit).limit)
-    })
+    const decision = orReserve(its, taken.decisions, cost)
+    const receipts = receiptsOf(taken, all, keys, cost)
     return { decision, receipts: decision.spike ? receipts.slice(its.length) : receipts.slice(0, its.length) }
   }
 

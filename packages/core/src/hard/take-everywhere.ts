@@ -1,8 +1,9 @@
+import type { Receipt } from '../decider.ts'
 import type { Decision } from '../decision.ts'
 import { isUsedUp, payerOf } from '../payer.ts'
 import type { SingleLimit } from '../single-limit.ts'
 import type { JointlyTaken } from './joint-takes.ts'
-import type { Heard } from './take-queue.ts'
+import { type Heard, receiptOf } from './take-queue.ts'
 import type { Taker } from './takers.ts'
 
 /**
@@ -53,4 +54,17 @@ export async function takeEverywhere(
     if (answer.status === 'rejected' && matters) throw answer.reason
   }
   return { decisions: decisions.filter((decision) => decision !== undefined), heard }
+}
+
+/** By what each limit's part of it can be given back. */
+export function receiptsOf(
+  { decisions, heard }: JointlyTaken,
+  limits: readonly SingleLimit[],
+  keys: readonly string[],
+  cost: number,
+): (Receipt | undefined)[] {
+  return limits.map(({ limit }, place) => {
+    const its = heard[place]
+    return its && receiptOf(its, keys[place] as string, decisions[place] as Decision, cost, limit)
+  })
 }

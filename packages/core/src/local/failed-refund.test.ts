@@ -14,24 +14,30 @@ function demandOf(operation: Operation): number {
   return ask?.[0] ?? 0
 }
 
-/** The demand that a leased node first tells a store of that was away, with a refund meanwhile or without. */
-async function told(refunds: boolean, plan: boolean): Promise<number> {
-  const clock = new ManualClock(1_000_000)
-  const memory = memoryStore({ clock })
-  const operations: Operation[] = []
-  let away = true
+/** A node's way to a store, as long as there is one, and what came by it. */
+function wayTo(far: Store) {
+  const way = { isThere: true, operations: [] as Operation[] }
   const store: Store = {
     open: (name, its) => {
-      const table = memory.open(name, its)
+      const table = far.open(name, its)
       const exchange: Table['exchange'] = async (request) => {
-        if (away) throw new StoreError('ERR_STORE_REPLY', 'it is away')
-        operations.push(...request.operations)
+        if (!way.isThere) throw new StoreError('ERR_STORE_REPLY', 'it is away')
+        way.operations.push(...request.operations)
         return table.exchange(request)
       }
       return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
     },
-    close: () => memory.close(),
+    close: () => far.close(),
   }
+  return { way, store }
+}
+
+/** The demand that a leased node first tells a store of that was away, with a refund meanwhile or without. */
+async function told(refunds: boolean, plan: boolean): Promise<number> {
+  const clock = new ManualClock(1_000_000)
+  const memory = memoryStore({ clock })
+  const { way, store } = wayTo(memory)
+  way.isThere = false
   const other = createLimiter({ name: 'api', limit, mode: 'leased', store: memory, clock, random: () => 0.5 })
   await other.check('a')
   const node = createLimiter({ name: 'api', limit, mode: 'leased', store, clock, random: () => 0.5 })
@@ -42,12 +48,12 @@ async function told(refunds: boolean, plan: boolean): Promise<number> {
     expect(await check).toMatchObject({ allowed: false, reason: 'outage' })
   }
   if (refunds) expect(await node.refund('a', 30, chosen)).toBe(false)
-  away = false
+  way.isThere = true
   for (let turn = 0; turn < 20; turn++) {
     await Promise.all([node.check('a', { cost: 2, ...chosen }), clock.advance(400)])
   }
   await Promise.all([node.close(), other.close(), clock.advance(1000)])
-  return demandOf(operations[0] as Operation)
+  return demandOf(way.operations[0] as Operation)
 }
 
 it.each([
@@ -65,32 +71,21 @@ it.each(['soft', 'leased'] as const)(
   async (mode) => {
     const clock = new ManualClock(1_000_000)
     const memory = memoryStore({ clock })
-    let away = false
-    const store: Store = {
-      open: (name, its) => {
-        const table = memory.open(name, its)
-        const exchange: Table['exchange'] = async (request) => {
-          if (away) throw new StoreError('ERR_STORE_REPLY', 'it is away')
-          return table.exchange(request)
-        }
-        return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-      },
-      close: () => memory.close(),
-    }
+    const { way, store } = wayTo(memory)
     const bucket = tokenBucket({ capacity: 100, refill: 100, per: '100s' })
     const node = createLimiter({ name: 'api', limit: bucket, mode, store, clock, random: () => 0.5 })
     const other = createLimiter({ name: 'api', limit: bucket, store: memory, clock })
     const call = await node.reserve('a', 50, { settleAfter: '1h' })
     await node.flush()
     await clock.advance(1000)
-    away = true
+    way.isThere = false
     expect(await call.release()).toBe(false)
     await clock.advance(48_000)
     // 1 is left of the 50, but for what is booked.
     let taken = 0
     while ((await other.check('a')).allowed) taken++
     expect(taken).toBeGreaterThan(40)
-    away = false
+    way.isThere = true
     await clock.advance(6000)
     await node.flush()
     expect((await other.peek('a')).remaining).toBeLessThanOrEqual(100 - (50 + taken - 55) - 1)

@@ -100,7 +100,6 @@ export abstract class KeyRecord implements Held {
   private waiters = NOBODY
   private particulars = NO_PARTICULARS
   /** Monotonic time at which it was taken into RAM: in whole milliseconds, which need no number on the heap. */
-  /** Monotonic time at which it was taken into RAM, in whole milliseconds. */
   readonly since: number
 
   /** @param since monotonic time at which it is taken into RAM */

@@ -1,11 +1,11 @@
 import { type Algorithm, isBucket } from '../algorithms/algorithm.ts'
 import { type Checks, type Resetting, refundOf, type TakenThen } from '../checks.ts'
-import type { Receipt } from '../decider.ts'
+import { othersIn, type Receipt, type Standing } from '../decider.ts'
 import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
-import { type GivenBack, type InUse, NOTHING_GIVEN, type Operation, type Snapshot } from '../store/store.ts'
+import { type InUse, NOTHING_GIVEN, type Operation, type Snapshot } from '../store/store.ts'
 import { JointChecks } from './joint-checks.ts'
 import type { Ledger } from './ledger.ts'
 import { LocalDecisions } from './local-decisions.ts'
@@ -57,24 +57,25 @@ export class LocalChecks implements Checks {
       : this.decisions.check(local, cost, consume)
   }
 
-  /** What is booked for other nodes, and counted as used by what was decided of the key just now. */
-  bookedElsewhere(key: string): number {
-    return this.sync.keys.find(key)?.pace.countsAsUsed ?? 0
-  }
-
-  /** What has been given back of the key, a bucket's, as far as the store was heard. */
-  givenBack(key: string): GivenBack {
-    return this.sync.keys.find(key)?.given ?? NOTHING_GIVEN
-  }
-
-  /** What went back of the key in RAM alone. */
-  letGo(key: string): number {
-    return this.sync.keys.find(key)?.letGoInAll ?? 0
-  }
-
-  /** Of the store, as it was last heard. */
-  get marker(): string | undefined {
-    return this.sync.marker
+  /**
+   * Before a check: returns what makes a receipt of its decision; none where the store was not heard. What the node hears
+   * meanwhile has gone back may be what it counted as in use: it is as if it went back afterwards.
+   */
+  receipt(key: string, cost: number): (standing: Standing) => Receipt | undefined {
+    const { link, sync } = this
+    const { clock } = this.settings
+    const { given = NOTHING_GIVEN, letGoInAll = 0 } = sync.keys.find(key) ?? {}
+    const asked = clock.monotonic()
+    const { earliest } = link
+    return (standing) => {
+      const { marker } = sync
+      const at = Math.floor(Math.max(earliest, link.earliest - (clock.monotonic() - asked)))
+      if (marker === undefined || at === -Infinity) return undefined
+      // What is booked for other nodes, and counted as used by what was decided just now.
+      const booked = sync.keys.find(key)?.pace.countsAsUsed ?? 0
+      const others = othersIn(standing, cost, booked, given, this.settings.limit)
+      return { at, marker, others, letGo: { cost: letGoInAll, at: clock.monotonic() } }
+    }
   }
 
   /** So much of the key was given back; of one that was reset, all. */
@@ -125,7 +126,7 @@ export class LocalChecks implements Checks {
 
   /** What the store had of others, and lost, is not in use any more; what this node took it was given again. */
   private refundOf(key: string, cost: number, { at, stays, receipt }: TakenThen): Operation {
-    if (receipt !== undefined && receipt.marker === this.marker && isBucket(this.settings.limit))
+    if (receipt !== undefined && receipt.marker === this.sync.marker && isBucket(this.settings.limit))
       return refundOf(key, cost, stays, { ...receipt, others: this.othersNow(key, receipt) })
     return ['refund', key, cost, at, stays]
   }

@@ -34,8 +34,8 @@ local FILE, guard, seen, introduced
  * KEYS[1]: the file, under which the algorithm files what is new in the slice; KEYS[2], on a Cluster: the prefix. ARGV: what
  * the node's requests begin with, as JSON; sequence; deadline; key; cost, if it is not 1; now (tests only).
  *
- * Returns the status byte 5, the time, and the row as it lay there: of a bucket of which anything was given back, all of it. Where it does not do, nothing was written, and the script
- * goes on.
+ * Returns the status byte 5, the time, and the row as it lay there: of a bucket of which anything was given back, all of it.
+ * Where it does not do, nothing was written, and the script goes on.
  */
 export function quickTakeLua({ opens, late, roll, use, ends }: NonNullable<LuaHalf['take']>): string {
   return /* lua */ `${opens}
