@@ -5,6 +5,8 @@ import {
   decisionOf,
   detailed,
   resetWithout,
+  type Writable,
+  withParts,
 } from './decision.ts'
 import { toldApart } from './limit-parts.ts'
 import type { SingleLimit } from './single-limit.ts'
@@ -17,7 +19,7 @@ export function combined(
   decisions: readonly Decision[],
   cost: number,
 ): Decision {
-  const allowed = decisions.every((decision) => decision.allowed)
+  const allowed = areAllowed(decisions)
   const parts: DecisionPart[] = []
   let binding = 0
   let resetAfterMs = 0
@@ -34,16 +36,17 @@ export function combined(
     const { reason } = decision
     const remaining = Math.min(decision.limit, decision.remaining + untaken)
     const its = resetWithout(limit, decision, untaken)
-    parts.push({
+    const told: Writable<DecisionPart> = {
       name,
       algorithm,
       window,
       limit: decision.limit,
       remaining,
       resetAfterMs: its,
-      ...(reason !== undefined && reason !== 'sync' && { reason }),
-      ...(decision.debt && { debt: decision.debt }),
-    })
+    }
+    if (reason !== undefined && reason !== 'sync') told.reason = reason
+    if (decision.debt) told.debt = decision.debt
+    parts.push(told)
     resetAfterMs = Math.max(resetAfterMs, its)
     if (allowed) delayMs = Math.max(delayMs, decision.delayMs)
     if (DISTANCE[decision.source] > DISTANCE[source]) source = decision.source
@@ -61,7 +64,14 @@ export function combined(
     reason,
     name,
   )
-  return detailed(decision, debt === undefined ? { parts } : { parts, debt })
+  const whole = withParts(decision, parts)
+  return debt === undefined ? whole : detailed(whole, { debt })
+}
+
+function areAllowed(decisions: readonly Decision[]): boolean {
+  for (let place = 0; place < decisions.length; place++)
+    if (!(decisions[place] as Decision).allowed) return false
+  return true
 }
 
 /** A refusal before an allowance; of refusals one that is certain, and the longest; of allowances the one with the least left. */

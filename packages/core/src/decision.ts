@@ -86,6 +86,15 @@ export function detailed<D extends object>(decision: Decision, details: D): Deci
   return Object.assign(decision, details)
 }
 
+/** While it is made. */
+export type Writable<T> = { -readonly [name in keyof T]: T[name] }
+
+/** As `detailed`, of what nearly every decision on several limits has. */
+export function withParts(decision: Writable<Decision>, parts: readonly DecisionPart[]): Decision {
+  decision.parts = parts
+  return decision
+}
+
 /** Of a cost for which `left` does not suffice; below 0, that is owed. */
 export function refusal(
   left: number,

@@ -22,6 +22,7 @@ import {
 } from './options.ts'
 import { Plans } from './plans.ts'
 import { type Reservation, Reservations } from './reservation.ts'
+import { SeveralLimits } from './several-limits.ts'
 import { SingleLimit } from './single-limit.ts'
 import type { Spike } from './spike.ts'
 
@@ -67,6 +68,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly reservations: Reservations
   /** What holds the keys, where a check has nothing else to ask: a single limit, and no lists. */
   private held: LocalDecisions | undefined
+  /** Or those of several limits. */
+  private several: SeveralLimits<K> | undefined
   /** Or asks the store for each. */
   private readonly hard: HardChecks | undefined
   private readonly counted = (decision: Decision) => this.count(decision)
@@ -86,9 +89,12 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     this.reservations = new Reservations(settings.clock)
     const { own, spike } = this.plans
     const { allows, denies } = settings
-    if (own instanceof SingleLimit && spike === undefined && allows === undefined && denies === undefined) {
-      this.held = own.local?.decisions
-      this.hard = own.hard
+    if (spike === undefined && allows === undefined && denies === undefined) {
+      if (own instanceof SeveralLimits && settings.mode !== 'hard') this.several = own
+      else if (own instanceof SingleLimit) {
+        this.held = own.local?.decisions
+        this.hard = own.hard
+      }
     }
   }
 
@@ -142,6 +148,11 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return options === NO_OPTIONS && typeof key === 'string' ? this.held : undefined
   }
 
+  /** A check of several limits, where the rows of its keys suffice. */
+  protected checkReady(key: K, options: CheckOptions<L>): Decision | undefined {
+    return options === NO_OPTIONS ? this.several?.checkReady(key) : undefined
+  }
+
   private enforced(decision: Decision): Decision {
     return this.settings.dryRun && !decision.allowed ? passedAnyway(decision) : decision
   }
@@ -184,6 +195,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   private checkClosely(key: K, options: CheckOptions<L>): Decision | Promise<Decision> {
+    const ready = this.checkReady(key, options)
+    if (ready !== undefined) return ready
     checkCheckOptions(options)
     const { cost = 1, limit } = options
     const decider = this.prepare(key, cost, limit)
@@ -402,6 +415,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     if (this.closed) return
     this.closed = true
     this.held = undefined
+    this.several = undefined
     this.reservations.close()
     this.line.wakeAll()
     await this.plans.close()
@@ -445,6 +459,8 @@ class LocalLimiter<
   }
 
   private checkSyncClosely(key: K, options: CheckOptions<L>): Decision {
+    const ready = this.checkReady(key, options)
+    if (ready !== undefined) return this.count(ready)
     checkCheckOptions(options)
     const { cost = 1, limit } = options
     const decider = this.prepare(key, cost, limit)

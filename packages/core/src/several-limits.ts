@@ -10,6 +10,7 @@ import { type Asked, askedOf, type KeyedLimit } from './keyed-limit.ts'
 import type { ScopeKeys } from './limit-parts.ts'
 import type { Hold, JointChecks } from './local/joint-checks.ts'
 import type { Settings } from './options.ts'
+import { ReadyLimits } from './ready-limits.ts'
 import type { SingleLimit } from './single-limit.ts'
 import { all, UnderWay } from './under-way.ts'
 
@@ -17,6 +18,7 @@ import { all, UnderWay } from './under-way.ts'
 export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private readonly scopes: ReadonlySet<string | undefined>
   private readonly scoped: boolean
+  private readonly ready: ReadyLimits | undefined
   private readonly takers: Takers
   private readonly underWay = new UnderWay()
 
@@ -27,6 +29,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     this.takers = new Takers(settings)
     this.scopes = new Set(limits.map(({ part }) => part.scope))
     this.scoped = !this.scopes.has(undefined)
+    if (settings.mode !== 'hard' && !limits.some(isLog)) this.ready = new ReadyLimits(limits)
   }
 
   checkKey(key: unknown): asserts key is K {
@@ -59,6 +62,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       (joint as JointChecks).attempt(its, cost),
     )
     this.offer(asked, cost, decisions)
+    if (cost === 1) this.makeReady(asked, decisions)
     return mustWait(decisions)
       ? this.underWay.add(this.wait(asked, cost))
       : combined(asked.limits, decisions, cost)
@@ -94,8 +98,25 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
 
   checkSync(key: K, cost: number): Decision {
     const asked = askedOf(this.limits, key)
-    const decisions = this.decideAll(asked, cost, (limit, its) => limit.checkSync(its, cost))
+    const decisions = this.decideAll(asked, cost, ({ joint }, its) =>
+      (joint as JointChecks).attemptSync(its, cost),
+    )
+    this.offer(asked, cost, decisions)
+    if (cost === 1) this.makeReady(asked, decisions)
     return combined(asked.limits, decisions, cost)
+  }
+
+  /** A check of cost 1, where the rows of its keys suffice. Not there: nothing has happened. */
+  checkReady(key: K): Decision | undefined {
+    this.checkKey(key)
+    return this.ready?.check(key)
+  }
+
+  /** What was just admitted, or taken back, is noted: the rows may suffice for the checks to come. */
+  private makeReady({ limits, keys }: Asked, decisions: readonly Decision[]): void {
+    if (this.ready === undefined) return
+    for (const [place, { local }] of limits.entries())
+      if (decisions[place]?.allowed) local?.decisions.makeReady(keys[place] as string)
   }
 
   /** Of each limit by itself; what some allow is taken back where another one refuses, or throws. */
@@ -253,6 +274,11 @@ function look({ limits, keys }: Asked, last: boolean, heard: boolean): Decision[
 /** Whether some limits must hear from the store first, and no other refuses. */
 function mustWait(decisions: readonly Decision[]): boolean {
   return decisions.some(({ reason }) => reason === 'sync') && !decisions.some(isRefused)
+}
+
+/** A log's keys have no row that suffices. */
+function isLog({ limit }: KeyedLimit): boolean {
+  return limit.algorithm === 'sliding-log'
 }
 
 function isRefused({ allowed, reason }: Decision): boolean {

@@ -47,10 +47,18 @@ export class JointChecks {
     return this.decidePart(key, cost, false, true)
   }
 
+  /** As `attempt`, of a check that does not wait. */
+  attemptSync(key: string, cost: number): Decision {
+    const local = this.decisions.keyOf(key)
+    return local === undefined
+      ? this.decisions.outageDecision(key, cost, true)
+      : this.decisions.decideSync(local, cost)
+  }
+
   /** So much was asked for here, in a decision on several limits. */
   offer(key: string, cost: number): void {
     const local = this.sync.keys.find(key)
-    if (local !== undefined) local.offered += cost
+    if (local !== undefined) local.offer(cost)
   }
 
   /** @param last not `sync`: the store was asked in vain */

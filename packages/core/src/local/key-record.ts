@@ -233,6 +233,11 @@ export abstract class KeyRecord implements Held {
     this.ownOffered = cost
   }
 
+  /** So much was asked for here: what is ready, or shut, stays so. */
+  offer(cost: number): void {
+    this.ownOffered += cost
+  }
+
   /** Not there: it is not blocked. */
   get blockedUntil(): number | undefined {
     return this.particulars.blockedUntil

@@ -193,7 +193,7 @@ export class LocalChecks implements Checks {
       try {
         await this.sync.settle(local)
       } catch (error) {
-        local.offered += offered
+        local.offer(offered)
         this.takeUp(local, current, booked)
         throw error
       }

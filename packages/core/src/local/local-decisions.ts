@@ -83,7 +83,7 @@ export class LocalDecisions {
    * A reading that is shared may be late by what a turn of the event loop takes: so long before its time nothing is
    * refused by it. Where the store may have to be asked, a few are that come in a burst, and then the key is looked at.
    */
-  private refuseShut(row: number): Decision | undefined {
+  refuseShut(row: number): Decision | undefined {
     const segment = this.rows.segment(row)
     const at = placeOf(row)
     const ready = segment.ready(at)
@@ -96,12 +96,50 @@ export class LocalDecisions {
     return decision
   }
 
+  // Of a check that other limits decide on too.
+
+  /** Above 0: `takeReady` may take of the row. Below: `refuseShut` may refuse by it. */
+  readiness(row: number): number {
+    return this.rows.segment(row).ready(placeOf(row))
+  }
+
+  /** As `takeReady`, taking nothing. */
+  lookReady(row: number): Decision | undefined {
+    const segment = this.rows.segment(row)
+    const at = placeOf(row)
+    if (segment.ready(at) <= 0 || !this.isCurrent(segment.slice(at))) return undefined
+    const decision = this.settings.limit.take(segment.state(at), this.moment.now, 1, 'local', false)
+    return decision.allowed ? decision : undefined
+  }
+
+  /** Takes back what `takeReady` has just taken. */
+  undoTaken(row: number): void {
+    const segment = this.rows.segment(row)
+    const at = placeOf(row)
+    this.settings.limit.refund(segment.state(at), this.moment.now, 0, 1)
+    segment.setReady(at, segment.ready(at) + 1)
+  }
+
+  /** It was not asked for what `refuseShut` has just refused. */
+  undoRefused(row: number): void {
+    const segment = this.rows.segment(row)
+    const at = placeOf(row)
+    segment.setReady(at, segment.ready(at) - 1)
+  }
+
+  /** The checks to come of the key may be decided by its row, where nothing is in the way of it. */
+  makeReady(name: string): void {
+    const row = this.keys.findRow(name)
+    const local = row < 0 ? undefined : this.rows.key(row)
+    if (local?.known) this.sync.makeReady(local)
+  }
+
   /** What is known here suffices to admit it. Not there: nothing has happened. */
   private admitHeld(local: LocalKey): Decision | undefined {
     if (!local.known) return undefined
     const decision = this.admitAtOnce(local, 1, true)
     if (decision === undefined) return undefined
-    local.offered++
+    local.offer(1)
     this.sync.makeReady(local)
     return decision
   }
@@ -119,12 +157,17 @@ export class LocalDecisions {
 
   /** Decides at once where that is possible, and otherwise with the store's answer. */
   check(local: LocalKey, cost: number, consume: boolean): Decision | Promise<Decision> {
-    if (consume) local.offered += cost
+    if (consume) local.offer(cost)
     return this.decideAtOnce(local, cost, consume, true) ?? this.wait(local, cost, consume)
   }
 
   checkSync(local: LocalKey, cost: number): Decision {
-    local.offered += cost
+    local.offer(cost)
+    return this.decideSync(local, cost)
+  }
+
+  /** Without waiting: what only the store could say, it is asked about. */
+  decideSync(local: LocalKey, cost: number): Decision {
     const decision = this.decide(local, cost, true, false)
     if (decision.reason === 'sync') this.askFor(local, cost)
     return decision

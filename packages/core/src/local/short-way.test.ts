@@ -1,13 +1,30 @@
 import { expect, it, vi } from 'vitest'
 import { TurningClock } from '../../test/turning-clock.ts'
-import { createLimiter, fixedWindow, memoryStore, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
+import {
+  createLimiter,
+  fixedWindow,
+  type Limits,
+  memoryStore,
+  slidingLog,
+  slidingWindow,
+  tokenBucket,
+} from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
 
-const LIMITS = {
+const minute = slidingWindow({ limit: 45, window: '1m' })
+const LIMITS: Record<string, Limits> = {
   'fixed-window': fixedWindow({ limit: 20, window: '10s' }),
   'sliding-window': slidingWindow({ limit: 20, window: '10s' }),
   'sliding-log': slidingLog({ limit: 20, window: '10s' }),
   'token-bucket': tokenBucket({ capacity: 20, refill: 3, per: '1s' }),
+  'a window and a longer one': [fixedWindow({ limit: 20, window: '10s' }), minute],
+  'a window and a bucket': [minute, tokenBucket({ capacity: 20, refill: 3, per: '1s' })],
+  'a bucket and two windows': [
+    tokenBucket({ capacity: 20, refill: 3, per: '1s' }),
+    fixedWindow({ limit: 30, window: '10s' }),
+    minute,
+  ],
+  'a window and a log': [fixedWindow({ limit: 30, window: '20s' }), slidingLog({ limit: 20, window: '10s' })],
 }
 
 // A check that is given options, be it none, goes the long way.
@@ -97,7 +114,7 @@ it.each([
 ])('lists are asked first, also of a held key', async (allow, deny) => {
   const limiter = createLimiter({
     name: 'api',
-    limit: LIMITS['fixed-window'],
+    limit: fixedWindow({ limit: 20, window: '10s' }),
     mode: 'soft',
     clock: new ManualClock(1_000_000),
     ...(allow && { allow }),
