@@ -169,16 +169,21 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
         (joint as JointChecks).hold(keys[place] as string, cost, deadline),
       ),
     )
-    for (const [place, hold] of holds.entries())
-      if (hold.status === 'fulfilled') limits[place]?.joint?.letGo(cost, hold.value)
+    const wentBack = holds.map(
+      (hold, place) => hold.status === 'fulfilled' && limits[place]?.joint?.letGo(cost, hold.value),
+    )
     const failed = holds.find((hold) => hold.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     const decisions = this.decideAll(asked, cost, ({ joint }, key, place) => {
       const { value } = holds[place] as PromiseFulfilledResult<Hold>
       return (joint as JointChecks).conclude(key, cost, value)
     })
-    if (decisions.some(isRefused))
-      for (const [place, { joint }] of limits.entries()) joint?.forgo(keys[place] as string, cost)
+    const refused = decisions.some(isRefused)
+    for (const [place, { joint }] of limits.entries()) {
+      if (refused) joint?.forgo(keys[place] as string, cost)
+      else if (wentBack[place] && decisions[place]?.source === 'local')
+        joint?.tookBack(cost, (holds[place] as PromiseFulfilledResult<Hold>).value)
+    }
     return combined(limits, decisions, cost)
   }
 

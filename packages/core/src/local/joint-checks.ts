@@ -105,13 +105,19 @@ export class JointChecks {
     return { decision, isHeard, held: { local, holding: local.hold(cost), at, beside } }
   }
 
-  /** What was held can be had by others again, or be taken by `conclude`. */
-  letGo(cost: number, { held }: Hold): void {
-    if (held === undefined) return
+  /** What was held can be had by others again, or be taken by `conclude`: whether it was still held. */
+  letGo(cost: number, { held }: Hold): boolean {
+    if (held === undefined) return false
     const { local, holding, at, beside } = held
-    local.letGo(holding, this.link.table.now(), cost, at, beside)
+    const wentBack = local.letGo(holding, this.link.table.now(), cost, at, beside)
     // Where it was pushed out meanwhile, it was kept only for what was held.
     this.sync.keys.find(local.key)
+    return wentBack
+  }
+
+  /** What `letGo` let go was taken in the same turn: it never went back. */
+  tookBack(cost: number, { held }: Hold): void {
+    held?.local.tookBack(cost)
   }
 
   /** It was refused by another limit: what a soft node had booked for it goes back, since it counts on its share. */

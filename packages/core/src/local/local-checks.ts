@@ -64,15 +64,16 @@ export class LocalChecks implements Checks {
   receipt(key: string, cost: number): (standing: Standing) => Receipt | undefined {
     const { link, sync } = this
     const { clock } = this.settings
-    const { given = NOTHING_GIVEN, letGoInAll = 0 } = sync.keys.find(key) ?? {}
+    const { given = NOTHING_GIVEN, letGoInAll = 0, pace: paceBefore } = sync.keys.find(key) ?? {}
+    const bookedBefore = paceBefore?.countsAsUsed ?? 0
     const asked = clock.monotonic()
     const { earliest } = link
     return (standing) => {
       const { marker } = sync
       const at = Math.floor(Math.max(earliest, link.earliest - (clock.monotonic() - asked)))
       if (marker === undefined || at === -Infinity) return undefined
-      // What is booked for other nodes, and counted as used by what was decided just now.
-      const booked = sync.keys.find(key)?.pace.countsAsUsed ?? 0
+      // What is booked for other nodes, and counted as used by what was decided since: as much as it may have been.
+      const booked = Math.max(bookedBefore, sync.keys.find(key)?.pace.countsAsUsed ?? 0)
       const others = othersIn(standing, cost, booked, given, this.settings.limit)
       return { at, marker, others, letGo: { cost: letGoInAll, at: clock.monotonic() } }
     }
@@ -93,9 +94,13 @@ export class LocalChecks implements Checks {
 
   async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
     if (then !== undefined && isBucket(this.settings.limit)) return this.refundOfBucket(key, cost, then)
+    const receipt = then?.receipt
+    const isKept = receipt === undefined || this.keptSince(key, receipt) !== undefined
     await this.peek(key)
     const local = this.sync.keys.find(key)
     if (local === undefined) return this.refundThere(key, cost, then)
+    // What the store has lost, this node gave it again only where it still had the key.
+    if (!isKept && receipt.marker !== this.sync.marker) return
     const back = local.refund(this.link.table.now(), cost, then?.at, then?.stays)
     // What this node admitted itself it can give back without having heard of the others.
     if (!local.known && back === 0)
@@ -128,17 +133,23 @@ export class LocalChecks implements Checks {
   private refundOf(key: string, cost: number, { at, stays, receipt }: TakenThen): Operation {
     if (receipt !== undefined && receipt.marker === this.sync.marker && isBucket(this.settings.limit))
       return refundOf(key, cost, stays, { ...receipt, others: this.othersNow(key, receipt) })
+    if (receipt !== undefined && this.keptSince(key, receipt) === undefined)
+      return ['refund', key, cost, at, stays, receipt.marker]
     return ['refund', key, cost, at, stays]
   }
 
-  /** Without what went back in RAM alone since: of a key that was forgotten meanwhile that may be all. */
-  private othersNow(key: string, { others, letGo }: Receipt): InUse {
+  /** The key, where it was in RAM all the time since. */
+  private keptSince(key: string, { letGo }: Receipt): LocalKey | undefined {
     const local = this.sync.keys.find(key)
-    const isKept = letGo !== undefined && local !== undefined && local.since <= letGo.at
-    const less = isKept ? local.letGoInAll - letGo.cost : Infinity
-    if (less === 0) return others
-    const [used, , ...rest] = others
-    return [Math.max(0, used - less), 0, ...rest]
+    return letGo !== undefined && local !== undefined && local.since <= letGo.at ? local : undefined
+  }
+
+  /** Without what went back in RAM alone since: of a key that was forgotten meanwhile that may be all. */
+  private othersNow(key: string, receipt: Receipt): InUse {
+    const local = this.keptSince(key, receipt)
+    const less = local === undefined ? Infinity : Math.max(0, local.letGoInAll - (receipt.letGo?.cost ?? 0))
+    const [used, drained, ...rest] = receipt.others
+    return used > less ? [used - less, drained, ...rest] : [0, 0, ...rest]
   }
 
   /** The limit was set while it runs, from `before`: what is held goes by it from here on. */

@@ -126,13 +126,19 @@ export class LocalKey extends KeyRecord {
    * much that was.
    */
   refund(now: number, cost: number, at?: number, beside?: number): number {
-    if (at !== undefined && this.generation > 0 && at <= this.generation) return 0
+    if (at !== undefined && ((this.generation > 0 && at <= this.generation) || this.isOver(at, now))) return 0
     const isBefore =
       this.limit.algorithm === 'sliding-window' && at !== undefined && at < this.sliceEnd - this.limit.window
     const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, cost, at, beside)
     const ledger = isBefore ? this.ownLate : this.current
     ledger.refunded += back
     return back
+  }
+
+  /** Whether what was taken at `at` counts no more, of a window; a log says so itself. */
+  private isOver(at: number, now: number): boolean {
+    const { lateSlices, window } = this.limit
+    return Math.floor(now / window) - Math.floor(at / window) > lateSlices
   }
 
   /**
@@ -171,12 +177,18 @@ export class LocalKey extends KeyRecord {
   }
 
   /** Lets go of cost that was held since `at`, when so much was in use beside it; nothing happens where it was dropped. */
-  letGo(holding: Holding, now: number, cost: number, at: number, beside: number): void {
-    if (!this.current.release(holding, cost)) return
+  letGo(holding: Holding, now: number, cost: number, at: number, beside: number): boolean {
+    if (!this.current.release(holding, cost)) return false
     this.noteLetGo(cost)
     this.limit.refund(this.state, now, 0, cost, at, beside)
     this.headroom = Math.min(UNBOUNDED, this.headroom + cost)
     this.untilSync = Math.min(UNBOUNDED, this.untilSync + cost)
+    return true
+  }
+
+  /** What was let go just now was taken at once. */
+  tookBack(cost: number): void {
+    this.noteLetGo(-cost)
   }
 
   /** What is held was so in a slice that is over, or before a reset: it can't be taken any more. */

@@ -300,7 +300,7 @@ end
 
 -- newest first; of what was taken at a time, from there on and oldest first: so none of what is left ends too soon
 local function remove(key, a, b, c, d, _, cost, at)
-  if a == 0 then return a, b, c, d end
+  if a == 0 or at and at <= now - window then return a, b, c, d end
   local place, kept
   if at then
     local entries

@@ -127,7 +127,8 @@ class SlidingLog implements Algorithm<SlidingLogState> {
 
   refund(state: SlidingLogState, now: number, _behind: number, cost: number, at?: number): number {
     this.expire(state, now)
-    if (at !== undefined) return this.remove(state, cost, at)
+    // What has expired is not there to go back: what came after it is others'.
+    if (at !== undefined) return at > now - this.window ? this.remove(state, cost, at) : 0
     const { times, costs } = state
     let left = Math.min(cost, state.total)
     state.total -= left

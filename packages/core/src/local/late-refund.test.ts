@@ -1,0 +1,84 @@
+import { expect, it } from 'vitest'
+import { slowStore } from '../../test/slow-store.ts'
+import {
+  createLimiter,
+  fixedWindow,
+  type HardLimiter,
+  type Mode,
+  memoryStore,
+  slidingLog,
+  slidingWindow,
+} from '../index.ts'
+import { ManualClock } from '../testing.ts'
+
+const LIMITS = {
+  'fixed window': fixedWindow({ limit: 100, window: '10s' }),
+  'sliding window': slidingWindow({ limit: 100, window: '10s' }),
+  'sliding log': slidingLog({ limit: 100, window: '10s' }),
+}
+
+/** A node whose commands may take a while, there and back, and another one beside it. */
+function world(limit: (typeof LIMITS)[keyof typeof LIMITS], mode: Mode) {
+  const clock = new ManualClock(1_000_000)
+  const store = memoryStore({ clock })
+  const way = { delay: 0 }
+  const far = slowStore(clock, () => way.delay, undefined, store)
+  const options = { name: 'api', limit, clock, random: () => 0.5, maxKeys: 16, timeout: '500ms' } as const
+  const node = createLimiter({ ...options, mode, store: far })
+  return { clock, way, node, other: createLimiter({ ...options, store }) }
+}
+
+async function takeAll(limiter: HardLimiter, key: string): Promise<number> {
+  let taken = 0
+  while ((await limiter.check(key)).allowed) taken++
+  return taken
+}
+
+it.each(
+  (['leased', 'soft'] as const).flatMap((mode) =>
+    Object.entries(LIMITS).flatMap(([name, limit]) =>
+      // A soft log has given it back at once; the store takes it from the newest, whatever they are (decision 0008).
+      (mode === 'soft' && name === 'sliding log' ? [false] : [false, true]).map(
+        (isHeld) => [mode, name, isHeld ? 'in RAM' : 'pushed out of RAM', limit] as const,
+      ),
+    ),
+  ),
+)('%s: what goes back as its %s ends is not taken out of the next one, of a key %s', async (...its) => {
+  const [mode, name, where, limit] = its
+  const { clock, way, node, other } = world(limit, mode)
+  const call = await node.reserve('key', 50, { settleAfter: '1h' })
+  expect(call.allowed).toBe(true)
+  await node.flush()
+  if (where !== 'in RAM') for (let place = 0; place < 100; place++) await node.check(`key-${place}`)
+  await node.flush()
+  const isSliding = name === 'sliding window'
+  await clock.advance(isSliding ? 19_900 : 9900)
+  if (isSliding) expect((await other.check('key', { cost: 75 })).allowed).toBe(true)
+  await clock.advance(70)
+  way.delay = 50
+  const released = call.release()
+  await clock.advance(40)
+  const taken = await takeAll(other, 'key')
+  await clock.advance(1000)
+  await released
+  await clock.advance(2000)
+  const rest = await takeAll(other, 'key')
+  // Of a sliding window a third of the 75 is free by then.
+  expect(taken + rest).toBeLessThanOrEqual(isSliding ? 25 + 25 : 100)
+  const closed = Promise.all([node.close(), other.close()])
+  await clock.advance(5000)
+  await closed
+})
+
+it('hard: of a log nothing goes back that has grown old on its way', async () => {
+  const { clock, way, node, other } = world(LIMITS['sliding log'], 'hard')
+  const call = await node.reserve('key', 50, { settleAfter: '1h' })
+  await clock.advance(9970)
+  way.delay = 50
+  const released = call.release()
+  await clock.advance(35)
+  const taken = await takeAll(other, 'key')
+  await clock.advance(100)
+  await released
+  expect(taken + (await takeAll(other, 'key'))).toBe(100)
+})
