@@ -386,3 +386,25 @@ test.each([
     await fc.assert(fc.asyncProperty(acts, fc.boolean(), alike))
   },
 )
+
+test.each([
+  ['fixed window', fixedWindow({ limit: 1000, window: '1s' })],
+  ['token bucket', tokenBucket({ capacity: 1000, refill: 1000, per: '1s' })],
+])(
+  'what was over before a second node came has not expired, also of keys looked at before they are told of: %s',
+  async (_, limit) => {
+    const { clock, limiter } = world()
+    const one = limiter(limit, 10_000)
+    const keys = Array.from({ length: 5000 }, (_, place) => `key-${place}`)
+    for (const key of keys) one.checkSync(key)
+    await one.flush()
+    for (const key of keys) one.checkSync(key)
+    await clock.advance(5000)
+    const two = limiter(limit, 10_000)
+    for (const key of keys) one.checkSync(key)
+    await clock.advance(3000)
+    expect(one.stats().expired).toBe(0)
+    await one.close()
+    await two.close()
+  },
+)

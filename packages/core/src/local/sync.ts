@@ -269,12 +269,31 @@ export class Sync {
   /** Settles what the key owes at the call; what it comes to owe meanwhile may stay. */
   async settle(key: LocalKey): Promise<void> {
     if (!key.unsettled) return
-    await this.pass([key])
-    await this.pay([key])
+    await this.passAlone(key)
+    await this.pay([key], () => this.passAlone(key))
+  }
+
+  /** As a pass, of one key: nothing goes with it but what can't wait. */
+  private async passAlone(key: LocalKey): Promise<void> {
+    this.open()
+    // One that is on its way, or is to be, tells by that what it owes: what is left is for another pass.
+    if (key.inFlight || key.urgent) {
+      await this.urgentFlushes(() => undefined)
+      await this.underWay.idle()
+      return
+    }
+    if (key.queueNumber > 0) {
+      key.queueNumber = 0
+      this.waiting--
+    }
+    await this.send([key], undefined, false)
   }
 
   /** After a pass, in which keys that were unknown have come to count as the store's ledger does: settles what they still owe. */
-  private async pay(keys: readonly LocalKey[]): Promise<void> {
+  private async pay(
+    keys: readonly LocalKey[],
+    pass = (left: readonly LocalKey[]) => this.pass(left),
+  ): Promise<void> {
     const debts = keys.filter((key) => key.owes).flatMap((key) => key.debts().map((debt) => ({ key, debt })))
     for (let passes = 0; passes < MOST_PASSES; passes++) {
       const unpaid = debts.filter(({ key, debt }) => !key.isPaid(debt)).map(({ key }) => key)
@@ -283,13 +302,18 @@ export class Sync {
         for (const key of keys) this.makeReady(key)
         return
       }
-      await this.pass([...unpaid, ...lost])
+      await pass([...unpaid, ...lost])
     }
     throw new StoreError('ERR_STORE_REPLY', 'the store answers but does not acknowledge what is pending')
   }
 
-  private async pass(keys: readonly LocalKey[]): Promise<void> {
+  /** @throws StoreError where the store is not to be asked yet */
+  private open(): void {
     if (this.link.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
+  }
+
+  private async pass(keys: readonly LocalKey[]): Promise<void> {
+    this.open()
     for (const key of keys) if (!key.queued && key.mustTell) this.queue(key)
     this.awaited++
     this.flushes.concurrency = IN_FLUSH
@@ -371,7 +395,10 @@ export class Sync {
     this.correct(key)
     this.ripen(key)
     key.dropHeld(now)
-    this.expire(key.roll(Math.floor(now / this.settings.limit.window)))
+    // What was over before another node came to have the counts was owed to nobody.
+    const isOwed = key.sliceEnd > this.pacing.loneUntil
+    const expired = key.roll(Math.floor(now / this.settings.limit.window))
+    if (isOwed) this.expire(expired)
     this.pacing.begin(key, now, monotonic)
   }
 
