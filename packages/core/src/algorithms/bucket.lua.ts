@@ -73,6 +73,23 @@ local function roll(_, a, b, c, d, now)
   b, c = drain(b, c, now - a, its, per)
   return now, b, c, d
 end
+
+-- what is kept of a row that goes over from the rate of one to that of another, by way of a third: what was taken before
+-- gives back by the fastest, for as long as it could give anything back by the slowest; so does what is booked
+local function rerated(from, given, lasts, changed, fastest, a, b, c, booked, one, other, third)
+  one, other, third = math.abs(one), math.abs(other), math.abs(third)
+  local slow, fast = min(one, other, third), max(one, other, third)
+  if slow == fast or slow == 0 then return from, given, lasts, changed, fastest end
+  local whole, rest = muldiv(b, per, slow)
+  local till = a + whole + math.ceil((rest - c) / slow)
+  if booked > 0 then
+    whole, rest = muldiv(booked, per, slow)
+    till = till + window + whole + math.ceil(rest / slow)
+  end
+  if not given and till <= now then return nil end
+  if not given then return now, 0, till, now, fast end
+  return from, given, max(lasts, till), now, max(fastest, fast)
+end
 `
 
 const functions = /* lua */ `

@@ -242,9 +242,10 @@ class MemoryTable implements Table {
   /** From here on the key goes by this limit, also where nothing is taken. */
   take(key: string, costs: readonly number[], now: number, slice: number): Decision[] {
     const row = this.find(key, now, slice) ?? this.create()
-    let changed = row.goBy(this.terms)
+    let changed = row.goBy(this.terms, now)
     if (row.bookedInAll > 0) this.booked = (this.booked ?? new Map()).set(key, row.bookedInAll)
-    if (row.given !== NOTHING_GIVEN) this.given = (this.given ?? new Map()).set(key, row.given)
+    const { given } = row
+    if (given !== NOTHING_GIVEN) this.given = (this.given ?? new Map()).set(key, given)
     const decisions = costs.map((cost) => {
       const decision = this.decide(key, row, now, cost, true)
       changed ||= decision.allowed
@@ -371,8 +372,9 @@ class MemoryTable implements Table {
     // What was taken before a reset, or counts no more, is not there to be given back.
     if (behind > this.limit.lateSlices || (at !== undefined && row.generation > 0 && at <= row.generation))
       return
-    const [, drained, , , rate] = others
+    const [, drained, , , rateThen] = others
     const from = at === undefined ? undefined : at - drained
+    const rate = at === undefined ? rateThen : Math.max(rateThen, row.fastestSince(at))
     this.giveBack(key, row, now, behind, cost, from, beside + keptOf(others, row.given), rate)
     this.file(key, row, slice)
   }
@@ -381,7 +383,7 @@ class MemoryTable implements Table {
   private charge(key: string, cost: number, now: number, slice: number): void {
     const row = this.find(key, now, slice) ?? this.create()
     const used = this.limit.usage(row.state, now)
-    if (used === 0) row.goBy(this.terms)
+    if (used === 0) row.goBy(this.terms, now)
     const most = MOST_CHARGED - used
     if (most > 0) this.limit.settle(row.state, now, 0, Math.min(cost, most))
     this.file(key, row, slice)

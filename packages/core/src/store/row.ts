@@ -1,5 +1,6 @@
 import { type Algorithm, isBucket, rateOf } from '../algorithms/algorithm.ts'
-import { type Ask, type Counters, NOTHING_GIVEN } from './store.ts'
+import { mulDivUp } from '../algorithms/arithmetic.ts'
+import { type Ask, type Counters, type GivenBack, NOTHING_GIVEN } from './store.ts'
 
 /** What a node has settled of a key within one slice: counters that only rise. */
 export class Part {
@@ -70,6 +71,24 @@ function haveOneRate(one: Terms, other: Terms): boolean {
   return rateOf(one.limit) === rateOf(other.limit)
 }
 
+/** What has become of a bucket since something was taken of it that may yet be given back. */
+class Past {
+  /** What was given back. */
+  given = 0
+  /** When it went over to the rate by which it goes, and the fastest by which it has gone; 0: it did not. */
+  changed = 0
+  fastest = 0
+
+  /**
+   * @param since kept since then
+   * @param until by then all has drained that was in use when anything was given back, or would have by the slower rate
+   */
+  constructor(
+    readonly since: number,
+    public until: number,
+  ) {}
+}
+
 /** What a store keeps of a key. The Lua script keeps the same, packed. */
 export class Row {
   generation = 0
@@ -82,10 +101,8 @@ export class Row {
   bookedLate = 0
   /** The sum of the nodes' demand. */
   demand = 0
-  /** What has been given back of a bucket. */
-  given = NOTHING_GIVEN
-  /** By then all has drained that was in use when anything was, or is now: nothing of it can be given back any more. */
-  private givenUntil = 0
+  /** Of a bucket. */
+  private past: Past | undefined = undefined
   /** Most rows have one, of one node: a list takes less room than a `Map`. */
   private cells: readonly Cell[] = NO_CELLS
 
@@ -94,10 +111,17 @@ export class Row {
     readonly state: unknown,
   ) {}
 
+  /** What has been given back of a bucket. */
+  get given(): GivenBack {
+    const { past } = this
+    return past === undefined || past.given === 0 ? NOTHING_GIVEN : [past.since, past.given]
+  }
+
   /** From here on it goes by these. Returns whether that is another thing to a bucket. */
-  goBy(terms: Terms): boolean {
+  goBy(terms: Terms, now: number): boolean {
     const before = this.terms
     if (terms === before) return false
+    this.noteRate(terms, now)
     this.terms = terms
     return isBucket(terms.limit) && (terms.follows !== before.follows || !haveOneRate(terms, before))
   }
@@ -105,15 +129,45 @@ export class Row {
   /** Lets time pass up to `now`. Returns whether it gave way to the limit that was set. */
   pass(now: number, slice: number, set: SetLimit | undefined): boolean {
     const { terms } = this
+    if (this.past !== undefined && now >= this.past.until) this.past = undefined
+    if (this.givesWay(now, set)) this.noteRate(set.terms, now)
     this.roll(slice, set)
     this.drain(now, set)
-    if (now >= this.givenUntil) this.given = NOTHING_GIVEN
     return this.terms !== terms
+  }
+
+  private givesWay(now: number, set: SetLimit | undefined): set is SetLimit {
+    const { terms } = this
+    return set !== undefined && terms.follows && now >= set.since && !haveOneRate(terms, set.terms)
+  }
+
+  /**
+   * It is about to go by another rate. What was taken before gives back by the faster one from here on, for as long as it
+   * could give anything back by the slower one; so does what is booked, which may be taken by either within a window.
+   */
+  private noteRate({ limit }: Terms, now: number): void {
+    const before = this.terms.limit
+    const [one, other] = [rateOf(before), rateOf(limit)]
+    if (one === other) return
+    const slower = one < other ? before : limit
+    const [, window, rate, per] = slower.parameters as readonly [number, number, number, number]
+    const { bookedInAll: booked } = this
+    const until = slower.endsAt(this.state) + (booked > 0 ? window + mulDivUp(booked, per, rate) : 0)
+    if (this.past === undefined && until <= now) return
+    const past = this.keep(now, until)
+    past.changed = now
+    past.fastest = Math.max(past.fastest, one, other)
+  }
+
+  private keep(now: number, until: number): Past {
+    this.past ??= new Past(now, until)
+    this.past.until = Math.max(this.past.until, until)
+    return this.past
   }
 
   private drain(until: number, set: SetLimit | undefined): void {
     const { terms } = this
-    if (set !== undefined && terms.follows && until >= set.since && !haveOneRate(terms, set.terms)) {
+    if (this.givesWay(until, set)) {
       terms.limit.usage(this.state, set.since)
       this.terms = set.terms
     }
@@ -127,9 +181,17 @@ export class Row {
 
   /** Notes what is in use now; returns the moment from which it is worth nothing, but for what nodes have settled. */
   noteUse(): number {
-    if (this.given === NOTHING_GIVEN) return this.drainedAt
-    this.givenUntil = Math.max(this.givenUntil, this.drainedAt)
-    return this.givenUntil
+    const { past, drainedAt } = this
+    if (past === undefined) return drainedAt
+    // What is taken after the rate has changed knows by which it drains.
+    if (past.given > 0) past.until = Math.max(past.until, drainedAt)
+    return Math.max(past.until, drainedAt)
+  }
+
+  /** The fastest rate by which a bucket has drained since then, but for those at that time and now. */
+  fastestSince(at: number): number {
+    const { past } = this
+    return past !== undefined && at < past.changed ? past.fastest : 0
   }
 
   /** Gives cost back, as the algorithm does; of a bucket it is noted. */
@@ -142,12 +204,10 @@ export class Row {
     beside?: number,
     rate = 0,
   ): void {
-    const { given, drainedAt } = this
+    const { drainedAt } = this
     const fastest = Math.max(rate, rateOf(limit), rateOf(this.terms.limit))
     const back = limit.refund(this.state, now, behind, cost, at, beside, fastest)
-    if (back === 0 || !isBucket(limit)) return
-    this.givenUntil = given === NOTHING_GIVEN ? drainedAt : Math.max(this.givenUntil, drainedAt)
-    this.given = given === NOTHING_GIVEN ? [now, back] : [given[0], given[1] + back]
+    if (back > 0 && isBucket(limit)) this.keep(now, drainedAt).given += back
   }
 
   /** Whether nodes have settled anything: also in slice 0, where a test's clock may begin. */
@@ -237,8 +297,8 @@ export class Row {
     if (behind === 0) this.booked += spent
     else this.bookedLate += spent
     if (more > 0) {
-      this.goBy(terms)
       limit.settle(this.state, now, behind, more, entries)
+      this.goBy(terms, now)
     }
     const back = refunded - part.refunded
     part.refunded = Math.max(part.refunded, refunded)
@@ -258,7 +318,7 @@ export class Row {
     this.demand += demand - cell.demand
     cell.demand = demand
     if (most + least === 0) return []
-    this.goBy(terms)
+    this.goBy(terms, now)
     if (cell.current.granted > known) return []
     const { limit } = terms.limit
     const usage = terms.limit.usage(this.state, now)

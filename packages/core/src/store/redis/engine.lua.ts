@@ -1,6 +1,6 @@
 import type { LuaHalf } from '../../algorithms/lua-half.ts'
 import { CHANGES_KEPT, FURTHEST_SLICE, LIMIT_KEPT, MOST_CHANGES, MOST_CHARGED } from '../store.ts'
-import { closeLua, FILE_KEPT, noteLua, PLAIN_TOLD } from './quick-take.lua.ts'
+import { closeLua, FILE_KEPT, noteLua, PLAIN_GIVEN, PLAIN_TOLD } from './quick-take.lua.ts'
 import { settlementsLua } from './settlements.lua.ts'
 
 /**
@@ -80,10 +80,11 @@ local drainsby
 /** After what the algorithm's takes need: the files that rows lie in. */
 const rowsLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
--- of a bucket of which anything was given back, last in its row: since when that is kept, how much it is, and until when
-local GIVEN, GIVENBYTES = '>ddd', 24
+-- of a bucket of which anything was given back or whose rate has changed, last in its row: since when that is
+-- kept, how much it is, and until when; and when the rate changed last, and the fastest before that
+local GIVEN, GIVENBYTES = '>ddddI4', 36
 -- where nothing else is kept but the state
-local PLAINGIVEN, PLAINGIVENBYTES = '>ddddddd', 56
+local PLAINGIVEN, PLAINGIVENBYTES = '>ddddddddI4', ${PLAIN_GIVEN}
 -- a log's row is the log; where more is kept it ends with the log, and begins with this number and the log's length
 local MORE, MOREBYTE = -1, 191
 local MOSTKEYS = 4000
@@ -169,7 +170,7 @@ local function takes(keys, costs)
     if packed == nil then
       packed = false
       local a, b, c, d = 0, 0, 0, 0
-      ${isBucket ? 'local from, given, lasts' : ''}
+      ${isBucket ? 'local from, given, lasts, changed, fastest' : ''}
       if row then
         ${isBucket ? readsGivenLua : (batch?.reads ?? readsLua)}
       else
@@ -191,7 +192,7 @@ local function takes(keys, costs)
         end
       end
       ${take ? adds(take) : batch?.adds}
-        packed = ${isBucket ? 'given and pack(PLAINGIVEN, a, b, c, d, from, given, lasts) or ' : ''}${batch ? 'd' : 'pack(PLAIN, a, b, c, d)'}
+        packed = ${isBucket ? 'given and pack(PLAINGIVEN, a, b, c, d, from, given, lasts, changed, fastest) or ' : ''}${batch ? 'd' : 'pack(PLAIN, a, b, c, d)'}
       end
       ${alike ? 'if cost == 1 then becomes[rows[i]] = packed end' : ''}
     end
@@ -332,7 +333,7 @@ const readsGivenLua = /* lua */ `
       if length == PLAINBYTES then
         a, b, c, d = unpack_row(PLAIN, row)
       elseif length == PLAINGIVENBYTES then
-        a, b, c, d, from, given, lasts = unpack_row(PLAINGIVEN, row)
+        a, b, c, d, from, given, lasts, changed, fastest = unpack_row(PLAINGIVEN, row)
         if lasts <= now then given = nil end
         isgiven = isgiven or given
         rows[i] = string.sub(row, 1, given and ${PLAIN_TOLD} or PLAINBYTES)
@@ -352,6 +353,13 @@ const answersGivenLua = /* lua */ `
   end
 `
 
+const reratedLua = /* lua */ `
+      from, given, lasts, changed, fastest =
+        rerated(from, given, lasts, changed, fastest, wasa, wasb, wasc, 0, was, d, drainsby)
+      isgiven = isgiven or given
+      if given then rows[i] = rows[i] .. pack('>dd', from, given) end
+`
+
 /**
  * Lets time pass for a key's state, and sets `used`. Without a function where nothing goes over to another limit: of a batch's
  * time in Redis functions took a quarter.
@@ -360,8 +368,10 @@ function rolls(take: NonNullable<LuaHalf['take']>): string {
   return /* lua */ `
     local goesover = drainsby and row and d ~= drainsby
     if goesover then
+      ${take.ends === undefined ? '' : 'local wasa, wasb, wasc, was = a, b, c, d'}
       a, b, c, d = roll(key, a, b, c, d, now)
-      rows[i] = pack(PLAIN, a, b, c, d)${take.ends === undefined ? '' : " .. (given and pack('>dd', from, given) or '')"}
+      rows[i] = pack(PLAIN, a, b, c, d)
+      ${take.ends === undefined ? '' : reratedLua}
     else
       ${take.roll}
     end
@@ -380,8 +390,8 @@ function adds(take: NonNullable<LuaHalf['take']>): string {
       : `if given or under <= slice or total == 0 or a > now then
           ${take.ends}
           if given then
-            lasts = max(lasts, finish)
-            finish = lasts
+            if given > 0 then lasts = max(lasts, finish) end
+            finish = max(lasts, finish)
           end
           last = finish > sliceend and floor((finish - 1) / window) or slice
         end`
@@ -433,7 +443,7 @@ end
 -- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
 -- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the slice and of
 -- the one before, taken out of 10 where they are needed: false if there is none. Of a bucket of which anything was given
--- back: since, given and lasts, as in GIVEN
+-- back or whose rate has changed: since, given, lasts, rerated and fastest, as in GIVEN
 local operations = request.o
 if request.t then
   operations = {}
@@ -511,9 +521,9 @@ for under = top, slice, -1 do
         else
           local log
           if openlog then value, log = cutlog(value) end
-          local from, given, till
+          local from, given, till, rerated, fastest
           if drainsby and (#value == PLAINGIVENBYTES or (#value - ROWBYTES) % CELLBYTES == GIVENBYTES) then
-            from, given, till = unpack_row(GIVEN, value, #value - GIVENBYTES + 1)
+            from, given, till, rerated, fastest = unpack_row(GIVEN, value, #value - GIVENBYTES + 1)
             value = string.sub(value, 1, -GIVENBYTES - 1)
           end
           if #value == PLAINBYTES then value = value .. UNSETTLED end
@@ -526,7 +536,7 @@ for under = top, slice, -1 do
           rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), under, nil, nil}
           if till and till > now then
             local row = rows[key]
-            row.since, row.given, row.lasts = from, given, till
+            row.since, row.given, row.lasts, row.rerated, row.fastest = from, given, till, rerated, fastest
           end
         end
       else
@@ -603,7 +613,8 @@ end
 local function keep(key, row)
   local under = max(row[11], lastslice(row[1], row[2], row[3], row[4]))
   if row.given then
-    row.lasts = max(row.lasts, ends(row[1], row[2], row[3], row[4]))
+    -- what is taken after the rate has changed knows by which it drains
+    if row.given > 0 then row.lasts = max(row.lasts, ends(row[1], row[2], row[3], row[4])) end
     under = max(under, floor((row.lasts - 1) / window))
   end
   if row[6] > 0 or row[5] > 0 or row[10] ~= '' or row[12] or row[13] then
@@ -615,18 +626,32 @@ local function keep(key, row)
   dirty[key] = true
 end
 
+local function bookedinall(row)
+  return row[7] + row[8]
+end
+
+-- it goes over to another rate from such a state
+local function rerate(row, a, b, c, booked, before, d)
+  row.since, row.given, row.lasts, row.rerated, row.fastest =
+    rerated(row.since, row.given, row.lasts, row.rerated, row.fastest, a, b, c, booked, before, d, d)
+end
+
 for i = 1, #names do
   local key, row = names[i], rows[names[i]]
-  local before = row[4]
+  local a, b, c, before, booked = row[1], row[2], row[3], row[4], bookedinall(row)
   turn(key, row)
   row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], now)
   -- it gave way to the limit that was set: it may be worth something for longer
-  if drainsby and row[4] ~= before then keep(key, row) end
+  if drainsby and row[4] ~= before then
+    rerate(row, a, b, c, booked, before, row[4])
+    keep(key, row)
+  end
 end
 
 -- from here on a bucket goes by the limit of this request; returns whether it did not before
 local function goby(row)
   if not drainsby or row[4] == drainsby then return false end
+  rerate(row, row[1], row[2], row[3], bookedinall(row), row[4], drainsby)
   row[4] = drainsby
   return row[11] >= 0
 end
@@ -678,10 +703,6 @@ local function unspent(cell)
   return max(0, cell[3] - cell[4] - cell[1])
 end
 
-local function bookedinall(row)
-  return row[7] + row[8]
-end
-
 -- a refund that more than doubles what is left must reach every node soon: those that deny the key do not ask
 local function giveback(key, row, behind, cost, at, beside, atrate)
   local used = usage(key, row[1], row[2], row[3], row[4], now)
@@ -693,6 +714,7 @@ local function giveback(key, row, behind, cost, at, beside, atrate)
   -- what was in use then may be given back later, and can't be once that has drained
   if till and back > 0 then
     row.since, row.given, row.lasts = row.since or now, (row.given or 0) + back, max(row.lasts or 0, till)
+    row.rerated, row.fastest = row.rerated or 0, row.fastest or 0
   end
 end
 
@@ -798,9 +820,10 @@ end
 
 -- takes what is allowed, and answers by the state before
 local function takeall(key, row, total, need)
+  local goesover = goby(row)
   local answer = state(key, row[1], row[2], row[3], row[4], bookedinall(row), need)
   if total > 0 then row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, total) end
-  if goby(row) or total > 0 then keep(key, row) end
+  if goesover or total > 0 then keep(key, row) end
   return answer
 end
 
@@ -857,7 +880,9 @@ local function carryout(op)
     -- what was taken before a reset, or counts no more, is not there to be given back
     if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
       local others = op[7] or NONE
-      giveback(key, row, behind, op[3], at and at - others[2], (op[5] or 0) + keptof(row, others), others[5])
+      local atrate = others[5]
+      if at and at < (row.rerated or 0) then atrate = max(atrate, row.fastest) end
+      giveback(key, row, behind, op[3], at and at - others[2], (op[5] or 0) + keptof(row, others), atrate)
       keep(key, row)
     end
   elseif name == 'charge' then
@@ -895,7 +920,7 @@ local function carryout(op)
     row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, row[4], now)
     row[5] = max(now, row[5] + 1)
     row[6], row[9], row[10], row[12], row[13] = slice, 0, '', false, false
-    row.since, row.given, row.lasts = nil, nil, nil
+    row.since, row.given, row.lasts, row.rerated, row.fastest = nil, nil, nil, nil, nil
     if blocks[key] then
       redis.call('HDEL', prefix .. ':blocks', key)
       blocks[key] = nil
@@ -914,7 +939,7 @@ local function finish(results)
     local log = openlog and row[4]
     local single = not (log or row.given) and packsingle(row, row[12], row[13])
     local cells = single or row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
-    local given = row.given and pack(GIVEN, row.since, row.given, row.lasts) or ''
+    local given = row.given and pack(GIVEN, row.since, row.given, row.lasts, row.rerated, row.fastest) or ''
     if single then
       file(files, row[11], key, single)
     elseif cells == '' and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then

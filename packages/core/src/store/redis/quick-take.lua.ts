@@ -17,8 +17,8 @@ import type { LuaHalf } from '../../algorithms/lua-half.ts'
  */
 const FIELDS = '>ddddddd'
 const NOT_INTRODUCED = 6 * 8
-/** Bytes of a row of which anything was given back, and of what of it a node is told. */
-export const PLAIN_GIVEN = 56
+/** Bytes of a row of which anything was given back or whose rate has changed, and of what of it a node is told. */
+export const PLAIN_GIVEN = 68
 export const PLAIN_TOLD = 48
 /** Milliseconds for which a file is kept after its slice. */
 export const FILE_KEPT = 1000
@@ -90,9 +90,9 @@ const beforeLua = /* lua */ `
 
 /** Of one of which anything was given back. */
 const readsGivenLua = /* lua */ `
-      local plain, from, given, lasts = 32, nil, nil, nil
+      local plain, from, given, lasts, changed, fastest = 32, nil, nil, nil, nil, nil
       if length == ${PLAIN_GIVEN} then
-        a, b, c, d, from, given, lasts = unpack_row('>ddddddd', row)
+        a, b, c, d, from, given, lasts, changed, fastest = unpack_row('>ddddddddI4', row)
         plain = ${PLAIN_GIVEN}
         if lasts <= now then given = nil end
       end
@@ -104,8 +104,8 @@ function packsGivenLua(ends: string): string {
           local packed
           if given then
             ${ends}
-            if finish > lasts then lasts = finish end
-            packed = pack('>ddddddd', a, b, c, d, from, given, lasts)
+            if given > 0 and finish > lasts then lasts = finish end
+            packed = pack('>ddddddddI4', a, b, c, d, from, given, lasts, changed, fastest)
           else
             packed = pack('>dddd', a, b, c, d)
           end
@@ -117,7 +117,7 @@ function endsBeforeLua(ends: string): string {
   return /* lua */ `
           if before then
             ${ends}
-            if given then finish = lasts end
+            if given and lasts > finish then finish = lasts end
             if finish <= under * window then
               redis.call('HSET', FILE, guard, noted)
               if redis.call('HSET', before, key, packed) == 1 and redis.call('HLEN', before) == 1 then

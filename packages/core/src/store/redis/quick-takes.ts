@@ -6,7 +6,7 @@ import { quickHead, type SingleTake } from './script.ts'
 
 const NO_SNAPSHOTS: readonly Snapshot[] = []
 
-/** Where the row begins, and how long the answer is where anything was given back of the key. */
+/** Where the row begins, and how long the answer is where more is kept of the key than its state. */
 const ROW = 9
 const GIVEN = ROW + PLAIN_GIVEN
 
@@ -14,7 +14,7 @@ const GIVEN = ROW + PLAIN_GIVEN
 function givenBack(answer: Buffer, now: number, key: string): Reply['given'] {
   if (answer.readDoubleBE(ROW + 48) <= now) return undefined
   const given: GivenBack = [answer.readDoubleBE(ROW + 32), answer.readDoubleBE(ROW + 40)]
-  return new Map([[key, given]])
+  return given[1] > 0 ? new Map([[key, given]]) : undefined
 }
 
 /** What a table needs to take quickly, see `quick-take.lua.ts`: it sends as little as can be, and remembers the rest. */

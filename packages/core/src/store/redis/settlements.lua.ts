@@ -67,6 +67,7 @@ local function settleshared(key, row, told, lately, demand)
   if before and not place or lately > (before or 0) then return nil end
   before = before or 0
   local rate = d
+  if drainsby and b > 0 and d ~= drainsby then return nil end
   a, b, c, d = roll(key, a, b, c, d, now)
   if told > had then
     a, b, c, d = add(key, a, b, c, d, now, 0, told - had)
@@ -205,6 +206,8 @@ local function settleplain(keys, admitted, lately, demands)
           isplain = false
         end
       end
+      -- where a bucket's rate may change more is to be kept of it
+      if drainsby and b > 0 and d ~= drainsby then isplain = false end
     end
     if not isplain then
       others[#others + 1] = i
@@ -215,7 +218,6 @@ local function settleplain(keys, admitted, lately, demands)
       local rate, told = d, admitted[i]
       -- a window that ends with this slice has nothing to roll
       if drainsby or a ~= sliceend then a, b, c, d = roll(key, a, b, c, d, now) end
-      -- a bucket gave way to the limit that was set
       local changes = d ~= rate or moves
       if lately and lately[i] > before and late == 1 then
         a, b, c, d = add(key, a, b, c, d, now, 1, lately[i] - before)
