@@ -996,4 +996,34 @@ describe('what was found by reading', () => {
       await Promise.all([one.close(), two.close()])
     },
   )
+
+  it.each(
+    modes.flatMap((mode) =>
+      (['plan', 'limit that is set'] as const).map((faster) => [mode, faster] as const),
+    ),
+  )(
+    '%s: a reservation gives back no more than is left of it, though a %s is faster only meanwhile',
+    async (mode, faster) => {
+      const bucket = (capacity: number) => tokenBucket({ capacity, refill: capacity, per: '100s' })
+      const { clock, one, two } = nodes({ mode, limit: bucket(100) })
+      const counted = createLimiter({
+        ...{ name: 'api', limit: bucket(100), clock },
+        store: stores.get(clock)!,
+      })
+      const call = await one.reserve('a', 50)
+      expect(call.allowed).toBe(true)
+      await one.flush()
+      if (faster === 'plan') await two.check('a', { limit: bucket(1000) })
+      else await two.setLimit(bucket(1000))
+      await two.flush()
+      // The 50 drain.
+      await clock.advance(10_000)
+      await counted.peek('a')
+      if (faster === 'limit that is set') await two.setLimit(bucket(100))
+      expect((await counted.check('a', { cost: 80 })).allowed).toBe(true)
+      await call.release()
+      expect((await counted.peek('a')).remaining).toBeLessThanOrEqual(20)
+      await Promise.all([one.close(), two.close(), counted.close()])
+    },
+  )
 })
