@@ -279,11 +279,13 @@ export class LocalDecisions {
     const scarce = quietUntil > -Infinity
     const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
     if (decision.allowed && waits && !scarce) return syncDecision(limit, decision, cost)
+    // Of a node that is alone on its store nobody else can have given any back.
+    const isUsedUp = quietUntil === Infinity || (sync.lone && !decision.allowed)
     // A reading costs as much as the rest: most keys that are used up are so until their window ends.
-    const asks = consume && decision.reason !== 'cost' && quietUntil < Infinity
+    const asks = consume && decision.reason !== 'cost' && !isUsedUp
     if (asks && clock.monotonic() >= quietUntil) this.askFor(local, cost)
     if (!decision.allowed) {
-      if (consume && !this.sync.isLog && local.headroom < 1) local.makeShut(quietUntil === Infinity)
+      if (consume && !this.sync.isLog && local.headroom < 1) local.makeShut(isUsedUp)
       return decision
     }
     return this.bookedElsewhere(local, decision, now, cost)

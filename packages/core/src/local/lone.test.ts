@@ -193,14 +193,14 @@ test('a limiter that was closed is no node beside the next one', async () => {
   const one = limiter()
   await one.check('key')
   await one.close()
-  const { storeCalls } = one.stats()
+  const { storeEntries } = one.stats()
   // Longer than a node counts as one that does not speak.
   await clock.advance(60 * INTERVAL)
   const two = limiter()
   await two.check('key')
   two.checkSync('key')
   await clock.advance(INTERVAL)
-  expect(one.stats().storeCalls).toBe(storeCalls)
+  expect(one.stats().storeEntries).toBe(storeEntries)
   two.checkSync('key')
   expect(two.stats().estimatedOvershoot).toBe(0)
   await two.close()
@@ -404,6 +404,36 @@ test.each([
     for (const key of keys) one.checkSync(key)
     await clock.advance(3000)
     expect(one.stats().expired).toBe(0)
+    await one.close()
+    await two.close()
+  },
+)
+
+test.each([
+  ['fixed window', fixedWindow({ limit: 20, window: '1h' })],
+  ['sliding window', slidingWindow({ limit: 20, window: '1h' })],
+  ['token bucket', tokenBucket({ capacity: 20, refill: 1, per: '1h' })],
+])(
+  'a node that is alone refuses a key that is used up by its row alone, and asks nobody: %s',
+  async (_, limit) => {
+    const { clock, limiter } = world()
+    const one = limiter(limit)
+    while (one.checkSync('key').allowed);
+    await one.flush()
+    one.checkSync('key')
+    const { storeEntries } = one.stats()
+    const closer = vi.spyOn(LocalDecisions.prototype, 'checkSync')
+    for (let check = 0; check < 100; check++) {
+      expect(one.checkSync('key')).toMatchObject({ allowed: false, reason: 'limit' })
+      await clock.advance(10)
+    }
+    expect(closer).not.toHaveBeenCalled()
+    expect(one.stats().storeEntries).toBe(storeEntries)
+    closer.mockRestore()
+    // Another node is told of what was refused before, and this one asks again.
+    const two = limiter(limit)
+    expect((await two.check('key')).allowed).toBe(false)
+    expect(one.checkSync('key').allowed).toBe(false)
     await one.close()
     await two.close()
   },
