@@ -1,5 +1,6 @@
-import { createLimiter, fixedWindow, memoryStore } from '@spillway/core'
+import { createLimiter, fixedWindow } from '@spillway/core'
 import { lruFloor } from '../contenders/floors.ts'
+import { runNodes } from '../node-processes.ts'
 import type { Case, Contender, Question } from '../question.ts'
 import { CPU, type Made, runMade, type Shape, TURNS } from '../warm-checks.ts'
 
@@ -34,21 +35,11 @@ function ofKeys(keys: number): Point[] {
   ]
 }
 
-/** All of them over one store, in one process: each is asked in its turn. */
+/** Each in a process of its own, as nodes are: in one, more of them are more RAM than its caches hold. */
 function ofNodes(nodes: number): Point {
-  return point('soft', nodes, 'node', 1000, () => {
-    const store = memoryStore()
-    const limiters = Array.from({ length: nodes }, () =>
-      createLimiter({ name: 'bench', limit, mode: 'soft', store }),
-    )
-    let turns = 0
-    return {
-      check: (key) => limiters[turns++ % nodes]!.checkSync(key),
-      warm: async () => {
-        for (const limiter of limiters) await limiter.flush()
-      },
-    }
-  })
+  const name = `soft, ${nodes} node${nodes > 1 ? 's' : ''}`
+  const run = runNodes(nodes, { keys: 1000, checks: CHECKS, warmUp: 4 * CHECKS })
+  return { line: 'soft', at: nodes, name, run }
 }
 
 function ofLimits(count: number): Point {
@@ -78,7 +69,8 @@ export const panels: readonly Panel[] = [
   {
     name: 'growth with nodes, 1,000 keys',
     axis: 'nodes',
-    turns: TURNS,
+    redis: true,
+    turns: TURNS / 2,
     contenders: [1, 4, 16, 64].map(ofNodes),
     targets: [{ measure: CPU, ours: 'soft, 64 nodes', to: 'soft, 1 node', atMost: 1.25 }],
   },

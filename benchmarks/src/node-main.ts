@@ -1,0 +1,45 @@
+import { createLimiter, fixedWindow } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
+import { draws, keyNames } from './keys.ts'
+import { cpuMicroseconds, turn } from './measure.ts'
+
+// One node of several: `node-main.ts REDIS KEYS CHECKS WARM_UP`. Whenever it is asked it makes so many checks, and tells
+// how many were admitted and what CPU time it has used since it last told.
+
+const LIMIT = 2_000_000_000
+/** Checks between two turns of the event loop. */
+const BURST = 256
+
+const [redisUrl, keys, checks, warmUp] = process.argv.slice(2) as [string, string, string, string]
+const limiter = createLimiter({
+  name: 'bench',
+  limit: fixedWindow({ limit: LIMIT, window: '1d' }),
+  mode: 'soft',
+  store: redisStore(redisUrl),
+})
+const names = keyNames(Number(keys))
+const order = draws('uniform', names.length, 2 ** 17)
+let place = 0
+
+async function check(count: number): Promise<number> {
+  let admitted = 0
+  for (let done = 0; done < count; done += BURST) {
+    for (const end = place + Math.min(BURST, count - done); place < end; place++)
+      if (limiter.checkSync(names[order[place & (order.length - 1)]!]!).allowed) admitted++
+    await turn()
+  }
+  return admitted
+}
+
+for (const name of names) await limiter.check(name)
+await limiter.flush()
+await check(Number(warmUp))
+let told = cpuMicroseconds()
+process.on('message', async () => {
+  const admitted = await check(Number(checks))
+  const now = cpuMicroseconds()
+  process.send!({ admitted, cpu: now - told })
+  told = now
+})
+process.on('disconnect', () => process.exit())
+process.send!({ admitted: 0, cpu: 0 })

@@ -1,0 +1,74 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { expectAdmitted } from './measure.ts'
+import type { Contender } from './question.ts'
+import { CPU } from './warm-checks.ts'
+
+const MAIN = fileURLToPath(new URL('./node-main.ts', import.meta.url))
+
+interface Told {
+  readonly admitted: number
+  /** Microseconds, since it last told. */
+  readonly cpu: number
+}
+
+interface Work {
+  /** That all nodes share. */
+  readonly keys: number
+  /** Of each node in a turn. */
+  readonly checks: number
+  readonly warmUp: number
+}
+
+/** A node's process, which says something each time it is asked. */
+class Node {
+  private readonly child: ChildProcess
+  private readonly ended: Promise<unknown[]>
+
+  constructor(redisUrl: string, { keys, checks, warmUp }: Work) {
+    const args = [redisUrl, keys, checks, warmUp].map(String)
+    this.child = fork(MAIN, args, { execArgv: ['--import', 'tsx'] })
+    this.ended = once(this.child, 'exit')
+  }
+
+  /** @throws Error where it ends instead */
+  async told(): Promise<Told> {
+    const [first] = await Promise.race([once(this.child, 'message'), this.ended])
+    if (typeof first === 'object' && first !== null) return first as Told
+    throw new Error(`a node ended with ${first}`)
+  }
+
+  ask(): Promise<Told> {
+    this.child.send('go')
+    return this.told()
+  }
+
+  stop(): void {
+    this.child.kill()
+  }
+}
+
+/** So many nodes over one Redis, each a process of its own, which have their turns one after the other. */
+export function runNodes(count: number, work: Work): Contender['run'] {
+  return async ({ redisUrl, share, turns }) => {
+    const checks = Math.ceil(work.checks * share)
+    const its = { ...work, checks, warmUp: Math.ceil(work.warmUp * share) }
+    const nodes = Array.from({ length: count }, () => new Node(redisUrl, its))
+    try {
+      await Promise.all(nodes.map((node) => node.told()))
+      await turns(async () => {
+        let cpu = 0
+        for (const node of nodes) {
+          const told = await node.ask()
+          expectAdmitted(told.admitted, checks)
+          cpu += told.cpu
+        }
+        return { [CPU]: (cpu * 1000) / (count * checks) }
+      })
+      return undefined
+    } finally {
+      for (const node of nodes) node.stop()
+    }
+  }
+}
