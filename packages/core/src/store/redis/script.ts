@@ -7,10 +7,13 @@ import { slidingLogLua } from '../../algorithms/sliding-log/sliding-log.lua.ts'
 import { slidingWindowLua } from '../../algorithms/sliding-window/sliding-window.lua.ts'
 import { wireKey } from '../../key.ts'
 import type { Operation, Request } from '../store.ts'
-import { engineLua, filesLua, openingLua, takesLua } from './engine.lua.ts'
+import { engineLua } from './engine.lua.ts'
+import { filesLua } from './files.lua.ts'
 import { jointLua } from './joint.lua.ts'
+import { openingLua } from './opening.lua.ts'
 import { beginningLua, quickTakeLua } from './quick-take.lua.ts'
 import { asSettled, type Settlements } from './settlements.ts'
+import { takesLua } from './takes.lua.ts'
 
 export interface Script {
   readonly text: string

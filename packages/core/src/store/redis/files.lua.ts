@@ -1,0 +1,154 @@
+import { CHANGES_KEPT, LIMIT_KEPT } from '../store.ts'
+import { closeLua, FILE_KEPT, noteLua, PLAIN_GIVEN } from './quick-take.lua.ts'
+
+/** After what the algorithm's takes need: the files that rows lie in. */
+export const rowsLua = /* lua */ `
+local PLAIN, PLAINBYTES = '>dddd', 32
+-- of a bucket of which anything was given back or whose rate has changed, last in its row: since when that is
+-- kept, how much it is, and until when; and when the rate changed last, and the fastest before that
+local GIVEN, GIVENBYTES = '>ddddI4', 36
+-- where nothing else is kept but the state
+local PLAINGIVEN, PLAINGIVENBYTES = '>ddddddddI4', ${PLAIN_GIVEN}
+-- a log's row is the log; where more is kept it ends with the log, and begins with this number and the log's length
+local MORE, MOREBYTE = -1, 191
+local MOSTKEYS = 4000
+-- rows that are written at once: what Redis makes of them for that is then still in the caches from those before them
+local ATONCE = 64
+local top = max(slice + late, tonumber(meta[5] or 0))
+local FILES = prefix .. ':'
+
+-- what is kept of each key, or false, and the slice under which it lies, where that is not the top
+local function found(keys)
+  local rows, filedin = redis.call('HMGET', FILES .. top, unpack(keys)), {}
+  for under = top - 1, slice, -1 do
+    local missing, places, count = {}, {}, 0
+    for i = 1, #keys do
+      if not rows[i] then
+        count = count + 1
+        missing[count], places[count] = keys[i], i
+      end
+    end
+    if count == 0 then break end
+    local values = redis.call('HMGET', FILES .. under, unpack(missing))
+    for i = 1, count do
+      if values[i] then rows[places[i]], filedin[places[i]] = values[i], under end
+    end
+  end
+  return rows, filedin
+end
+
+-- what is to be told to 'filed': by their slice, how many rows are new, where any are or they lie further than the top
+local function write(files)
+  local news
+  for under, rowsof in pairs(files) do
+    local added = 0
+    for first = 1, #rowsof, 2 * ATONCE do
+      added = added + redis.call('HSET', FILES .. under, unpack(rowsof, first, min(first + 2 * ATONCE - 1, #rowsof)))
+    end
+    if added > 0 or under > top then
+      news = news or {}
+      news[under] = added
+    end
+  end
+  return news
+end
+
+local function heading(status, nodes, changes)
+  local from = max(changesfrom, now - ${CHANGES_KEPT})
+  local told = pack('>Bdddc0dd', status, exact, nodes, from, marker, changes, inforce and #inforce or 0)
+  if inforce then
+    for i = 1, #inforce do told = told .. pack('>d', inforce[i]) end
+  end
+  return told
+end
+`
+
+/** After the algorithm's functions: what is to be done where files begin, and for the first command. Ends the short way. */
+export const filesLua = /* lua */ `
+-- as many rows in a hash are found as fast either way; this many bytes are a long value for Redis
+local FEW, LONG = 32, '${' '.repeat(65)}'
+
+-- what tells of the others outlives them, and a limit that was set all use of it
+local function keepmeta(ms)
+  if meta[7] or setlimit then ms = max(ms, ${LIMIT_KEPT}) end
+  if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
+end
+
+-- the last slice in which a state is worth anything
+local function lastslice(a, b, c, d)
+  return max(slice, floor((ends(a, b, c, d) - 1) / window))
+end
+
+-- after the first fields were written under a slice
+local function begun(under)
+  local lasts = (under + 1) * window - now + ${FILE_KEPT}
+  redis.call('PEXPIRE', FILES .. under, lasts)
+  redis.call('UNLINK', FILES .. (slice - 1))
+  keepmeta(max(3 * window, lasts))
+end
+${closeLua}
+-- after rows were written: by their slice, how many are new
+local function filed(news)
+  for under, added in pairs(news or {}) do
+    if added > 0 then
+      local file = FILES .. under
+      local rows = redis.call('HLEN', file)
+      if rows == added then begun(under) end
+      -- Redis keeps few short fields as a list, and looks for each from its front, but not in a hash that has once held a long
+      -- value (decision 0023). No key has this name
+      if rows > FEW and rows - added <= FEW then
+        redis.call('HSET', file, '\\255', LONG)
+        redis.call('HDEL', file, '\\255')
+      end
+    end
+    if under > top then
+      top = under
+      redis.call('HSET', META, 'top', top)
+      -- a row may lie where a quick take does not look
+      closequick()
+    end
+  end
+end
+${noteLua}
+-- another one each time: the node that began what is lost may be the one that begins it again
+local function newmarker()
+  time = time or redis.call('TIME')
+  closequick()
+  return id .. string.format('%010d%010d', time[1], time[2])
+end
+if not marker then
+  marker = newmarker()
+  redis.call('HSET', META, 'signature', signature, 'marker', marker)
+  keepmeta(3 * window)
+end
+if setlimit then
+  redis.call('HSET', META, 'limit', cjson.encode(inforce), 'limitset', now)
+  closequick()
+  keepmeta(3 * window)
+end
+
+local function file(files, under, key, packed)
+  local rowsof = files[under]
+  if rowsof == nil then
+    files[under] = {key, packed}
+  else
+    rowsof[#rowsof + 1] = key
+    rowsof[#rowsof + 1] = packed
+  end
+end
+
+-- how many they are, and they
+local function packlist(numbers)
+  local parts = {pack('>d', #numbers)}
+  for i = 1, #numbers do parts[#parts + 1] = pack('>d', numbers[i]) end
+  return table.concat(parts)
+end
+
+if guard then notequick() end
+if isshort then answer, news = takes(request.t, request.c) end
+if answer then
+  filed(news)
+  if guard then openquick() end
+  return answer
+end
+`

@@ -1,0 +1,232 @@
+import { MOST_CHARGED } from '../store.ts'
+
+/** What is done with a key's row, and what is answered: an operation each, see `store.ts`. */
+export const operationsLua = /* lua */ `
+-- a refund that more than doubles what is left must reach every node soon: those that deny the key do not ask
+local function giveback(key, row, behind, cost, at, beside, atrate)
+  local used = usage(key, row[1], row[2], row[3], row[4], now)
+  if used + bookedinall(row) + min(cost, used) > min(limit, smallestlimit()) then change(key) end
+  local till = drainsby and ends(row[1], row[2], row[3], row[4])
+  local back
+  row[1], row[2], row[3], row[4], back =
+    remove(key, row[1], row[2], row[3], row[4], behind, cost, at, beside, atrate)
+  -- what was in use then may be given back later, and can't be once that has drained
+  if till and back > 0 then
+    row.since, row.given, row.lasts = row.since or now, (row.given or 0) + back, max(row.lasts or 0, till)
+    row.rerated, row.fastest = row.rerated or 0, row.fastest or 0
+  end
+end
+
+-- what of what was in use is so still, or has drained, and did not go back, at least
+local function keptof(row, others)
+  return max(0, others[1] - (row.given or 0) + (others[3] == (row.since or 0) and others[4] or 0))
+end
+
+-- raises the counters of a node's cell, and moves the totals by the difference; of a log no further than its entries
+-- tell
+local function merge(key, row, theirs, counters, entries)
+  local behind = slice - theirs
+  if behind < 0 or behind > late then return end
+  local place = 12 + behind
+  owncells(row)
+  local cell = row[place]
+  if not cell then
+    if counters[1] + counters[2] + counters[3] + counters[4] == 0 then return end
+    cell = {0, 0, 0, 0, 0}
+    row[place] = cell
+  end
+  local more, back = counters[1] - cell[1], counters[2] - cell[2]
+  local before = unspent(cell)
+  if entries then
+    local told = 0
+    for i = 2, #entries, 2 do told = told + entries[i] end
+    more = min(more, told)
+  end
+  cell[1] = cell[1] + max(0, more)
+  cell[2] = max(cell[2], counters[2])
+  cell[3] = max(cell[3], counters[3])
+  cell[4] = max(cell[4], counters[4])
+  row[7 + behind] = row[7 + behind] + unspent(cell) - before
+  if more > 0 then
+    row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, more, entries)
+    goby(row)
+  end
+  if back > 0 then giveback(key, row, behind, back) end
+end
+
+-- notes the node's demand, and books for it what it asks for, as far as there is room; not where more has been
+-- booked than it knows of. Of a log what expires soon may be booked too: it is taken out of it. Returns from when on what
+-- was booked may be spent, of a log
+local function grant(key, row, ask, known)
+  if (blocks[key] or 0) > now then return nil end
+  local starts = {}
+  local cell = opencell(row)
+  row[9] = row[9] + ask[1] - cell[5]
+  cell[5] = ask[1]
+  if ask[3] + ask[4] > 0 then goby(row) end
+  if ask[3] + ask[4] > 0 and cell[3] <= known then
+    local used = usage(key, row[1], row[2], row[3], row[4], now)
+    local room = limit - used - bookedinall(row)
+    local has = unspent(cell)
+    local share = floor(ask[2] * max(0, room + has))
+    local ahead = ask[5] or 0
+    local target = max(ask[4], ahead > 0 and share or min(ask[3], share))
+    local more = max(0, min(target - has, room + (request.x or 0), limit - used - has))
+    if more > 0 then starts = {now, more} end
+    local left = ask[3] - has - more
+    if bookahead and ahead > 0 and left > 0 and room >= 0 then
+      local till, soon = min(now + ahead, (slice + 1) * window - 1)
+      row[1], row[2], row[3], row[4], soon =
+        bookahead(key, row[1], row[2], row[3], row[4], till, ahead / ask[3], left)
+      for i = 1, #soon, 2 do
+        starts[#starts + 1], starts[#starts + 2] = soon[i], soon[i + 1]
+        more = more + soon[i + 1]
+      end
+    end
+    if more > 0 then
+      cell[3] = cell[4] + cell[1] + has + more
+      row[7] = row[7] + more
+    end
+  end
+  keep(key, row)
+  return starts
+end
+
+local function settle(key, row, op)
+  if op[3] < row[5] then return nil end
+  local starts
+  opencell(row)
+  if op[6] then merge(key, row, op[4] - 1, op[6], op[9]) end
+  merge(key, row, op[4], op[5], op[8])
+  if type(op[7]) == 'table' then starts = grant(key, row, op[7], op[4] == slice and op[5][3] or 0) end
+  keep(key, row)
+  return starts
+end
+
+-- a take is answered by the state before it; the node replays the decisions from that
+local function state(key, a, b, c, d, booked, need)
+  if openlog then return pack('>dddd', a, b, booked, blocks[key] or 0) .. entriesof(key, d, need) end
+  local packed = pack('>dddddd', a, b, c, d, booked, blocks[key] or 0)
+  if not drainsby then return packed end
+  local row = rows[key]
+  return packed .. pack('>dd', row.since or 0, row.given or 0)
+end
+
+-- how much is in use, and whether the key is blocked
+local function stand(key, row)
+  return usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row), (blocks[key] or 0) > now
+end
+
+-- takes what is allowed, and answers by the state before
+local function takeall(key, row, total, need)
+  local goesover = goby(row)
+  local answer = state(key, row[1], row[2], row[3], row[4], bookedinall(row), need)
+  if total > 0 then row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, total) end
+  if goesover or total > 0 then keep(key, row) end
+  return answer
+end
+
+local function take(key, row, op)
+  local used, blocked = stand(key, row)
+  local total, largest, refused = 0, 0, false
+  for i = 3, #op do
+    local cost = op[i]
+    if not blocked and used + cost <= limit then
+      used = used + cost
+      total = total + cost
+    else
+      refused = true
+      if cost <= limit and cost > largest then largest = cost end
+    end
+  end
+  return takeall(key, row, total, refused and used + largest - limit or 0)
+end
+
+local NONE = {0, 0, 0, 0, 0}
+local NONEBOOKED = {}
+-- of a log also from when on what was booked just now may be spent
+local function snapshot(key, row, starts)
+  local cell, before = owncells(row)
+  local elsewhere = bookedinall(row) - unspent(cell) - unspent(before)
+  cell, before = cell or NONE, before or NONE
+  local ledger = pack(
+    '>ddddddddddd', row[5], slice, cell[1], cell[2], cell[4], cell[3], before[1], before[2], before[4], before[3], row[9]
+  )
+  return ledger .. state(key, row[1], row[2], row[3], row[4], elsewhere, math.huge)
+    .. (openlog and packlist(starts or NONEBOOKED) or '')
+end
+
+local function carryout(op)
+  local name, key = op[1], op[2]
+  local row, starts = rows[key]
+  if name == 'take' then return take(key, row, op) end
+  if name == 'peek' then
+    local booked = bookedinall(row)
+    local need = usage(key, row[1], row[2], row[3], row[4], now) + booked + 1 - limit
+    return state(key, row[1], row[2], row[3], row[4], booked, max(0, need))
+  end
+  if name == 'restore' then
+    settle(key, row, op)
+    return ''
+  end
+  if name == 'settle' then
+    starts = settle(key, row, op)
+  elseif name == 'read' and op[3] then
+    starts = grant(key, row, op[3], 0)
+  elseif name == 'refund' and row[11] >= 0 and (not op[6] or op[6] == marker) then
+    local at = op[4]
+    local behind = at and slice - floor(at / window) or 0
+    -- what was taken before a reset, or counts no more, is not there to be given back
+    if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
+      local others = op[7] or NONE
+      local atrate = others[5]
+      if at and at < (row.rerated or 0) then atrate = max(atrate, row.fastest) end
+      giveback(key, row, behind, op[3], at and at - others[2], (op[5] or 0) + keptof(row, others), atrate)
+      keep(key, row)
+    end
+  elseif name == 'charge' then
+    local used = usage(key, row[1], row[2], row[3], row[4], now)
+    if used == 0 then goby(row) end
+    local most = ${MOST_CHARGED} - used
+    if most > 0 then
+      row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, 0, min(op[3], most))
+    end
+    keep(key, row)
+    change(key)
+  elseif name == 'block' then
+    local BLOCKS = prefix .. ':blocks'
+    blocks[key] = now + op[3]
+    redis.call('HSET', BLOCKS, key, blocks[key])
+    local some = redis.call('HRANDFIELD', BLOCKS, 10, 'WITHVALUES')
+    for i = 1, #some, 2 do
+      if tonumber(some[i + 1]) <= now then redis.call('HDEL', BLOCKS, some[i]) end
+    end
+    blockslast = max(blockslast, blocks[key])
+    redis.call('HSET', META, 'blocks', blockslast)
+    closequick()
+    redis.call('PEXPIRE', BLOCKS, blockslast - now + 1000)
+    keepmeta(blockslast - now + 1000)
+    change(key)
+  elseif name == 'reset' then
+    if openlog then redis.call('UNLINK', prefix .. ':l:' .. key) end
+    -- what other nodes may yet spend stays booked; this one gave up what it knew to be granted
+    local cell, before = owncells(row)
+    if cell then
+      local known = op[3] == slice and op[4] or 0
+      row[7] = row[7] - max(0, unspent(cell) - max(0, cell[3] - known))
+    end
+    row[8] = row[8] - unspent(before)
+    row[1], row[2], row[3], row[4] = roll(key, 0, 0, 0, row[4], now)
+    row[5] = max(now, row[5] + 1)
+    row[6], row[9], row[10], row[12], row[13] = slice, 0, '', false, false
+    row.since, row.given, row.lasts, row.rerated, row.fastest = nil, nil, nil, nil, nil
+    if blocks[key] then
+      redis.call('HDEL', prefix .. ':blocks', key)
+      blocks[key] = nil
+    end
+    keep(key, row)
+    change(key)
+  end
+  return snapshot(key, row, starts)
+end
+`
