@@ -25,6 +25,13 @@ export interface LetGo {
 /** How it stands with one limit. */
 export type Standing = Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'>
 
+/** What the store said of a key, by what was heard at that time: what of its use was booked, and what had been given back. */
+export interface Beside {
+  readonly booked: number
+  readonly given: GivenBack
+  readonly heard: number
+}
+
 /**
  * What was in use of a bucket beside a cost that was allowed, at least. What was only booked was not. Of its last unit a part
  * may have drained: it is left out where it drains in no time, and otherwise what has drained of it is told by when all will have.
@@ -32,19 +39,18 @@ export type Standing = Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'>
 export function othersIn(
   { limit, remaining, resetAfterMs }: Standing,
   cost: number,
-  booked: number,
-  given: GivenBack,
+  { booked, given, heard }: Beside,
   { limit: capacity, parameters }: Algorithm,
 ): InUse {
   const [, , rate = 0, per = 0] = parameters
   // Of a window and a log it does not matter.
   if (rate === 0) return NONE_IN_USE
   const others = limit - remaining - cost - booked
-  if (others <= 0) return [0, 0, ...given, rate]
+  if (others <= 0) return [0, 0, ...given, rate, heard]
   // Also where another limit was set since.
-  if (rate > per || limit !== capacity) return [others - 1, 0, ...given, rate]
+  if (rate > per || limit !== capacity) return [others - 1, 0, ...given, rate, heard]
   const whole = mulDivUp(limit - remaining, per, rate)
-  return [others, Math.max(0, whole - resetAfterMs + 1), ...given, rate]
+  return [others, Math.max(0, whole - resetAfterMs + 1), ...given, rate, heard]
 }
 
 /** What was taken some time ago: time has freed some of it since. */

@@ -1026,4 +1026,35 @@ describe('what was found by reading', () => {
       await Promise.all([one.close(), two.close(), counted.close()])
     },
   )
+
+  it.each([
+    ['soft', 50],
+    ['leased', 1],
+  ] as const)(
+    '%s: a reservation gives back no more than is left of it, though a plan drained faster what it seemed to be beside',
+    async (mode, cost) => {
+      const bucket = (capacity: number) => tokenBucket({ capacity, refill: capacity, per: '100s' })
+      const { clock, one, two } = nodes({ mode, limit: bucket(1000), sync: { interval: '10s' } })
+      const hard = createLimiter({
+        ...{ name: 'api', limit: bucket(1000), clock },
+        store: stores.get(clock)!,
+      })
+      await hard.check('a', { cost: 300 })
+      await one.check('a')
+      await clock.advance(1000)
+      await hard.check('a', { limit: bucket(10_000) })
+      await clock.advance(3200)
+      await hard.check('a')
+      await clock.advance(100)
+      // As far as it knows 260 are in use, and they have drained.
+      const call = await one.reserve('a', cost)
+      expect(call).toMatchObject({ allowed: true, source: 'local' })
+      await clock.advance(15_000)
+      expect((await hard.check('a', { cost: 500 })).allowed).toBe(true)
+      const { remaining } = await hard.peek('a')
+      await call.release()
+      expect((await hard.peek('a')).remaining).toBe(remaining)
+      await Promise.all([one.close(), two.close(), hard.close()])
+    },
+  )
 })

@@ -53,33 +53,29 @@ local function rateset()
   return set[4], since
 end
 
+-- where what was rolled last gave way to the limit that was set
+local waya, wayb, wayc
 -- by what the key went last, and from then on by the limit that was set, if it goes by that
 local function roll(_, a, b, c, d, now)
-  local its = rate
-  if d ~= drainsby then
-    if d < 0 then
-      local rate, from = rateset()
-      if rate and rate ~= -d and now >= from then
-        b, c = drain(b, c, from - a, -d, per)
-        a = max(a, from)
-        d = -rate
-      end
-      its = -d
-    elseif d > 0 then
-      its = d
+  if d < 0 and d ~= drainsby then
+    local rate, from = rateset()
+    if rate and rate ~= -d and now >= from then
+      b, c = drain(b, c, from - a, -d, per)
+      a = max(a, from)
+      waya, wayb, wayc, d = a, b, c, -rate
     end
   end
   if now <= a then return a, b, c, d end
-  b, c = drain(b, c, now - a, its, per)
+  b, c = drain(b, c, now - a, d < 0 and -d or d, per)
   return now, b, c, d
 end
 
--- what is kept of a row that goes over from the rate of one to that of another, by way of a third: what was taken before
--- gives back by the fastest, for as long as it could give anything back by the slowest; so does what is booked
-local function rerated(from, given, lasts, changed, fastest, a, b, c, booked, one, other, third)
-  one, other, third = math.abs(one), math.abs(other), math.abs(third)
-  local slow, fast = min(one, other, third), max(one, other, third)
-  if slow == fast or slow == 0 then return from, given, lasts, changed, fastest end
+-- what is kept of a row that goes over from the rate of one to that of another: what was taken before gives back by the
+-- faster, for as long as it could give anything back by the slower; so does what is booked
+local function rerated(from, given, lasts, changed, fastest, a, b, c, booked, one, other)
+  one, other = math.abs(one), math.abs(other)
+  local slow, fast = min(one, other), max(one, other)
+  if slow == fast then return from, given, lasts, changed, fastest end
   local whole, rest = muldiv(b, per, slow)
   local till = a + whole + math.ceil((rest - c) / slow)
   if booked > 0 then
@@ -127,7 +123,7 @@ end
 
 local function ends(a, b, c, d)
   if b == 0 then return a end
-  local its = d == 0 and rate or math.abs(d)
+  local its = math.abs(d)
   local whole, rest = muldiv(b, per, its)
   return a + whole + math.ceil((rest - c) / its)
 end
@@ -135,7 +131,7 @@ end
 
 /**
  * The Lua half of token and leaky bucket. State: a = at, b = used, c = drained, d = the rate by which it drains: that of
- * a plan, or less that of the limiter's own limit, which gives way to one that is set; 0: not known, that of whoever asks.
+ * a plan, or less that of the limiter's own limit, which gives way to one that is set.
  * Parameters: capacity, window, rate, per.
  */
 export const bucketLua: LuaHalf = { begins, functions, take: { opens, late: 1, roll, use, ends } }

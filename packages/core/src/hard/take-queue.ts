@@ -25,7 +25,8 @@ export function receiptOf(
   cost: number,
   limit: Algorithm,
 ): Receipt {
-  const others = othersIn(decision, cost, booked?.get(key) ?? 0, given?.get(key) ?? NOTHING_GIVEN, limit)
+  const beside = { booked: booked?.get(key) ?? 0, given: given?.get(key) ?? NOTHING_GIVEN, heard: now }
+  const others = othersIn(decision, cost, beside, limit)
   return { at: now, marker, others }
 }
 

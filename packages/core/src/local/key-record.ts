@@ -296,6 +296,11 @@ export abstract class KeyRecord implements Held {
     this.flag(KNOWN, is)
   }
 
+  /** Monotonic time, no later than the store was last heard of it. */
+  get heardAt(): number {
+    return this.isPaced ? this.pace.heardAt : this.since
+  }
+
   /** To be sent. */
   get queued(): boolean {
     return (this.flags & QUEUED) !== 0

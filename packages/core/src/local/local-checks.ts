@@ -1,5 +1,6 @@
 import { type Algorithm, isBucket } from '../algorithms/algorithm.ts'
 import { type Checks, type Resetting, refundOf, type TakenThen } from '../checks.ts'
+import { DRIFT } from '../clock.ts'
 import { othersIn, type Receipt, type Standing } from '../decider.ts'
 import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
@@ -63,10 +64,13 @@ export class LocalChecks implements Checks {
    */
   receipt(key: string, cost: number): (standing: Standing) => Receipt | undefined {
     const { link, sync } = this
-    const { clock } = this.settings
-    const { given = NOTHING_GIVEN, letGoInAll = 0, pace: paceBefore } = sync.keys.find(key) ?? {}
+    const { clock, timeout } = this.settings
+    const before = sync.keys.find(key)
+    const { given = NOTHING_GIVEN, letGoInAll = 0, pace: paceBefore } = before ?? {}
     const bookedBefore = paceBefore?.countsAsUsed ?? 0
     const asked = clock.monotonic()
+    // Its answer had been under way for no longer than that.
+    const ago = before === undefined ? 0 : (asked - before.heardAt + timeout) * (1 + DRIFT)
     const { earliest } = link
     return (standing) => {
       const { marker } = sync
@@ -74,7 +78,8 @@ export class LocalChecks implements Checks {
       if (marker === undefined || at === -Infinity) return undefined
       // What is booked for other nodes, and counted as used by what was decided since: as much as it may have been.
       const booked = Math.max(bookedBefore, sync.keys.find(key)?.pace.countsAsUsed ?? 0)
-      const others = othersIn(standing, cost, booked, given, this.settings.limit)
+      const heard = Math.floor(Math.min(at - 1, at - ago))
+      const others = othersIn(standing, cost, { booked, given, heard }, this.settings.limit)
       return { at, marker, others, letGo: { cost: letGoInAll, at: clock.monotonic() } }
     }
   }

@@ -129,7 +129,13 @@ const giveBack = fc.record({
   marker: fc.constantFrom(undefined, 'its', 'another'),
   /** What else was in use, and how much of it went back since as the node heard last; it may drain faster. */
   others: fc.option(
-    fc.record({ cost: fc.nat(9), drained: fc.nat(2), missed: fc.nat(2), faster: fc.nat(2) }),
+    fc.record({
+      cost: fc.nat(9),
+      drained: fc.nat(2),
+      missed: fc.nat(2),
+      faster: fc.nat(2),
+      staleness: fc.constantFrom(0, 0, 5, 500),
+    }),
     {
       nil: undefined,
     },
@@ -393,9 +399,11 @@ function operationOf(
       if (step.beside === undefined) return ['refund', key, step.cost, at]
       if (step.marker === undefined) return ['refund', key, step.cost, at, step.beside]
       if (step.others === undefined) return ['refund', key, step.cost, at, step.beside, step.marker]
-      const { cost, drained, missed, faster } = step.others
+      const { cost, drained, missed, faster, staleness } = step.others
       const [since, given] = ledger(key).seen.given
-      const others = [cost, drained, since, Math.max(0, given - missed), faster * rateOf(limit)] as const
+      const rate = faster * rateOf(limit)
+      const heard = at - staleness
+      const others = [cost, drained, since, Math.max(0, given - missed), rate, heard] as const
       return ['refund', key, step.cost, at, step.beside, step.marker, others]
     }
     case 'block':

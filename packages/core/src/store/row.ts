@@ -130,33 +130,26 @@ export class Row {
   pass(now: number, slice: number, set: SetLimit | undefined): boolean {
     const { terms } = this
     if (this.past !== undefined && now >= this.past.until) this.past = undefined
-    if (this.givesWay(now, set)) this.noteRate(set.terms, now)
-    this.roll(slice, set)
-    this.drain(now, set)
+    this.roll(slice, set, now)
+    this.drain(now, set, now)
     return this.terms !== terms
   }
 
-  private givesWay(now: number, set: SetLimit | undefined): set is SetLimit {
-    const { terms } = this
-    return set !== undefined && terms.follows && now >= set.since && !haveOneRate(terms, set.terms)
-  }
-
   /**
-   * It is about to go by another rate. What was taken before gives back by the faster one from here on, for as long as it
-   * could give anything back by the slower one; so does what is booked, which may be taken by either within a window.
+   * It is about to go over to another rate. What was taken before gives back by the faster one from here on, for as long as
+   * it could give anything back by the slower one; so does what is booked, which may be taken by either within a window.
    */
   private noteRate({ limit }: Terms, now: number): void {
     const before = this.terms.limit
-    const [one, other] = [rateOf(before), rateOf(limit)]
-    if (one === other) return
-    const slower = one < other ? before : limit
+    if (rateOf(before) === rateOf(limit)) return
+    const slower = rateOf(before) < rateOf(limit) ? before : limit
     const [, window, rate, per] = slower.parameters as readonly [number, number, number, number]
     const { bookedInAll: booked } = this
     const until = slower.endsAt(this.state) + (booked > 0 ? window + mulDivUp(booked, per, rate) : 0)
     if (this.past === undefined && until <= now) return
     const past = this.keep(now, until)
     past.changed = now
-    past.fastest = Math.max(past.fastest, one, other)
+    past.fastest = Math.max(past.fastest, rateOf(before), rateOf(limit))
   }
 
   private keep(now: number, until: number): Past {
@@ -165,10 +158,11 @@ export class Row {
     return this.past
   }
 
-  private drain(until: number, set: SetLimit | undefined): void {
+  private drain(until: number, set: SetLimit | undefined, now: number): void {
     const { terms } = this
-    if (this.givesWay(until, set)) {
+    if (set !== undefined && terms.follows && until >= set.since && !haveOneRate(terms, set.terms)) {
       terms.limit.usage(this.state, set.since)
+      this.noteRate(set.terms, now)
       this.terms = set.terms
     }
     this.terms.limit.usage(this.state, until)
@@ -223,11 +217,12 @@ export class Row {
    * Makes `slice` the one that is settled in. What was booked in a slice can only have been spent in it; it counts
    * on as booked for one slice more, in which the nodes say what of it they spent, and then as spent.
    */
-  private roll(slice: number, set: SetLimit | undefined): void {
+  private roll(slice: number, set: SetLimit | undefined, now: number): void {
     if (slice <= this.settled || (this.cells.length === 0 && this.bookedInAll === 0)) return
     const next = slice === this.settled + 1
-    this.spend(this.bookedLate, this.settled + 1, set)
-    if (!next) this.spend(this.booked, this.settled + 2, set)
+    this.spend(this.bookedLate, this.settled + 1, set, now)
+    this.bookedLate = 0
+    if (!next) this.spend(this.booked, this.settled + 2, set, now)
     this.bookedLate = next ? this.booked : 0
     this.booked = 0
     this.settled = slice
@@ -236,10 +231,10 @@ export class Row {
     for (const cell of this.cells) this.demand += cell.demand
   }
 
-  private spend(cost: number, slice: number, set: SetLimit | undefined): void {
+  private spend(cost: number, slice: number, set: SetLimit | undefined, now: number): void {
     if (cost === 0) return
     const at = slice * this.terms.limit.window
-    this.drain(at, set)
+    this.drain(at, set, now)
     this.terms.limit.settle(this.state, at, 2, cost)
   }
 

@@ -98,11 +98,12 @@ export const NOTHING_GIVEN: GivenBack = [0, 0]
 
 /**
  * What of a bucket was in use: less what drains in so many milliseconds, when so much had been given back, and it drained at
- * that rate.
+ * that rate; by what was heard of it at that store time. What is in use by its taker's own reckoning since then may have drained
+ * faster.
  */
-export type InUse = readonly [cost: number, drained: number, ...given: GivenBack, rate: number]
+export type InUse = readonly [cost: number, drained: number, ...given: GivenBack, rate: number, heard: number]
 
-export const NONE_IN_USE: InUse = [0, 0, ...NOTHING_GIVEN, 0]
+export const NONE_IN_USE: InUse = [0, 0, ...NOTHING_GIVEN, 0, 0]
 
 /** What of it is in use still, or has drained, and did not go back, at least. */
 export function keptOf([used, , since, before]: InUse, [now, given]: GivenBack): number {

@@ -109,13 +109,30 @@ for under = top, slice, -1 do
   end
   missing = still
 end
-for i = 1, #missing do rows[missing[i]] = {0, 0, 0, 0, 0, 0, 0, 0, 0, '', -1, nil, nil} end
+for i = 1, #missing do rows[missing[i]] = {0, 0, 0, drainsby or 0, 0, 0, 0, 0, 0, '', -1, nil, nil} end
+
+local function bookedinall(row)
+  return row[7] + row[8]
+end
+
+-- it goes over to another rate from such a state
+local function rerate(row, a, b, c, before, d)
+  row.since, row.given, row.lasts, row.rerated, row.fastest =
+    rerated(row.since, row.given, row.lasts, row.rerated, row.fastest, a, b, c, bookedinall(row), before, d)
+end
+
+-- lets time pass up to then
+local function pass(key, row, at)
+  local before = row[4]
+  row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], at)
+  if drainsby and row[4] ~= before then rerate(row, waya, wayb, wayc, before, row[4]) end
+end
 
 -- cost that was booked, and counts as spent from the slice on
 local function spend(key, row, cost, from)
   if cost == 0 then return end
   local at = from * window
-  row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], at)
+  pass(key, row, at)
   row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], at, 2, cost)
 end
 
@@ -124,6 +141,7 @@ local function turn(key, row)
   if slice <= row[6] or (row[10] == '' and row[7] + row[8] == 0) then return end
   local following = slice == row[6] + 1
   spend(key, row, row[8], row[6] + 1)
+  row[8] = 0
   if not following then spend(key, row, row[7], row[6] + 2) end
   row[8] = following and row[7] or 0
   row[7] = 0
@@ -189,32 +207,19 @@ local function keep(key, row)
   dirty[key] = true
 end
 
-local function bookedinall(row)
-  return row[7] + row[8]
-end
-
--- it goes over to another rate from such a state
-local function rerate(row, a, b, c, booked, before, d)
-  row.since, row.given, row.lasts, row.rerated, row.fastest =
-    rerated(row.since, row.given, row.lasts, row.rerated, row.fastest, a, b, c, booked, before, d, d)
-end
-
 for i = 1, #names do
   local key, row = names[i], rows[names[i]]
-  local a, b, c, before, booked = row[1], row[2], row[3], row[4], bookedinall(row)
+  local before = row[4]
   turn(key, row)
-  row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], now)
+  pass(key, row, now)
   -- it gave way to the limit that was set: it may be worth something for longer
-  if drainsby and row[4] ~= before then
-    rerate(row, a, b, c, booked, before, row[4])
-    keep(key, row)
-  end
+  if drainsby and row[4] ~= before then keep(key, row) end
 end
 
 -- from here on a bucket goes by the limit of this request; returns whether it did not before
 local function goby(row)
   if not drainsby or row[4] == drainsby then return false end
-  rerate(row, row[1], row[2], row[3], bookedinall(row), row[4], drainsby)
+  rerate(row, row[1], row[2], row[3], row[4], drainsby)
   row[4] = drainsby
   return row[11] >= 0
 end

@@ -142,7 +142,7 @@ local function take(key, row, op)
   return takeall(key, row, total, refused and used + largest - limit or 0)
 end
 
-local NONE = {0, 0, 0, 0, 0}
+local NONE = {0, 0, 0, 0, 0, 0}
 local NONEBOOKED = {}
 -- of a log also from when on what was booked just now may be spent
 local function snapshot(key, row, starts)
@@ -179,9 +179,12 @@ local function carryout(op)
     -- what was taken before a reset, or counts no more, is not there to be given back
     if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
       local others = op[7] or NONE
-      local atrate = others[5]
-      if at and at < (row.rerated or 0) then atrate = max(atrate, row.fastest) end
-      giveback(key, row, behind, op[3], at and at - others[2], (op[5] or 0) + keptof(row, others), atrate)
+      local kept, atrate, heard = keptof(row, others), others[5], others[6]
+      if at and row.given and row.fastest > 0 and heard < row.rerated then
+        atrate = max(atrate, row.fastest)
+        if heard ~= at then kept = 0 end
+      end
+      giveback(key, row, behind, op[3], at and at - others[2], (op[5] or 0) + kept, atrate)
       keep(key, row)
     end
   elseif name == 'charge' then

@@ -67,7 +67,7 @@ local function settleshared(key, row, told, lately, demand)
   if before and not place or lately > (before or 0) then return nil end
   before = before or 0
   local rate = d
-  if drainsby and b > 0 and d ~= drainsby then return nil end
+  if drainsby and d ~= drainsby then return nil end
   a, b, c, d = roll(key, a, b, c, d, now)
   if told > had then
     a, b, c, d = add(key, a, b, c, d, now, 0, told - had)
@@ -168,7 +168,7 @@ local function settleplain(keys, admitted, lately, demands)
   local roll, add, pack, unpack_row, now, slice, drainsby = roll, add, pack, unpack_row, now, slice, drainsby
   for i = 1, #keys do
     local key, row = keys[i], rows[i]
-    local a, b, c, d, had, before, demand = 0, 0, 0, 0, 0, 0, 0
+    local a, b, c, d, had, before, demand = 0, 0, 0, drainsby or 0, 0, 0, 0
     local isplain, answer, moves = not those[key], nil, false
     if row and isplain then
       local length, owner, theirs = #row, nil, slice
@@ -207,7 +207,7 @@ local function settleplain(keys, admitted, lately, demands)
         end
       end
       -- where a bucket's rate may change more is to be kept of it
-      if drainsby and b > 0 and d ~= drainsby then isplain = false end
+      if drainsby and d ~= drainsby then isplain = false end
     end
     if not isplain then
       others[#others + 1] = i

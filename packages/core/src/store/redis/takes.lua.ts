@@ -128,8 +128,11 @@ const answersGivenLua = /* lua */ `
 `
 
 const reratedLua = /* lua */ `
-      from, given, lasts, changed, fastest =
-        rerated(from, given, lasts, changed, fastest, wasa, wasb, wasc, 0, was, d, drainsby)
+      if d ~= was then
+        from, given, lasts, changed, fastest =
+          rerated(from, given, lasts, changed, fastest, waya, wayb, wayc, 0, was, d)
+      end
+      from, given, lasts, changed, fastest = rerated(from, given, lasts, changed, fastest, a, b, c, 0, d, drainsby)
       isgiven = isgiven or given
       if given then rows[i] = rows[i] .. pack('>dd', from, given) end
 `
@@ -142,7 +145,7 @@ function rolls(take: NonNullable<LuaHalf['take']>): string {
   return /* lua */ `
     local goesover = drainsby and row and d ~= drainsby
     if goesover then
-      ${take.ends === undefined ? '' : 'local wasa, wasb, wasc, was = a, b, c, d'}
+      ${take.ends === undefined ? '' : 'local was = d'}
       a, b, c, d = roll(key, a, b, c, d, now)
       rows[i] = pack(PLAIN, a, b, c, d)
       ${take.ends === undefined ? '' : reratedLua}
