@@ -165,9 +165,10 @@ export class JointChecks {
     return {
       conclude: async () => {
         const hold = await asked
-        this.letGo(cost, hold)
+        const wentBack = this.letGo(cost, hold)
         const decision = this.conclude(key, cost, hold)
         if (!decision.allowed) this.forgo(key, cost)
+        else if (wentBack && decision.source === 'local') this.tookBack(cost, hold)
         return decision
       },
       // Of a limit that did not answer nothing is held.

@@ -200,3 +200,41 @@ test.each([
     await closed
   },
 )
+
+test.each(
+  [fixedWindow({ limit: 100, window: '10s' }), slidingWindow({ limit: 100, window: '10s' }), BUCKET].flatMap(
+    (limit) =>
+      (
+        [
+          ['leased', {}],
+          ['soft', {}],
+          ['soft', { maxOvershoot: 0.1 }],
+        ] as const
+      ).map(([mode, sync]) => [limit.algorithm, mode, sync, limit] as const),
+  ),
+)('%s, %s %o: of a window whose end an answer came over nothing stays owed', async (_, mode, sync, limit) => {
+  const clock = new ManualClock(1_000_000)
+  let back = 0
+  const store = slowStore(
+    clock,
+    () => 0,
+    () => back,
+  )
+  const node = createLimiter({ name: 'api', limit, mode, sync, store, clock, random: () => 0.5 })
+  await node.check('warm')
+  await clock.advance(9990)
+  await node.check('key')
+  back = 30
+  const checks = Promise.all(Array.from({ length: 12 }, () => node.check('key')))
+  await clock.advance(200)
+  await checks
+  back = 0
+  await clock.advance(2000)
+  const call = await node.reserve('key', 5)
+  await node.flush()
+  expect(await call.release()).toBe(true)
+  const { storeEntries } = node.stats()
+  await clock.advance(5000)
+  expect(node.stats().storeEntries - storeEntries).toBeLessThan(3)
+  await node.close()
+})

@@ -37,10 +37,7 @@ async function takeAll(limiter: HardLimiter, key: string): Promise<number> {
 it.each(
   (['leased', 'soft'] as const).flatMap((mode) =>
     Object.entries(LIMITS).flatMap(([name, limit]) =>
-      // A soft log has given it back at once; the store takes it from the newest, whatever they are (decision 0008).
-      (mode === 'soft' && name === 'sliding log' ? [false] : [false, true]).map(
-        (isHeld) => [mode, name, isHeld ? 'in RAM' : 'pushed out of RAM', limit] as const,
-      ),
+      [false, true].map((isHeld) => [mode, name, isHeld ? 'in RAM' : 'pushed out of RAM', limit] as const),
     ),
   ),
 )('%s: what goes back as its %s ends is not taken out of the next one, of a key %s', async (...its) => {
@@ -82,3 +79,23 @@ it('hard: of a log nothing goes back that has grown old on its way', async () =>
   await released
   expect(taken + (await takeAll(other, 'key'))).toBe(100)
 })
+
+it.each(['soft', 'leased', 'hard'] as const)(
+  '%s: of a log goes back what was reserved, not what others took after it',
+  async (mode) => {
+    const { clock, node, other } = world(LIMITS['sliding log'], mode)
+    const call = await node.reserve('key', 30, { settleAfter: '1h' })
+    await node.flush()
+    await clock.advance(4000)
+    expect(await takeAll(other, 'key')).toBe(70)
+    await clock.advance(1000)
+    expect(await call.release()).toBe(true)
+    expect(await takeAll(other, 'key')).toBe(30)
+    // What was reserved would have grown old by now: the 70 and the 30 count still.
+    await clock.advance(5500)
+    expect(await takeAll(other, 'key')).toBe(0)
+    await clock.advance(4000)
+    expect(await takeAll(other, 'key')).toBe(70)
+    await Promise.all([node.close(), other.close()])
+  },
+)

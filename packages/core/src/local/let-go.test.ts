@@ -117,28 +117,29 @@ it.each(['soft', 'leased'] as const)(
   },
 )
 
-it.each([[1], [2]])(
-  'leased: what a check held for itself, and took, was not let go: of %i limits',
-  async (limits) => {
-    const clock = new ManualClock(1_000_000)
-    // One that answers behind the check: what is asked meanwhile waits.
-    const memory = memoryStore({ clock })
-    const store = slowStore(clock, () => 0, undefined, memory)
-    const user = tokenBucket({ capacity: 1000, refill: 1000, per: '100s' })
-    const limit = [user, fixedWindow({ limit: 1_000_000, window: '1h' })].slice(0, limits)
-    const options = { name: 'api', limit, clock, random: () => 0.5 }
-    const node = createLimiter({ ...options, mode: 'leased', store, timeout: '5s' })
-    const other = createLimiter({ ...options, store: memory })
-    expect((await other.check('x', { cost: 500 })).allowed).toBe(true)
-    // The key is new to the node: it waits for the store.
-    const call = await node.reserve('x', 300, { settleAfter: '1h' })
-    expect(call.allowed).toBe(true)
-    await node.flush()
-    // 400 drain, of the 500 first.
-    await clock.advance(40_000)
-    const before = (await other.peek('x')).remaining
-    expect(await call.release()).toBe(true)
-    expect((await other.peek('x')).remaining - before).toBe(300)
-    await Promise.all([node.close(), other.close(), clock.advance(1000)])
-  },
-)
+it.each([
+  ['one limit', 1, {}],
+  ['two limits', 2, {}],
+  ['one limit with a reserve', 1, { spike: { extra: 5000, per: '1h' } as const }],
+])('leased: what a check held for itself, and took, was not let go: of %s', async (_, limits, more) => {
+  const clock = new ManualClock(1_000_000)
+  // One that answers behind the check: what is asked meanwhile waits.
+  const memory = memoryStore({ clock })
+  const store = slowStore(clock, () => 0, undefined, memory)
+  const user = tokenBucket({ capacity: 1000, refill: 1000, per: '100s' })
+  const limit = [user, fixedWindow({ limit: 1_000_000, window: '1h' })].slice(0, limits)
+  const options = { name: 'api', limit, clock, random: () => 0.5, ...more }
+  const node = createLimiter({ ...options, mode: 'leased', store, timeout: '5s' })
+  const other = createLimiter({ ...options, store: memory })
+  expect((await other.check('x', { cost: 500 })).allowed).toBe(true)
+  // The key is new to the node: it waits for the store.
+  const call = await node.reserve('x', 300, { settleAfter: '1h' })
+  expect(call.allowed).toBe(true)
+  await node.flush()
+  // 400 drain, of the 500 first.
+  await clock.advance(40_000)
+  const before = (await other.peek('x')).remaining
+  expect(await call.release()).toBe(true)
+  expect((await other.peek('x')).remaining - before).toBe(300)
+  await Promise.all([node.close(), other.close(), clock.advance(1000)])
+})

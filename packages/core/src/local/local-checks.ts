@@ -1,4 +1,4 @@
-import { type Algorithm, isBucket } from '../algorithms/algorithm.ts'
+import { type Algorithm, isBucket, isWindow } from '../algorithms/algorithm.ts'
 import { type Checks, type Resetting, refundOf, type TakenThen } from '../checks.ts'
 import { DRIFT } from '../clock.ts'
 import { othersIn, type Receipt, type Standing } from '../decider.ts'
@@ -98,7 +98,7 @@ export class LocalChecks implements Checks {
   }
 
   async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
-    if (then !== undefined && isBucket(this.settings.limit)) return this.refundOfBucket(key, cost, then)
+    if (then !== undefined && !isWindow(this.settings.limit)) return this.refundByStore(key, cost, then)
     const receipt = then?.receipt
     const isKept = receipt === undefined || this.keptSince(key, receipt) !== undefined
     await this.peek(key)
@@ -106,7 +106,7 @@ export class LocalChecks implements Checks {
     if (local === undefined) return this.refundThere(key, cost, then)
     // What the store has lost, this node gave it again only where it still had the key.
     if (!isKept && receipt.marker !== this.sync.marker) return
-    const back = local.refund(this.link.table.now(), cost, then?.at, then?.stays)
+    const back = local.refund(this.link.table.now(), cost, then && takenAt(then))
     // What this node admitted itself it can give back without having heard of the others.
     if (!local.known && back === 0)
       throw new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
@@ -116,10 +116,10 @@ export class LocalChecks implements Checks {
   }
 
   /**
-   * Gives back of a bucket what still counts: only the store knows what others were given back meanwhile. With the store
-   * away nothing goes back: until it could be told, what was taken drains.
+   * Gives back of a bucket or a log what still counts: only the store knows what others were given back meanwhile, and which
+   * entries are whose. With the store away nothing goes back: until it could be told, what was taken drains, or grows old.
    */
-  private async refundOfBucket(key: string, cost: number, then: TakenThen): Promise<void> {
+  private async refundByStore(key: string, cost: number, then: TakenThen): Promise<void> {
     const local = this.sync.keys.find(key)
     if (local !== undefined) await this.sync.settle(local)
     await this.refundThere(key, cost, then)
@@ -135,7 +135,9 @@ export class LocalChecks implements Checks {
   }
 
   /** What the store had of others, and lost, is not in use any more; what this node took it was given again. */
-  private refundOf(key: string, cost: number, { at, stays, receipt }: TakenThen): Operation {
+  private refundOf(key: string, cost: number, then: TakenThen): Operation {
+    const { stays, receipt } = then
+    const at = takenAt(then)
     if (receipt !== undefined && receipt.marker === this.sync.marker && isBucket(this.settings.limit))
       return refundOf(key, cost, stays, { ...receipt, others: this.othersNow(key, receipt) })
     if (receipt !== undefined && this.keptSince(key, receipt) === undefined)
@@ -241,6 +243,14 @@ export class LocalChecks implements Checks {
       estimatedOvershoot: this.settings.strict ? this.settings.extra : pending * (sync.pacing.nodes - 1),
     }
   }
+}
+
+/**
+ * When it was taken, in store time, at the earliest: what that is by the store's clock now may be later than it was by its
+ * clock then, and be after a reset, or in a window, of which it was not.
+ */
+function takenAt({ at, receipt }: TakenThen): number {
+  return receipt === undefined ? at : Math.min(at, receipt.at)
 }
 
 /** What is booked stays valid, by the highest of the limits under which it may have been. */

@@ -122,20 +122,19 @@ export class LocalKey extends KeyRecord {
   }
 
   /**
-   * Gives cost back, and notes it; of what was taken at `at`, when so much was in use `beside`, what still counts. Returns how
-   * much that was.
+   * Gives cost back, and notes it; of what was taken of a window at `at`, what still counts. Returns how much that was.
    */
-  refund(now: number, cost: number, at?: number, beside?: number): number {
+  refund(now: number, cost: number, at?: number): number {
     if (at !== undefined && ((this.generation > 0 && at <= this.generation) || this.isOver(at, now))) return 0
     const isBefore =
       this.limit.algorithm === 'sliding-window' && at !== undefined && at < this.sliceEnd - this.limit.window
-    const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, cost, at, beside)
+    const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, cost)
     const ledger = isBefore ? this.ownLate : this.current
     ledger.refunded += back
     return back
   }
 
-  /** Whether what was taken at `at` counts no more, of a window; a log says so itself. */
+  /** Whether what was taken at `at` counts no more. */
   private isOver(at: number, now: number): boolean {
     const { lateSlices, window } = this.limit
     return Math.floor(now / window) - Math.floor(at / window) > lateSlices
@@ -333,7 +332,9 @@ export class LocalKey extends KeyRecord {
     this.generation = snapshot.generation
     const expired = this.roll(snapshot.slice)
     const ahead = this.slice - snapshot.slice
-    const theirs = ahead === 0 ? this.current : ahead === 1 ? this.ownLate : undefined
+    // Of a fixed window's last slice the store acknowledges nothing any more: it would be owed for the whole of this one.
+    const late = ahead === 1 && this.limit.lateSlices === 1 ? this.ownLate : undefined
+    const theirs = ahead === 0 ? this.current : late
     if (!this.known) {
       // What an earlier stay of this key in RAM has settled is where its counters go on from.
       theirs?.resume(snapshot.admitted, snapshot.refunded, snapshot.returned)
