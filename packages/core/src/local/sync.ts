@@ -435,10 +435,19 @@ export class Sync {
     this.serve(key)
     // Quota that was booked by an answer under way.
     if (this.pacing.closing) key.giveUp()
-    if (key.waiting.length > 0 || (isPressing && key.owes)) this.queueAtOnce(key)
-    else if (key.owes || key.current.isBooked) this.requeue(key)
+    const isAwaited = key.waiting.length > 0
+    if ((isAwaited || (isPressing && key.owes)) && this.isAboutToBegin(key)) this.queueAtOnce(key)
+    else if (isAwaited || key.owes || key.current.isBooked) this.requeue(key)
     else this.keys.release(key)
     this.makeReady(key)
+  }
+
+  /**
+   * Whether the key's slice has begun, or will have by the time that a command arrives. The store's clock may have been behind what
+   * was thought of it: of a slice that it is not in yet nothing can be booked, and to ask at once again would be for nothing.
+   */
+  private isAboutToBegin({ slice }: LocalKey): boolean {
+    return slice * this.settings.limit.window <= this.link.table.now() + this.pacing.roundTrip
   }
 
   /** The checks to come of the key need look at nothing but its row: the store will hear of what they take, or need not. */

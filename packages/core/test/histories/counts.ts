@@ -109,7 +109,7 @@ export async function forgetsWhatWasReset(count: Count): Promise<void> {
     counted.least += sum(after.filter((admission) => admission.at > known && mustCount(count, admission)))
   }
   // Quota booked for others at a reset stays booked, since they may spend it.
-  if (lives.some(({ plan, began }) => plan.mode === 'soft' && began < reset.until))
+  if (lives.some(({ plan, began }) => plan.mode === 'soft' && began <= reset.until))
     counted.most += count.budget
   const later = resets.some((other) => other !== reset && other.until + LONGEST_WAY > reset.from)
   if (later) counted.least = 0
