@@ -70,18 +70,24 @@ local function roll(_, a, b, c, d, now)
   return now, b, c, d
 end
 
+-- when all will have drained that is in use now, also of what is booked, which may be taken within a window
+local function alldrained(a, b, c, booked, its)
+  local whole, rest = muldiv(b, per, its)
+  local till = a + whole + math.ceil((rest - c) / its)
+  if booked > 0 then
+    whole, rest = muldiv(booked, per, its)
+    till = till + window + whole + math.ceil(rest / its)
+  end
+  return till
+end
+
 -- what is kept of a row that goes over from the rate of one to that of another: what was taken before gives back by the
 -- faster, for as long as it could give anything back by the slower; so does what is booked
 local function rerated(from, given, lasts, changed, fastest, a, b, c, booked, one, other)
   one, other = math.abs(one), math.abs(other)
   local slow, fast = min(one, other), max(one, other)
   if slow == fast then return from, given, lasts, changed, fastest end
-  local whole, rest = muldiv(b, per, slow)
-  local till = a + whole + math.ceil((rest - c) / slow)
-  if booked > 0 then
-    whole, rest = muldiv(booked, per, slow)
-    till = till + window + whole + math.ceil(rest / slow)
-  end
+  local till = alldrained(a, b, c, booked, slow)
   if not given and till <= now then return nil end
   if not given then return now, 0, till, now, fast end
   return from, given, max(lasts, till), now, max(fastest, fast)

@@ -100,3 +100,32 @@ describe.each<[string, readonly Mode[]]>([
     await fc.assert(property, { numRuns: 4 * (fc.readConfigureGlobal().numRuns as number) })
   })
 })
+
+it('leased: also where what went back had drained in the store, and not yet what was taken of booked quota beside it', async () => {
+  const limit = tokenBucket({ capacity: 10, refill: 1, per: 97 })
+  const clock = new ManualClock(970_000)
+  const store = memoryStore({ clock })
+  const options = { name: 'api', limit, store, clock, random: seededRandom(1) }
+  const hard = createLimiter(options)
+  const [one, two] = [
+    createLimiter({ ...options, mode: 'leased' }),
+    createLimiter({ ...options, mode: 'leased' }),
+  ]
+  for (const node of [one, two]) await node.peek('a')
+  const first = await hard.reserve('a', 5, { settleAfter: '1h' })
+  // It books what is left, and takes 2 of that.
+  expect((await two.check('a', { cost: 10 })).allowed).toBe(false)
+  const second = await two.reserve('a', 2, { settleAfter: '1h' })
+  expect([first.allowed, second.allowed]).toEqual([true, true])
+  await first.release()
+  // 5 drain: the 5 that went back would have, and the 2 have.
+  await clock.advance(485)
+  let taken = 0
+  if ((await one.check('a', { cost: 2 })).allowed) taken += 2
+  await second.settle(1)
+  for (let check = 0; check < 2; check++) if ((await one.check('a', { cost: 2 })).allowed) taken += 2
+  await Promise.all([one.close(), two.close()])
+  while ((await hard.check('a')).allowed) taken++
+  expect(taken).toBeLessThanOrEqual(10)
+  await hard.close()
+})

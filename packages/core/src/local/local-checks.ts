@@ -142,7 +142,9 @@ export class LocalChecks implements Checks {
       return refundOf(key, cost, stays, { ...receipt, others: this.othersNow(key, receipt) })
     if (receipt !== undefined && this.keptSince(key, receipt) === undefined)
       return ['refund', key, cost, at, stays, receipt.marker]
-    return ['refund', key, cost, at, stays]
+    // It was given again to the store that this node knows, not to one that has lost it since.
+    const { marker } = this.sync
+    return marker === undefined ? ['refund', key, cost, at, stays] : ['refund', key, cost, at, stays, marker]
   }
 
   /** The key, where it was in RAM all the time since. */

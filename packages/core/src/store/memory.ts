@@ -372,11 +372,13 @@ class MemoryTable implements Table {
     // What was taken before a reset, or counts no more, is not there to be given back.
     if (behind > this.limit.lateSlices || (at !== undefined && row.generation > 0 && at <= row.generation))
       return
+    const left = cost - (at === undefined ? 0 : row.bookedAhead(this.limit, behind))
+    if (left <= 0) return
     const [, drained, , , rateThen, heard] = others
     const from = at === undefined ? undefined : at - drained
     const faster = at === undefined ? 0 : row.fastestSince(heard)
     const kept = faster > 0 && heard !== at ? 0 : keptOf(others, row.given)
-    this.giveBack(key, row, now, behind, cost, from, beside + kept, Math.max(rateThen, faster))
+    this.giveBack(key, row, now, behind, left, from, beside + kept, Math.max(rateThen, faster))
     this.file(key, row, slice)
   }
 

@@ -137,19 +137,24 @@ export class Row {
 
   /**
    * It is about to go over to another rate. What was taken before gives back by the faster one from here on, for as long as
-   * it could give anything back by the slower one; so does what is booked, which may be taken by either within a window.
+   * it could give anything back by the slower one; so does what is booked, which may be taken by either.
    */
   private noteRate({ limit }: Terms, now: number): void {
     const before = this.terms.limit
     if (rateOf(before) === rateOf(limit)) return
     const slower = rateOf(before) < rateOf(limit) ? before : limit
-    const [, window, rate, per] = slower.parameters as readonly [number, number, number, number]
-    const { bookedInAll: booked } = this
-    const until = slower.endsAt(this.state) + (booked > 0 ? window + mulDivUp(booked, per, rate) : 0)
+    const until = this.allDrainedAt(slower)
     if (this.past === undefined && until <= now) return
     const past = this.keep(now, until)
     past.changed = now
     past.fastest = Math.max(past.fastest, rateOf(before), rateOf(limit))
+  }
+
+  /** When all will have drained that is in use now, also of what is booked, which may be taken within a window. */
+  private allDrainedAt(limit: Algorithm): number {
+    const [, window, rate, per] = limit.parameters as readonly [number, number, number, number]
+    const { bookedInAll: booked } = this
+    return limit.endsAt(this.state) + (booked > 0 ? window + mulDivUp(booked, per, rate) : 0)
   }
 
   private keep(now: number, until: number): Past {
@@ -198,10 +203,10 @@ export class Row {
     beside?: number,
     rate = 0,
   ): void {
-    const { drainedAt } = this
+    const until = isBucket(limit) ? this.allDrainedAt(this.terms.limit) : 0
     const fastest = Math.max(rate, rateOf(limit), rateOf(this.terms.limit))
     const back = limit.refund(this.state, now, behind, cost, at, beside, fastest)
-    if (back > 0 && isBucket(limit)) this.keep(now, drainedAt).given += back
+    if (back > 0 && isBucket(limit)) this.keep(now, until).given += back
   }
 
   /** Whether nodes have settled anything: also in slice 0, where a test's clock may begin. */
@@ -211,6 +216,14 @@ export class Row {
 
   get bookedInAll(): number {
     return this.booked + this.bookedLate
+  }
+
+  /**
+   * So much of what a log admitted in the slice before may have been booked ahead: it is not in the log any more, and what
+   * is there in its place came later. What is booked ahead expires within the slice, so that it is never of that.
+   */
+  bookedAhead({ bookAhead }: Algorithm, behind: number): number {
+    return bookAhead === undefined || behind === 0 ? 0 : this.booked
   }
 
   /**

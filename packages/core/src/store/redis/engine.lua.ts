@@ -31,13 +31,7 @@ if (request.presence or 0) > 0 then
   redis.call('PEXPIRE', NODES, request.presence + 60000)
   nodes = redis.call('ZCARD', NODES)
   keepmeta(max(3 * window, request.presence + 60000))
-  -- begun by another server, or before it restarted: what was acknowledged last may not have come with the rest
-  local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-  local before = redis.call('HGET', META, 'server')
-  if server ~= before then
-    if before then marker = newmarker() end
-    redis.call('HSET', META, 'server', server, 'marker', marker)
-  end
+  keepserver()
 end
 ${keysLua}${cellsLua}${operationsLua}-- writes the rows down, and puts the results behind what every reply begins with
 local function finish(results)

@@ -116,10 +116,29 @@ local function newmarker()
   closequick()
   return id .. string.format('%010d%010d', time[1], time[2])
 end
+local function serverid()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+end
 if not marker then
   marker = newmarker()
-  redis.call('HSET', META, 'signature', signature, 'marker', marker)
+  redis.call('HSET', META, 'signature', signature, 'marker', marker, 'server', serverid())
   keepmeta(3 * window)
+end
+-- begun by another server, or before it restarted: what was acknowledged last may not have come with the rest
+local isserverknown
+local function keepserver()
+  if isserverknown then return end
+  isserverknown = true
+  local server, before = serverid(), redis.call('HGET', META, 'server')
+  if server ~= before then
+    if before then marker = newmarker() end
+    redis.call('HSET', META, 'server', server, 'marker', marker)
+  end
+end
+-- once it stands for all that was acknowledged under it
+local function markernow()
+  keepserver()
+  return marker
 end
 if setlimit then
   redis.call('HSET', META, 'limit', cjson.encode(inforce), 'limitset', now)

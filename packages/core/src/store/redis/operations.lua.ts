@@ -6,7 +6,7 @@ export const operationsLua = /* lua */ `
 local function giveback(key, row, behind, cost, at, beside, atrate)
   local used = usage(key, row[1], row[2], row[3], row[4], now)
   if used + bookedinall(row) + min(cost, used) > min(limit, smallestlimit()) then change(key) end
-  local till = drainsby and ends(row[1], row[2], row[3], row[4])
+  local till = drainsby and alldrained(row[1], row[2], row[3], bookedinall(row), math.abs(row[4]))
   local back
   row[1], row[2], row[3], row[4], back =
     remove(key, row[1], row[2], row[3], row[4], behind, cost, at, beside, atrate)
@@ -173,18 +173,21 @@ local function carryout(op)
     starts = settle(key, row, op)
   elseif name == 'read' and op[3] then
     starts = grant(key, row, op[3], 0)
-  elseif name == 'refund' and row[11] >= 0 and (not op[6] or op[6] == marker) then
+  elseif name == 'refund' and row[11] >= 0 and (not op[6] or op[6] == markernow()) then
     local at = op[4]
     local behind = at and slice - floor(at / window) or 0
     -- what was taken before a reset, or counts no more, is not there to be given back
     if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
-      local others = op[7] or NONE
+      local others, cost = op[7] or NONE, op[3]
+      -- of a log some of it may be booked ahead: what is there in its place came later
+      if at and openlog and behind > 0 then cost = cost - row[7] end
+      if cost <= 0 then return snapshot(key, row) end
       local kept, atrate, heard = keptof(row, others), others[5], others[6]
       if at and row.given and row.fastest > 0 and heard < row.rerated then
         atrate = max(atrate, row.fastest)
         if heard ~= at then kept = 0 end
       end
-      giveback(key, row, behind, op[3], at and at - others[2], (op[5] or 0) + kept, atrate)
+      giveback(key, row, behind, cost, at and at - others[2], (op[5] or 0) + kept, atrate)
       keep(key, row)
     end
   elseif name == 'charge' then

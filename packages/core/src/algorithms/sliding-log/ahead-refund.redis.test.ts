@@ -1,0 +1,54 @@
+import { afterAll, expect, inject, it } from 'vitest'
+import type { Clock } from '../../clock.ts'
+import type { Decision } from '../../decision.ts'
+import { memoryStore } from '../../store/memory.ts'
+import { redisStore } from '../../store/redis/redis-store.ts'
+import type { Operation, Snapshot } from '../../store/store.ts'
+import type { Algorithm } from '../algorithm.ts'
+import { slidingLog } from './sliding-log.ts'
+
+let now = 0
+let sequence = 0
+const clock: Clock = { wall: () => now, monotonic: () => now, setTimer: () => 0, clearTimer: () => {} }
+const stores = {
+  memory: memoryStore({ clock }),
+  Redis: redisStore(inject('redisUrl'), { now: () => now, prefix: 'ahead-refund' }),
+}
+afterAll(() => stores.Redis.close())
+
+it.each(['memory', 'Redis'] as const)(
+  '%s: what was booked ahead of a log does not go back at the cost of what came after it',
+  async (what) => {
+    const table = stores[what].open('log', slidingLog({ limit: 100, window: 1000 }) as Algorithm)
+    const exchange = async (node: string, operation: Operation) => {
+      const once = { node, sequence: ++sequence, deadline: now }
+      return table.exchange({ ...once, since: -1, presence: 0, extra: 0, operations: [operation] })
+    }
+    const hard = '00000000000000a1'
+    const leased = '00000000000000b2'
+    const take = async (cost: number) => {
+      const reply = await exchange(hard, ['take', 'a', cost])
+      return { ...reply, decision: (reply.results[0] as readonly Decision[])[0] as Decision }
+    }
+    // A reservation of 10.
+    now = 999_950
+    const { marker, decision } = await take(10)
+    expect(decision.allowed).toBe(true)
+    now = 1_000_400
+    expect((await take(90)).decision.allowed).toBe(true)
+    // A leased node books what is about to expire: it may spend that from 1_000_950 on.
+    now = 1_000_900
+    const { results } = await exchange(leased, ['read', 'a', [10, 1, 10, 0, 90]])
+    const booked = results[0] as Snapshot
+    expect(booked.granted).toBeGreaterThan(0)
+    expect(booked.starts.every((its, at) => at % 2 === 1 || its >= 1_000_950)).toBe(true)
+    // The reservation turns out to be of no use, while it counts still.
+    now = 1_000_901
+    await exchange(hard, ['refund', 'a', 10, 999_950, 0, marker])
+    now = 1_000_902
+    const more = (await take(10)).decision
+    // 90 of 1_000_400, and what was taken just now; from 1_000_950 on the leased node spends 10 more.
+    const inUse = 90 + (more.allowed ? 10 : 0) + booked.granted
+    expect(inUse).toBeLessThanOrEqual(100)
+  },
+)
