@@ -161,6 +161,23 @@ describe.each([
       expect(await take(1)).toEqual([now, 1])
     },
   )
+
+  it('counts nothing as drained of what went back in the same moment, whatever had drained beside it before', async () => {
+    const limit = tokenBucket({ capacity: 100, refill: 100, per: '100s' }) as Algorithm
+    const table = stores[what].open(`back-${names++}`, limit)
+    const take = async () => {
+      const reply = await exchange(table, ['take', KEY, 1])
+      const [decision] = reply.results[0] as readonly [Decision]
+      return receiptOf(reply, KEY, decision, 1, limit)
+    }
+    now = 1000 * limit.window
+    await take()
+    now += 900
+    const receipts = [await take(), await take(), await take(), await take()]
+    for (const receipt of receipts.reverse()) await exchange(table, refundOf(KEY, 1, 0, receipt))
+    const { results } = await exchange(table, ['read', KEY])
+    expect(results[0]).toMatchObject({ b: 1, c: 90_000 })
+  })
 })
 
 /** @param faster how many times the limit the plan is */
@@ -225,9 +242,10 @@ async function live(store: Store, limit: Algorithm, steps: readonly Step[], fast
       its.isOpen = false
       its.parts -= back
       expect(back >= 0n && back <= BigInt(cost) * BigInt(per)).toBe(true)
-      // What has not drained though nothing were in use beside it any more. Of that a unit may have drained in part by then.
+      // What has not drained though nothing were in use beside it any more. Of that a unit had drained in part by then: by a
+      // faster rate more than that counts as drained.
       const fastest = Math.max(rateOf(its.by.limit), ...rates.map(({ rate }) => rate))
-      const unit = BigInt(per) * BigInt(Math.ceil(fastest / its.rate))
+      const unit = fastest > its.rate ? BigInt(per) * BigInt(Math.ceil(fastest / its.rate)) : 0n
       const part = BigInt(fastest) * BigInt(now - its.at + 2) + unit
       const wanted = [BigInt(cost) * BigInt(per), BigInt(its.cost) * BigInt(per) - part, before]
       const certain = wanted.reduce((one, other) => (one < other ? one : other))

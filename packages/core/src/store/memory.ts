@@ -375,9 +375,10 @@ class MemoryTable implements Table {
     const left = cost - (at === undefined ? 0 : row.bookedAhead(this.limit, behind))
     if (left <= 0) return
     const [, drained, , , rateThen, heard] = others
-    const from = at === undefined ? undefined : at - drained
     const faster = at === undefined ? 0 : row.fastestSince(heard)
     const kept = faster > 0 && heard !== at ? 0 : keptOf(others, row.given)
+    // What had drained of what was beside it by then matters only while some of that is kept.
+    const from = at === undefined || kept === 0 ? at : at - drained
     this.giveBack(key, row, now, behind, left, from, beside + kept, Math.max(rateThen, faster))
     this.file(key, row, slice)
   }

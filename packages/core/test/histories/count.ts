@@ -1,4 +1,4 @@
-import type { Algorithm, Limit } from '../../src/algorithms/algorithm.ts'
+import { type Algorithm, isBucket, type Limit } from '../../src/algorithms/algorithm.ts'
 import type { Decision } from '../../src/decision.ts'
 import type { Operation, Reply, Snapshot, Table } from '../../src/store/store.ts'
 import type { Fleet } from './fleet.ts'
@@ -6,6 +6,9 @@ import { limitOf, type NodePlan, type Numbers } from './history.ts'
 
 /** More than can be admitted in a history. */
 const LARGE = 5000
+
+/** Longest that an answer takes in a history, and so the most by which a node's idea of the time is wrong after one. */
+export const LONGEST_WAY = 200
 
 /** A cost that was admitted; times are the store's, in milliseconds with their fraction. */
 export interface Admission {
@@ -31,13 +34,21 @@ export class NodeLife {
   ) {}
 }
 
+/** When a command left, and when its answer came; Infinity: it did not. */
+interface Exchange {
+  readonly sent: number
+  replied: number
+}
+
 /** What one limit and one key saw of a node's life. */
 export class Life {
   readonly admitted: Admission[] = []
   /** `until`: when it was decided, where that may be later. */
   readonly offered: { readonly at: number; readonly cost: number; until: number }[] = []
-  /** When a command with the key left, and when its answer came; Infinity: it did not. */
-  readonly exchanges: { readonly sent: number; replied: number }[] = []
+  /** Commands with the key. */
+  readonly exchanges: Exchange[] = []
+  /** Those of them that told the store of all that the node had admitted: not a question about a key that it knows nothing of. */
+  readonly flushes: Exchange[] = []
   /** Commands that left at the moment of the one before them. */
   atOnce = 0
   /** Cost that checks were told was admitted. */
@@ -48,6 +59,8 @@ export class Life {
   readonly asked: { readonly at: number; readonly cost: number }[] = []
   /** What was taken and went back, for other limits refused it: when it was taken. */
   readonly back: { readonly at: number; readonly cost: number }[] = []
+  /** Milliseconds for which what the store has back had been taken, each cost for itself, rounded up. */
+  held = 0
   /** What was taken, and of no use when time had freed it: there was nothing to give back. */
   readonly freed = new Set<Admission>()
   /** The most that may be refunded: what was admitted and not given back. */
@@ -176,8 +189,19 @@ export class Count {
 
   /** What of it is booked for nodes, and not known to be spent. */
   async booked(): Promise<number> {
+    const { elsewhere } = await this.snapshot()
+    return elsewhere
+  }
+
+  /** Of a bucket: the part of its last unit in use that has drained. */
+  async drained(): Promise<number> {
+    const { c } = await this.snapshot()
+    return isBucket(this.limit) ? c / this.limit.window : 0
+  }
+
+  private async snapshot(): Promise<Snapshot> {
     const [snapshot] = await this.asked(['read', this.key])
-    return (snapshot as Snapshot).elsewhere
+    return snapshot as Snapshot
   }
 
   private async asked(operation: Operation): Promise<Reply['results']> {

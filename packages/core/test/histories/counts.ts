@@ -1,8 +1,6 @@
+import { isBucket } from '../../src/algorithms/algorithm.ts'
 import { Broken } from './bounds.ts'
-import type { Admission, Count, Life } from './count.ts'
-
-/** Longest that an answer takes in a history, and so the most by which a node's idea of the time is wrong after one. */
-const LONGEST_WAY = 200
+import { type Admission, type Count, type Life, LONGEST_WAY } from './count.ts'
 
 function sum(costs: readonly { readonly cost: number }[]): number {
   return costs.reduce((all, { cost }) => all + cost, 0)
@@ -57,8 +55,20 @@ export async function countsOnce(count: Count): Promise<void> {
   // A shortfall: what was taken of counts that were lost goes back to those that came after them.
   for (const { back } of lives) counted.least -= sum(back.filter(({ at }) => at <= lostAt))
   const used = await count.used()
-  if (used < counted.least || used > counted.most)
-    throw new Broken(`the store counts ${used}, and ${counted.least} to ${counted.most} was admitted`)
+  const drained = await count.drained()
+  if (used < counted.least || used - drained > counted.most + undrained(count))
+    throw new Broken(
+      `the store counts ${used} less ${drained}, and ${counted.least} to ${counted.most} was admitted`,
+    )
+}
+
+/**
+ * A shortfall: where more goes back of a bucket than was in use beside a cost, also of what was taken after it, what would
+ * have drained of the cost by itself stays counted (decision 0024).
+ */
+function undrained({ limit, lives }: Count): number {
+  if (!isBucket(limit)) return 0
+  return (limit.limit / limit.window) * lives.reduce((sum, { held }) => sum + held, 0)
 }
 
 /** What checks were told is what the store took for them: of a check that one limit refuses, none keeps anything. */

@@ -33,6 +33,9 @@ const LONGEST_LOAD = 700
 /** Milliseconds before the end of a window at which load comes that goes on for as long after it. */
 const BEFORE_END = 350
 
+/** Operations that tell the store of all that a node has admitted of a key. */
+const TELLING: readonly Operation[0][] = ['settle', 'raise', 'restore']
+
 /** What the keys of a table saw of a node's life. */
 type Lives = ReadonlyMap<string, Life>
 
@@ -214,6 +217,7 @@ export class Fleet {
         const life = lives[at]?.get(key)
         // The answers to others say nothing of what the node has counted, and do not tell the store of it.
         if (life !== undefined && what !== 'reset' && what !== 'charge') asking.add(life)
+        if (TELLING.includes(what)) life?.flushes.push(exchange)
       }
     for (const life of asking) {
       life.atOnce = this.now === life.exchanges.at(-1)?.sent ? life.atOnce + 1 : 0
@@ -229,14 +233,12 @@ export class Fleet {
     for (const [at, { operations }] of requests.entries())
       for (const [place, operation] of operations.entries()) {
         const its = replies.map(({ results }) => results[place])
+        const { now } = replies[at] as Reply
+        const life = lives[at]?.get(operation[1])
+        if (life !== undefined && operation[0] === 'refund' && operation[3] !== undefined)
+          life.held += now - operation[3] + 1
         if (!this.claims.settled.has(operation))
-          answered(
-            operation,
-            its[at],
-            paid(its, at, reserve),
-            (replies[at] as Reply).now,
-            lives[at]?.get(operation[1]),
-          )
+          answered(operation, its[at], paid(its, at, reserve), now, life)
       }
     return replies
   }

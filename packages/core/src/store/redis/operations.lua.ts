@@ -187,7 +187,9 @@ local function carryout(op)
         atrate = max(atrate, row.fastest)
         if heard ~= at then kept = 0 end
       end
-      giveback(key, row, behind, cost, at and at - others[2], (op[5] or 0) + kept, atrate)
+      -- what had drained of what was beside it by then matters only while some of that is kept
+      local from = at and kept > 0 and at - others[2] or at
+      giveback(key, row, behind, cost, from, (op[5] or 0) + kept, atrate)
       keep(key, row)
     end
   elseif name == 'charge' then
