@@ -81,8 +81,8 @@ export function keepsBudget(count: Count): void {
 }
 
 /** Stretches from one of a node's flushes being sent to the reply to the next: what it admits in one, others can't know. */
-function stretches({ exchanges, began }: Life): { from: number; until: number }[] {
-  const answered = exchanges
+function stretches({ flushes, began }: Life): { from: number; until: number }[] {
+  const answered = flushes
     .filter(({ replied }) => replied < Infinity)
     .sort((one, other) => one.replied - other.replied)
   const found: { from: number; until: number }[] = []

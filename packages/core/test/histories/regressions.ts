@@ -1,9 +1,12 @@
 import { type Act, CALM_NETWORK, type History, type NodePlan } from './history.ts'
 
-type Brief = [wait: number, act: Act, node: number, cost: number, ms: number, plan: number]
+type Brief = [wait: number, act: Act, node: number, cost: number, ms: number, plan: number, key?: number]
 
 function steps(...briefs: Brief[]): History['steps'] {
-  return briefs.map(([wait, act, node, cost, ms, plan]) => ({ wait, act, node, cost, ms, plan }))
+  return briefs.map(([wait, act, node, cost, ms, plan, key]) => ({
+    ...{ wait, act, node, cost, ms, plan },
+    ...(key !== undefined && { key }),
+  }))
 }
 
 /** Of right clocks, but for its wall clock's error; it does not wait. */
@@ -23,6 +26,24 @@ const TWO_LEASED_BUCKETS = {
   seed: 0,
   network: CALM_NETWORK,
   nodes: [node('leased'), node('leased')],
+} as const
+
+/** Hard nodes, scopes that the store takes of one by one, and so few of the second one that it soon refuses what the others took. */
+const HARD_SCOPES = {
+  ...TWO_LEASED_BUCKETS,
+  window: 86400000,
+  limit: 61,
+  nodes: [node('hard'), node('hard')],
+  several: {
+    others: [
+      { algorithm: 'fixed-window', limit: 2, window: 86400000 },
+      { algorithm: 'fixed-window', limit: 13, window: 86400000 },
+    ],
+    scoped: true,
+    plan: 13,
+    spike: 0,
+    together: false,
+  },
 } as const
 
 /** Histories that once broke a property, with what went wrong in them. */
@@ -210,6 +231,46 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
           [0, 'check', 0, 1, 0, 0],
           [0, 'check', 0, 1, 0, 0],
           [0, 'burst', 1, 1, 0, 0],
+        ),
+      },
+    },
+    {
+      what: 'a key is asked about twice, since the first answer came too late, and what was admitted is told only after that: the observer took the second question for a flush',
+      history: {
+        window: 300,
+        epoch: 1800000000000,
+        endsSlice: false,
+        algorithm: 'fixed-window',
+        limit: 13,
+        interval: 250,
+        maxOvershoot: 0,
+        seed: 790742891,
+        network: {
+          latency: 0,
+          jitter: 90,
+          requestLoss: 0.1,
+          replyLoss: 0,
+          duplication: 0.3,
+          overtaking: true,
+        },
+        nodes: [node('soft'), node('fixed'), node('soft')],
+        steps: steps(
+          [0, 'check', 1, 2, 0, 0],
+          [17, 'check', 0, 2, 0, 0],
+          [3, 'check', 0, 2, 0, 0],
+          [0, 'load', 0, 1, 197, 0],
+          [52, 'chatter', 0, 1, 24, 0],
+          [95, 'check', 0, 2, 0, 0],
+          [7, 'check', 0, 1, 0, 0],
+          [6, 'check', 5, 1, 0, 0],
+          [8, 'check', 4, 1, 0, 0],
+          [0, 'check', 0, 2, 0, 0],
+          [0, 'pause', 0, 2, 0, 0],
+          [0, 'check', 4, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 4, 1, 0, 0],
+          [11, 'check', 5, 1, 0, 0],
+          [0, 'check', 4, 1, 0, 0],
         ),
       },
     },
@@ -461,6 +522,43 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
           [18, 'pause', 0, 1, 0, 0],
           [20, 'check', 0, 1, 0, 0],
           [12, 'check', 2, 1, 0, 0],
+        ),
+      },
+    },
+    {
+      what: 'what had drained beside a cost of a bucket, and not of it, is kept of each that goes back after more has than was beside it',
+      history: {
+        ...HARD_SCOPES,
+        steps: steps(
+          [0, 'pause', 3, 1, 517, 0, 0],
+          [0, 'load', 0, 1, 84, 0, 2],
+          [0, 'check', 0, 1, 0, 0, 1],
+          [36, 'join', 0, 1, 0, 0, 0],
+          [0, 'check', 0, 1, 0, 0, 1],
+          [0, 'refund', 0, 1, 0, 0, 0],
+          [6, 'check', 0, 1, 0, 0, 1],
+          [6, 'burst', 4, 2, 0, 0, 0],
+          [6, 'burst', 4, 2, 0, 0, 0],
+          [6, 'burst', 4, 2, 0, 0, 0],
+          [0, 'check', 0, 1, 0, 0, 0],
+        ),
+      },
+    },
+    {
+      what: 'much goes back of a bucket, each less what would have drained of it by itself: the observer took it for counted twice',
+      history: {
+        ...HARD_SCOPES,
+        network: { ...CALM_NETWORK, latency: 20 },
+        nodes: [node('hard'), node('hard'), node('hard')],
+        steps: steps(
+          [0, 'check', 0, 1, 0, 0, 2],
+          [100, 'check', 0, 1, 0, 0, 2],
+          [100, 'load', 0, 1, 700, 0, 2],
+          [0, 'load', 1, 1, 700, 0, 2],
+          [0, 'load', 2, 1, 700, 0, 2],
+          [120, 'load', 2, 1, 700, 0, 2],
+          [120, 'load', 2, 1, 700, 0, 2],
+          [120, 'load', 2, 1, 700, 0, 2],
         ),
       },
     },
