@@ -491,9 +491,13 @@ export class Sync {
     }
   }
 
-  /** Whether it may be from before a reset: a store forgets one only once nothing from before it counts any more. */
+  /**
+   * Whether it may be from before a reset: a store forgets one only once nothing from before it counts any more. So is one
+   * of a slice of which nothing counts any more: by the reset that it tells of, what was admitted since would be forgotten.
+   */
   private isOlder(snapshot: Snapshot, key: LocalKey): boolean {
     const { window, lateSlices } = this.settings.limit
+    if (snapshot.slice + lateSlices < key.slice) return true
     const lastSlice = Math.floor(key.generation / window) + lateSlices
     return snapshot.generation < key.generation && snapshot.slice <= lastSlice
   }

@@ -917,6 +917,18 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
         ),
       },
     },
+    {
+      what: 'word of a reset comes late, when the window is over in which it was, and what was admitted since is forgotten',
+      history: {
+        ...TWO_LEASED_BUCKETS,
+        epoch: 1800000000696,
+        algorithm: 'fixed-window',
+        seed: 26,
+        network: { ...CALM_NETWORK, latency: 10, jitter: 50, duplication: 0.3, overtaking: true },
+        nodes: [node('leased'), node('leased'), node('leased'), node('leased')],
+        steps: steps([117, 'reset', 0, 1, 0, 0], [8, 'check', 3, 1, 0, 0], [0, 'load', 0, 1, 300, 0]),
+      },
+    },
   ],
   capped: [
     {
