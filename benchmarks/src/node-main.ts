@@ -16,6 +16,8 @@ const limiter = createLimiter({
   limit: fixedWindow({ limit: LIMIT, window: '1d' }),
   mode: 'soft',
   store: redisStore(redisUrl),
+  // Many start at the same time.
+  timeout: '10s',
 })
 const names = keyNames(Number(keys))
 const order = draws('uniform', names.length, 2 ** 17)
