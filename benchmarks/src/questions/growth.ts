@@ -16,40 +16,56 @@ interface Point extends Contender {
   readonly at: number
 }
 
-function point(line: string, at: number, what: string, keys: number, make: () => Made): Point {
+function point(line: string, at: number, what: string, run: Contender['run']): Point {
+  return { line, at, name: `${line}, ${at.toLocaleString('en')} ${what}${at > 1 ? 's' : ''}`, run }
+}
+
+function warm(keys: number, make: () => Made): Contender['run'] {
   const popularity = 'uniform'
   const shape: Shape = { keys, popularity, burst: 256, checks: CHECKS, warmUp: 8 * CHECKS, limit: LIMIT }
-  const name = `${line}, ${at.toLocaleString('en')} ${what}${at > 1 ? 's' : ''}`
-  return { line, at, name, run: runMade(make, shape) }
+  return runMade(make, shape)
 }
 
 const limit = fixedWindow({ limit: LIMIT, window: '1d' })
 
 function ofKeys(keys: number): Point[] {
   return [
-    point('floor: lru-cache', keys, 'key', keys, () => ({ check: lruFloor(2 * keys, LIMIT, 86_400_000) })),
-    point('soft', keys, 'key', keys, () => {
-      const limiter = createLimiter({ name: 'bench', limit, mode: 'soft', maxKeys: 2 * keys })
-      return { check: (key) => limiter.checkSync(key), warm: () => limiter.flush() }
-    }),
+    point(
+      'floor: lru-cache',
+      keys,
+      'key',
+      warm(keys, () => ({ check: lruFloor(2 * keys, LIMIT, 86_400_000) })),
+    ),
+    point(
+      'soft',
+      keys,
+      'key',
+      warm(keys, () => {
+        const limiter = createLimiter({ name: 'bench', limit, mode: 'soft', maxKeys: 2 * keys })
+        return { check: (key) => limiter.checkSync(key), warm: () => limiter.flush() }
+      }),
+    ),
   ]
 }
 
 /** Each in a process of its own, as nodes are: in one, more of them are more RAM than its caches hold. */
 function ofNodes(nodes: number): Point {
-  const name = `soft, ${nodes} node${nodes > 1 ? 's' : ''}`
-  const run = runNodes(nodes, { keys: 1000, checks: CHECKS, warmUp: 4 * CHECKS })
-  return { line: 'soft', at: nodes, name, run }
+  return point('soft', nodes, 'node', runNodes(nodes, { keys: 1000, checks: CHECKS, warmUp: 4 * CHECKS }))
 }
 
 function ofLimits(count: number): Point {
-  return point('soft', count, 'limit', 10_000, () => {
-    const limits = Array.from({ length: count }, (_, place) =>
-      fixedWindow({ limit: LIMIT, window: `${place + 1}d` }),
-    )
-    const limiter = createLimiter({ name: 'bench', limit: limits, mode: 'soft' })
-    return { check: (key) => limiter.checkSync(key), warm: () => limiter.flush() }
-  })
+  return point(
+    'soft',
+    count,
+    'limit',
+    warm(10_000, () => {
+      const limits = Array.from({ length: count }, (_, place) =>
+        fixedWindow({ limit: LIMIT, window: `${place + 1}d` }),
+      )
+      const limiter = createLimiter({ name: 'bench', limit: limits, mode: 'soft' })
+      return { check: (key) => limiter.checkSync(key), warm: () => limiter.flush() }
+    }),
+  )
 }
 
 /** What is plotted: a panel each. */

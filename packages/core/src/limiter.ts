@@ -90,7 +90,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const { own, spike } = this.plans
     const { allows, denies } = settings
     if (spike === undefined && allows === undefined && denies === undefined) {
-      if (own instanceof SeveralLimits && settings.mode !== 'hard') this.several = own
+      if (own instanceof SeveralLimits && own.mayBeReady) this.several = own
       else if (own instanceof SingleLimit) {
         this.held = own.local?.decisions
         this.hard = own.hard

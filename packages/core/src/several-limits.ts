@@ -58,11 +58,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     const asked = askedOf(this.limits, key)
     if (this.settings.mode === 'hard')
       return this.takeHard(asked, cost).then(({ decisions }) => combined(asked.limits, decisions, cost))
-    const decisions = this.decideAll(asked, cost, ({ joint }, its) =>
-      (joint as JointChecks).attempt(its, cost),
-    )
-    this.offer(asked, cost, decisions)
-    if (cost === 1) this.makeReady(asked, decisions)
+    const decisions = this.attempt(asked, cost, (joint, its) => joint.attempt(its, cost))
     return mustWait(decisions)
       ? this.underWay.add(this.wait(asked, cost))
       : combined(asked.limits, decisions, cost)
@@ -98,12 +94,25 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
 
   checkSync(key: K, cost: number): Decision {
     const asked = askedOf(this.limits, key)
-    const decisions = this.decideAll(asked, cost, ({ joint }, its) =>
-      (joint as JointChecks).attemptSync(its, cost),
-    )
+    const decisions = this.attempt(asked, cost, (joint, its) => joint.attemptSync(its, cost))
+    return combined(asked.limits, decisions, cost)
+  }
+
+  /** By what is known here; what it asks for is noted, and which checks to come may go the short way. */
+  private attempt(
+    asked: Asked,
+    cost: number,
+    decide: (joint: JointChecks, key: string) => Decision,
+  ): Decision[] {
+    const decisions = this.decideAll(asked, cost, ({ joint }, key) => decide(joint as JointChecks, key))
     this.offer(asked, cost, decisions)
     if (cost === 1) this.makeReady(asked, decisions)
-    return combined(asked.limits, decisions, cost)
+    return decisions
+  }
+
+  /** Whether there are checks that may go the short way. */
+  get mayBeReady(): boolean {
+    return this.ready !== undefined
   }
 
   /** A check of cost 1, where the rows of its keys suffice. Not there: nothing has happened. */
@@ -169,9 +178,10 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
         (joint as JointChecks).hold(keys[place] as string, cost, deadline),
       ),
     )
-    const wentBack = holds.map(
-      (hold, place) => hold.status === 'fulfilled' && limits[place]?.joint?.letGo(cost, hold.value),
-    )
+    const wentBack = holds.map((hold, place) => {
+      const { joint } = limits[place] as SingleLimit
+      return hold.status === 'fulfilled' && (joint as JointChecks).letGo(cost, hold.value)
+    })
     const failed = holds.find((hold) => hold.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     const decisions = this.decideAll(asked, cost, ({ joint }, key, place) => {
@@ -179,10 +189,11 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       return (joint as JointChecks).conclude(key, cost, value)
     })
     const refused = decisions.some(isRefused)
-    for (const [place, { joint }] of limits.entries()) {
-      if (refused) joint?.forgo(keys[place] as string, cost)
-      else if (wentBack[place] && decisions[place]?.source === 'local')
-        joint?.tookBack(cost, (holds[place] as PromiseFulfilledResult<Hold>).value)
+    for (const [place, decision] of decisions.entries()) {
+      const { joint } = limits[place] as SingleLimit
+      const { value } = holds[place] as PromiseFulfilledResult<Hold>
+      const key = keys[place] as string
+      joint?.decided(key, cost, value, wentBack[place] as boolean, decision, refused)
     }
     return combined(limits, decisions, cost)
   }

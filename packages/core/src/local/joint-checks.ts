@@ -115,17 +115,28 @@ export class JointChecks {
     return wentBack
   }
 
-  /** What `letGo` let go was taken in the same turn: it never went back. */
-  tookBack(cost: number, { held }: Hold): void {
-    held?.local.tookBack(cost)
-  }
-
   /** It was refused by another limit: what a soft node had booked for it goes back, since it counts on its share. */
   forgo(key: string, cost: number): void {
     const local = this.settings.strict ? undefined : this.sync.keys.find(key)
     if (local === undefined) return
     local.returnBooked(cost)
     if (local.owes) this.sync.queue(local)
+  }
+
+  /**
+   * All have decided. Of a refused check what was booked goes back; of another one what `letGo` let go, and this limit took in
+   * the same turn, never did.
+   */
+  decided(
+    key: string,
+    cost: number,
+    { held }: Hold,
+    wentBack: boolean,
+    { source }: Decision,
+    isRefused: boolean,
+  ): void {
+    if (isRefused) this.forgo(key, cost)
+    else if (wentBack && source === 'local') held?.local.tookBack(cost)
   }
 
   /** Decides, once the other limits were heard too, and what was held is let go: not `sync`. */
@@ -167,8 +178,7 @@ export class JointChecks {
         const hold = await asked
         const wentBack = this.letGo(cost, hold)
         const decision = this.conclude(key, cost, hold)
-        if (!decision.allowed) this.forgo(key, cost)
-        else if (wentBack && decision.source === 'local') this.tookBack(cost, hold)
+        this.decided(key, cost, hold, wentBack, decision, !decision.allowed)
         return decision
       },
       // Of a limit that did not answer nothing is held.

@@ -154,6 +154,13 @@ export class Sync {
     this.dirty.add(key)
   }
 
+  /** It is to be sent another way. */
+  private dequeue(key: LocalKey): void {
+    if (key.queueNumber === 0) return
+    key.queueNumber = 0
+    this.waiting--
+  }
+
   /** To be sent now; with the store away, at the next interval. */
   queueAtOnce(key: LocalKey): void {
     if (key.inFlight || key.urgent) return
@@ -161,10 +168,7 @@ export class Sync {
       this.queue(key)
       return
     }
-    if (key.queueNumber > 0) {
-      key.queueNumber = 0
-      this.waiting--
-    }
+    this.dequeue(key)
     key.queued = true
     key.urgent = true
     const last = this.urgent.at(-1)
@@ -282,10 +286,7 @@ export class Sync {
       await this.underWay.idle()
       return
     }
-    if (key.queueNumber > 0) {
-      key.queueNumber = 0
-      this.waiting--
-    }
+    this.dequeue(key)
     await this.send([key], undefined, false)
   }
 
