@@ -1,15 +1,35 @@
 import { createHash } from 'node:crypto'
-import { createLimiter, fixedWindow, type Limit, slidingWindow, tokenBucket } from '@spillway/core'
+import {
+  createLimiter,
+  type Decision,
+  fixedWindow,
+  type Limit,
+  slidingWindow,
+  tokenBucket,
+} from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { Ratelimit } from '@upstash/ratelimit'
 import { Redis } from 'ioredis'
 import { RedisStore } from 'rate-limit-redis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 
-/** Decides a check in Redis: whether it is admitted. */
+/** Decides checks in Redis. */
 export interface RedisPeer {
-  check(key: string): Promise<boolean>
+  /** The client's own promise, with nothing of ours around it. Some reject where they deny, with what is no error. */
+  check(key: string): Promise<unknown>
+  /** Of what it answered. */
+  allowed(answer: unknown): boolean
   close(): Promise<void>
+}
+
+/** @throws what is no refusal */
+export async function admits(peer: RedisPeer, key: string): Promise<boolean> {
+  try {
+    return peer.allowed(await peer.check(key))
+  } catch (refusal) {
+    if (refusal instanceof Error) throw refusal
+    return false
+  }
 }
 
 export type MakePeer = (url: string, limit: number) => Promise<RedisPeer>
@@ -22,7 +42,8 @@ export function spillwayHard(limitOf: (limit: number) => Limit): MakePeer {
     const store = redisStore(url)
     const limiter = createLimiter({ name: 'bench', limit: limitOf(limit), store, timeout: '10s' })
     return {
-      check: async (key) => (await limiter.check(key)).allowed,
+      check: (key) => limiter.check(key),
+      allowed: (decision: Decision) => decision.allowed,
       close: async () => {
         await limiter.close()
         await store.close()
@@ -39,14 +60,8 @@ export const flexible: MakePeer = async (url, points) => {
   const redis = new Redis(url)
   const limiter = new RateLimiterRedis({ storeClient: redis, points, duration: WINDOW_MS / 1000 })
   return {
-    check: (key) =>
-      limiter.consume(key).then(
-        () => true,
-        (refusal) => {
-          if (refusal instanceof Error) throw refusal
-          return false
-        },
-      ),
+    check: (key) => limiter.consume(key),
+    allowed: () => true,
     close: async () => redis.disconnect(),
   }
 }
@@ -58,7 +73,8 @@ export const expressWithRedis: MakePeer = async (url, limit) => {
   })
   store.init({ windowMs: WINDOW_MS } as Parameters<typeof store.init>[0])
   return {
-    check: async (key) => (await store.increment(key)).totalHits <= limit,
+    check: (key) => store.increment(key),
+    allowed: ({ totalHits }: { totalHits: number }) => totalHits <= limit,
     close: async () => redis.disconnect(),
   }
 }
@@ -93,7 +109,8 @@ function upstash(algorithm: (limit: number) => ReturnType<typeof Ratelimit.fixed
       timeout: 0,
     })
     return {
-      check: async (key) => (await limiter.limit(key)).success,
+      check: (key) => limiter.limit(key),
+      allowed: ({ success }: { success: boolean }) => success,
       close: async () => redis.disconnect(),
     }
   }
@@ -105,12 +122,18 @@ export const upstashBucket = upstash((limit) => Ratelimit.tokenBucket(1, '1 d', 
 
 /** The floor: a counter, and nothing that decides or ends. */
 export const increments: MakePeer = async (url, limit) => {
-  const redis = new Redis(url)
-  return { check: async (key) => (await redis.incr(key)) <= limit, close: async () => redis.disconnect() }
+  return increment(new Redis(url), limit)
 }
 
 /** The same, with what comes in a turn sent together. */
 export const pipelinedIncrements: MakePeer = async (url, limit) => {
-  const redis = new Redis(url, { enableAutoPipelining: true })
-  return { check: async (key) => (await redis.incr(key)) <= limit, close: async () => redis.disconnect() }
+  return increment(new Redis(url, { enableAutoPipelining: true }), limit)
+}
+
+function increment(redis: Redis, limit: number): RedisPeer {
+  return {
+    check: (key) => redis.incr(key),
+    allowed: (count: number) => count <= limit,
+    close: async () => redis.disconnect(),
+  }
 }

@@ -20,7 +20,7 @@ async function saturation(peer: peers.RedisPeer, names: readonly string[], check
   const order = draws('uniform', KEYS, checks, 2)
   let next = 0
   const worker = async () => {
-    while (next < checks) await peer.check(names[order[next++]!]!)
+    while (next < checks) await peers.admits(peer, names[order[next++]!]!)
   }
   const began = process.hrtime.bigint()
   await Promise.all(Array.from({ length: 512 }, worker))
@@ -44,7 +44,7 @@ async function offered(
     const due = Math.min(checks, Math.floor(((performance.now() - began) / 1000) * rate))
     for (; made < due; made++) {
       const place = made
-      void peer.check(names[order[place]!]!).then(() => {
+      void peers.admits(peer, names[order[place]!]!).then(() => {
         answered++
         waits[place] = performance.now() - began - (place / rate) * 1000
       })
