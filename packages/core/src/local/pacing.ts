@@ -153,7 +153,10 @@ export class Pacing {
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { interval, strict, early, extra } = this.settings
     // Where nobody shares the key, how fast it is asked for is first looked at when somebody does.
-    if (this.nodes === 1 && !this.young && !strict && !key.isPaced) return NOTHING
+    if (this.nodes === 1 && !this.young && !strict) {
+      if (key.isPaced && this.isIdle(key)) key.forgetPace()
+      if (!key.isPaced) return NOTHING
+    }
     const { need, offered, current, ownPace: pace } = key
     const { held } = current
     const asks = Math.max(offered > 0 ? 1 : 0, need)
@@ -205,6 +208,11 @@ export class Pacing {
         : nothing
     pace.asked = asks
     return [pace.demandSent, share, most + held, asks + held]
+  }
+
+  /** Whether nothing would be lost with its pace, of a key that nobody shares: so are most that came before the node was old enough to tell. */
+  private isIdle({ current, pace, need }: LocalKey): boolean {
+    return pace.isAlone && need === 0 && !current.isBooked && current.admitted < FEW
   }
 
   /** A new slice begins, of which the store has not spoken yet. */
