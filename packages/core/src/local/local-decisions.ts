@@ -285,7 +285,9 @@ export class LocalDecisions {
     const asks = consume && decision.reason !== 'cost' && !isUsedUp
     if (asks && clock.monotonic() >= quietUntil) this.askFor(local, cost)
     if (!decision.allowed) {
-      if (consume && !this.sync.isLog && local.headroom < 1) local.makeShut(isUsedUp)
+      // What checks hold may go back at any moment, and one that may wait is not to be refused for want of it.
+      const isHeld = local.current.held > 0
+      if (consume && !this.sync.isLog && !isHeld && local.headroom < 1) local.makeShut(isUsedUp)
       return decision
     }
     return this.bookedElsewhere(local, decision, now, cost)
