@@ -17,8 +17,10 @@ const slices = new Map<string, Slice[]>(CONTENDERS.map((contender) => [nameOf(co
 for (let round = 0; round < ROUNDS; round++) {
   for (const framework of ['fastify', 'express']) {
     const names = CONTENDERS.filter((contender) => contender.framework === framework).map(nameOf)
-    // Each round begins with another one, every other goes backwards: alike servers differ by a tenth by their places alone.
-    names.push(...names.splice(0, Math.floor(round / 2) % names.length))
+    // Rounds begin with contenders spread evenly over the list, every other goes backwards: alike servers differ by a tenth
+    // and more by their places alone. With twice as many rounds as contenders, each has every place as often.
+    const first = Math.floor((Math.floor(round / 2) * names.length) / Math.ceil(ROUNDS / 2))
+    names.push(...names.splice(0, first))
     if (round % 2 === 1) names.reverse()
     const measured = await measureRound(names, redis.url, LOAD)
     for (const [place, name] of names.entries()) slices.get(name)!.push(...measured[place]!)

@@ -22,9 +22,12 @@ export interface Stats {
   readonly expired: number
   /** Checks answered by the outage rule though the store may have counted them. */
   readonly uncertain: number
-  /** Keys evicted from RAM. */
+  /** Keys that were pushed out of RAM, and forgotten, while something of them still counted. */
   readonly evictedInWindow: number
-  /** Soft: pending × the other nodes, what the nodes together may be above what this one knows. */
+  /**
+   * Soft: pending × the other nodes, what the nodes together may be above what this one knows. Leased and `maxOvershoot`:
+   * how far above the limit may be booked.
+   */
   readonly estimatedOvershoot: number
 }
 
