@@ -116,8 +116,10 @@ local function newmarker()
   closequick()
   return id .. string.format('%010d%010d', time[1], time[2])
 end
+-- of a user that may not ask, all servers are one
 local function serverid()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local told = redis.pcall('INFO', 'server')
+  return type(told) == 'string' and string.match(told, 'run_id:(%x+)') or ''
 end
 if not marker then
   marker = newmarker()
@@ -130,8 +132,8 @@ local function keepserver()
   if isserverknown then return end
   isserverknown = true
   local server, before = serverid(), redis.call('HGET', META, 'server')
-  if server ~= before then
-    if before then marker = newmarker() end
+  if server ~= '' and server ~= before then
+    if before and before ~= '' then marker = newmarker() end
     redis.call('HSET', META, 'server', server, 'marker', marker)
   end
 end
