@@ -278,8 +278,11 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
         : await spike.take(decider as Decider<string>, key as string, cost)
     const { allowed, source, resetAfterMs, parts } = decision
     const its = this.count(decision)
-    // What an outage let pass, the store has not counted.
-    if (!allowed || source === 'outage') return { decision: its }
+    // What an outage let pass, the store has not counted; of several hard limits those have that answered.
+    const isCounted =
+      source !== 'outage' ||
+      (this.settings.mode === 'hard' && receipts.some((receipt) => receipt !== undefined))
+    if (!allowed || !isCounted) return { decision: its }
     if (!decision.spike)
       return {
         decision: its,
