@@ -43,6 +43,6 @@ export class Deadlines {
     this.waiting = this.waiting.filter(({ key, deadline }) => deadline > now && key.waiting.length > 0)
     const first = this.waiting.reduce((least, { deadline }) => Math.min(least, deadline), Infinity)
     if (first < Infinity) this.arm(first)
-    for (const { key } of over) this.expired(key)
+    for (const key of new Set(over.map(({ key }) => key))) this.expired(key)
   }
 }
