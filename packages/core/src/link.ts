@@ -3,6 +3,7 @@ import { AnswerTimer } from './answer-timer.ts'
 import { type Clock, DRIFT } from './clock.ts'
 import { StoreError } from './errors.ts'
 import type { JointTable, LimitInForce, Operation, Reply, Request, Table } from './store/store.ts'
+import { Verbs } from './verbs.ts'
 
 /**
  * Unanswered commands in a row after which the store counts as away, over at least this part of what a check may wait:
@@ -29,6 +30,7 @@ export interface Extras {
 }
 
 const NO_EXTRAS: Extras = {}
+const ONCE: Extras = { once: true }
 
 /** A node's way to its table: deadlines, and a circuit breaker that stops calling a dead store and probes it. */
 export class Link {
@@ -48,6 +50,7 @@ export class Link {
   private probeAt = 0
   private probeAfter = FIRST_PROBE
   readonly answers: AnswerTimer
+  private readonly verbs: Verbs
   /** Of the answer by which the store's time is surely the latest: what it was, and when that came, monotonic. */
   private surely = { storeTime: -Infinity, at: 0 }
 
@@ -62,6 +65,9 @@ export class Link {
     private readonly limitSet?: (parameters: readonly number[]) => void,
   ) {
     this.answers = new AnswerTimer(clock)
+    this.verbs = new Verbs((operations, answered, failed) =>
+      this.ask(operations, clock.monotonic() + timeout, ONCE, answered, failed),
+    )
   }
 
   /** The store is known to be away. */
@@ -106,6 +112,15 @@ export class Link {
    */
   exchange(operations: readonly Operation[], deadline: number, extras = NO_EXTRAS): Promise<Reply> {
     return new Promise((resolve, reject) => this.ask(operations, deadline, extras, resolve, reject))
+  }
+
+  /**
+   * Has one operation carried out, once; many at once share commands. Each command has its time from when it leaves.
+   *
+   * @throws StoreError where no answer came, or the store is away
+   */
+  carryOut(operation: Operation): Promise<Reply['results'][number]> {
+    return this.verbs.carryOut(operation)
   }
 
   /** As `exchange`, and calls one of both back: a check need not pay for a promise. */
@@ -181,6 +196,7 @@ export class Link {
 
   /** Nothing more will be asked. */
   close(): void {
+    this.verbs.close()
     this.answers.close()
   }
 

@@ -140,8 +140,7 @@ export class SingleLimit implements Decider<string> {
   }
 
   private async verb(operation: Operation): Promise<void> {
-    const { results } = await this.link.exchange([operation], this.deadline, { once: true })
-    this.checks.learn(results[0] as Snapshot)
+    this.checks.learn((await this.link.carryOut(operation)) as Snapshot)
   }
 
   private get deadline(): number {

@@ -89,10 +89,9 @@ export class HardChecks implements Checks {
   async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
     // Nothing was taken that the store has.
     if (then !== undefined && then.receipt === undefined) return
-    const { clock, timeout } = this.settings
     const operation: Operation =
       then?.receipt === undefined ? ['refund', key, cost] : refundOf(key, cost, then.stays, then.receipt)
-    await this.link.exchange([operation], clock.monotonic() + timeout, { once: true })
+    await this.link.carryOut(operation)
   }
 
   reset(key: string): Resetting {

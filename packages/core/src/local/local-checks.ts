@@ -68,6 +68,8 @@ export class LocalChecks implements Checks {
     const before = sync.keys.find(key)
     const { given = NOTHING_GIVEN, letGoInAll = 0, pace: paceBefore } = before ?? {}
     const bookedBefore = paceBefore?.countsAsUsed ?? 0
+    // What it takes by an earlier reading would lie before it, as if it were another's.
+    this.decisions.readAnew()
     const asked = clock.monotonic()
     // Its answer had been under way for no longer than that.
     const ago = before === undefined ? 0 : (asked - before.heardAt + timeout) * (1 + DRIFT)
@@ -105,9 +107,10 @@ export class LocalChecks implements Checks {
     const local = this.sync.keys.find(key)
     if (local === undefined) return this.refundThere(key, cost, then)
     // What the store has lost, this node gave it again only where it still had the key.
-    if (!isKept && receipt.marker !== this.sync.marker) return
-    const back = local.refund(this.link.table.now(), cost, then && takenAt(then))
-    // What this node admitted itself it can give back without having heard of the others.
+    if (!isKept && local.known && receipt.marker !== this.sync.marker) return
+    // What this node admitted itself it can give back without having heard of the others; not of an earlier stay in RAM.
+    const mayGoBack = local.known || isKept
+    const back = mayGoBack ? local.refund(this.link.table.now(), cost, then && takenAt(then)) : 0
     if (!local.known && back === 0)
       throw new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
     local.withdraw(cost)
@@ -128,10 +131,8 @@ export class LocalChecks implements Checks {
 
   /** By the store alone, which has all that was admitted of the key: also of one that was pushed out of RAM. */
   private async refundThere(key: string, cost: number, then?: TakenThen): Promise<void> {
-    const { clock, timeout } = this.settings
     const operation: Operation = then === undefined ? ['refund', key, cost] : this.refundOf(key, cost, then)
-    const { results } = await this.link.exchange([operation], clock.monotonic() + timeout, { once: true })
-    this.learn(results[0] as Snapshot)
+    this.learn((await this.link.carryOut(operation)) as Snapshot)
   }
 
   /** What the store had of others, and lost, is not in use any more; what this node took it was given again. */

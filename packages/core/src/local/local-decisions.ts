@@ -24,7 +24,9 @@ const LONGEST_TURN = 1000
 /** What a check of a key is told by what this node has in RAM; what it admits is queued to be settled. */
 export class LocalDecisions {
   private readonly outage: OutageRule
+  /** This node's of the limit, and among how many nodes. */
   private share: Algorithm | undefined
+  private sharers = 0
   private readonly moment: Moment
   private readonly isStrict: boolean
   /** Those that are held. */
@@ -45,6 +47,11 @@ export class LocalDecisions {
     this.isStrictLog = this.isStrict && sync.isLog
     this.keys = sync.keys
     this.rows = sync.keys.rows
+  }
+
+  /** The next check goes by a reading of the clock of its own: by when it was taken it may be given back. */
+  readAnew(): void {
+    this.moment.renew()
   }
 
   // The way of nearly all checks is in small pieces, which V8 takes into the caller: what is rarer is behind it.
@@ -324,11 +331,12 @@ export class LocalDecisions {
   /** With the store away for longer than a window, a node goes on with its fair share of the limit. */
   private stale(): Algorithm {
     const { limit, clock } = this.settings
-    if (clock.monotonic() - this.sync.heardAt <= limit.window) {
-      this.share = undefined
-      return limit
+    const { heardAt, pacing } = this.sync
+    if (clock.monotonic() - heardAt <= limit.window) return limit
+    if (this.share === undefined || this.sharers !== pacing.nodes) {
+      this.share = limit.share(pacing.nodes)
+      this.sharers = pacing.nodes
     }
-    this.share ??= limit.share(this.sync.pacing.nodes)
     return this.share
   }
 

@@ -1,4 +1,4 @@
-import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
+import { type Algorithm, isWindow, Numbers } from '../algorithms/algorithm.ts'
 import { mulDivUp } from '../algorithms/arithmetic.ts'
 import { costOf } from '../store/row.ts'
 import type { Ask, Operation, Raise, Snapshot } from '../store/store.ts'
@@ -123,13 +123,23 @@ export class LocalKey extends KeyRecord {
 
   /**
    * Gives cost back, and notes it; of what was taken of a window at `at`, what still counts. Returns how much that was.
+   *
+   * Where a better reading of the store's time has put `now` back before the slice, what others and this node had admitted by then
+   * is of the one before: none of it is given back of this one.
    */
   refund(now: number, cost: number, at?: number): number {
-    if (at !== undefined && ((this.generation > 0 && at <= this.generation) || this.isOver(at, now))) return 0
+    const begun = this.slice * this.limit.window
+    if (
+      at !== undefined &&
+      ((this.generation > 0 && at <= this.generation) || this.isOver(at, Math.max(now, begun)))
+    )
+      return 0
     const isBefore =
       this.limit.algorithm === 'sliding-window' && at !== undefined && at < this.sliceEnd - this.limit.window
-    const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, cost)
     const ledger = isBefore ? this.ownLate : this.current
+    const isEarly = now < begun && !isBefore && isWindow(this.limit)
+    const most = isEarly ? Math.max(0, ledger.admitted - ledger.refunded) : cost
+    const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, Math.min(cost, most))
     ledger.refunded += back
     return back
   }
@@ -325,8 +335,11 @@ export class LocalKey extends KeyRecord {
     // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
     if (snapshot.generation > this.generation && this.known) {
       this.note()
-      this.ledger = new Ledger()
-      this.before = undefined
+      // Nor does one undo what was admitted in a slice that began after it: the answer came over the end of its own.
+      const { slice } = this
+      const lastUndone = Math.floor(snapshot.generation / this.limit.window)
+      if (slice <= lastUndone) this.ledger = new Ledger()
+      if (slice - 1 <= lastUndone) this.before = undefined
     }
     // Lower: the store forgets a reset once nothing from before it could count any more, or with all its data.
     this.generation = snapshot.generation

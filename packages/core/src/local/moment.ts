@@ -38,6 +38,11 @@ export class Moment {
     else this.read()
   }
 
+  /** The next check shares no reading with those before it. */
+  renew(): void {
+    this.left = 0
+  }
+
   /** Whether what was looked at was read for an earlier check. */
   get isShared(): boolean {
     return this.left < this.checks - 1

@@ -43,6 +43,9 @@ export class Sync {
   /** How many wait for all that was owed. */
   private awaited = 0
   private readonly urgentFlushes = pLimit(IN_FLIGHT)
+  /** Keys each of which is settled for somebody by itself, for the next command; and that. */
+  private alone: { readonly keys: LocalKey[]; readonly sent: Promise<void> } | undefined
+  private readonly aloneFlushes = pLimit(IN_FLIGHT)
   private readonly underWay = new UnderWay()
   private timer: Timer | undefined
   /** Of the store, as it was last heard. */
@@ -185,7 +188,9 @@ export class Sync {
     const keys = this.urgent.shift() as LocalKey[]
     const now = this.settings.clock.monotonic()
     let deadline = now + this.settings.timeout
-    for (const key of keys) for (const waiter of key.waiting) deadline = Math.min(deadline, waiter.deadline)
+    // One that asks again, with what is left of its time, must not end that of the others.
+    for (const key of keys)
+      for (const waiter of key.waiting) if (!waiter.asked) deadline = Math.min(deadline, waiter.deadline)
     // A node that does not know its share of a key needs to know of how many.
     const isNew = isFirst && keys.some((key) => this.pacing.isNew(key))
     await this.send(keys, deadline, isNew).catch(() => {})
@@ -282,12 +287,36 @@ export class Sync {
     this.open()
     // One that is on its way, or is to be, tells by that what it owes: what is left is for another pass.
     if (key.inFlight || key.urgent) {
-      await this.urgentFlushes(() => undefined)
-      await this.underWay.idle()
+      await this.idle()
       return
     }
     this.dequeue(key)
-    await this.send([key], undefined, false)
+    key.queued = true
+    key.urgent = true
+    await this.sendAlone(key)
+  }
+
+  /** With others that are settled alone at the same time: a command each of thousands would be late before it had left. */
+  private sendAlone(key: LocalKey): Promise<void> {
+    let batch = this.alone
+    if (batch === undefined || batch.keys.length === MOST_KEYS) {
+      const keys: LocalKey[] = []
+      const sent = this.aloneFlushes(() => {
+        if (this.alone?.keys === keys) this.alone = undefined
+        return this.send(keys, undefined, false)
+      })
+      batch = { keys, sent }
+      this.alone = batch
+    }
+    batch.keys.push(key)
+    return batch.sent
+  }
+
+  /** Resolves when all that is to be sent now has been, and has its answer. */
+  private async idle(): Promise<void> {
+    await this.urgentFlushes(() => undefined)
+    await this.aloneFlushes(() => undefined)
+    await this.underWay.idle()
   }
 
   /** After a pass, in which keys that were unknown have come to count as the store's ledger does: settles what they still owe. */
@@ -303,9 +332,19 @@ export class Sync {
         for (const key of keys) this.makeReady(key)
         return
       }
+      await this.begun(unpaid)
       await pass([...unpaid, ...lost])
     }
     throw new StoreError('ERR_STORE_REPLY', 'the store answers but does not acknowledge what is pending')
+  }
+
+  /** What was admitted in a slice that the store turns out not to have begun, it acknowledges once it has: until then it need not be asked. */
+  private async begun(keys: readonly LocalKey[]): Promise<void> {
+    const { clock, timeout, limit } = this.settings
+    let last = 0
+    for (const { slice } of keys) last = Math.max(last, slice)
+    const ms = last * limit.window - this.link.table.now()
+    if (ms > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, Math.min(ms, timeout)))
   }
 
   /** @throws StoreError where the store is not to be asked yet */
@@ -320,8 +359,7 @@ export class Sync {
     this.flushes.concurrency = IN_FLUSH
     try {
       await this.flushDirty()
-      await this.urgentFlushes(() => undefined)
-      await this.underWay.idle()
+      await this.idle()
     } finally {
       if (--this.awaited === 0) this.flushes.concurrency = IN_FLIGHT
     }
@@ -440,6 +478,7 @@ export class Sync {
     if ((isAwaited || (isPressing && key.owes)) && this.isAboutToBegin(key)) this.queueAtOnce(key)
     else if (isAwaited || key.owes || key.current.isBooked) this.requeue(key)
     else this.keys.release(key)
+    if (isAwaited && !key.urgent) this.askOnceBegun(key)
     this.makeReady(key)
   }
 
@@ -447,8 +486,20 @@ export class Sync {
    * Whether the key's slice has begun, or will have by the time that a command arrives. The store's clock may have been behind what
    * was thought of it: of a slice that it is not in yet nothing can be booked, and to ask at once again would be for nothing.
    */
-  private isAboutToBegin({ slice }: LocalKey): boolean {
-    return slice * this.settings.limit.window <= this.link.table.now() + this.pacing.roundTrip
+  private isAboutToBegin(key: LocalKey): boolean {
+    return this.untilBegun(key) <= this.pacing.roundTrip
+  }
+
+  /** Milliseconds. */
+  private untilBegun({ slice }: LocalKey): number {
+    return slice * this.settings.limit.window - this.link.table.now()
+  }
+
+  /** The next tick may come too late for a check that waits: unless the slice begins too late for it, too. */
+  private askOnceBegun(key: LocalKey): void {
+    const { clock, timeout } = this.settings
+    const ms = this.untilBegun(key) - this.pacing.roundTrip
+    if (ms <= timeout) clock.setTimer(() => key.isAwaited && this.queueAtOnce(key), Math.max(1, ms))
   }
 
   /** The checks to come of the key need look at nothing but its row: the store will hear of what they take, or need not. */

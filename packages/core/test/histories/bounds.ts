@@ -60,6 +60,26 @@ function generations({ verbs }: Count): { from: number; until: number }[] {
   return stretches
 }
 
+/** Of a fixed window: what went back before it began, or once it was over, makes no room in it. */
+function keepsEachWindow(count: Count, all: readonly Admitted[]): void {
+  const { limit, verbs } = count
+  const { algorithm, window } = limit
+  if (algorithm !== 'fixed-window' || verbs.some(({ what }) => what === 'reset')) return
+  const sliceOf = ({ at }: Admitted) => Math.floor(at / window)
+  for (const slice of new Set(all.map(sliceOf))) {
+    const [begins, ends] = [slice * window, (slice + 1) * window]
+    const back = verbs
+      .filter(({ what, from, until }) => what === 'refund' && from < ends && until >= begins)
+      .reduce((sum, { cost }) => sum + cost, 0)
+    const its = all.filter((admitted) => sliceOf(admitted) === slice)
+    const over = mostOver(count, limit, its)
+    if (over > back)
+      throw new Broken(
+        `usage was ${over} above what may be in use, and ${back} was given back in that window`,
+      )
+  }
+}
+
 /**
  * With booked quota no more than the budget is in use: not above the limit and its share. What was given back may be
  * used again; a reset begins anew.
@@ -67,6 +87,7 @@ function generations({ verbs }: Count): { from: number; until: number }[] {
 export function keepsBudget(count: Count): void {
   const { limit, refunded } = count
   const all = allAdmitted(count)
+  keepsEachWindow(count, all)
   for (const { from, until } of generations(count)) {
     const over = mostOver(
       count,

@@ -1,0 +1,119 @@
+import { expect, it } from 'vitest'
+import {
+  createLimiter,
+  fixedWindow,
+  type HardLimiter,
+  type Limit,
+  memoryStore,
+  slidingWindow,
+} from '../index.ts'
+import { StoreOffset } from '../store/redis/offset.ts'
+import type { Store, Table } from '../store/store.ts'
+import { ManualClock } from '../testing.ts'
+
+/** A way to a store whose time is learnt from its answers, as that of Redis is; commands take so long to arrive. */
+function learning(clock: ManualClock, store: Store, there: () => number): Store {
+  const offset = new StoreOffset(0)
+  return {
+    open: (name, limit) => {
+      const table = store.open(name, limit)
+      const known: Table = {
+        get known() {
+          return offset.known
+        },
+        now: () => Math.floor(offset.at(clock.monotonic())),
+        latest: () => offset.latest(clock.monotonic(), clock.wall()),
+        exchange: async (request) => {
+          const sent = clock.monotonic()
+          const ms = there()
+          if (ms > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, ms))
+          const reply = await table.exchange(request)
+          offset.learn(reply.now, sent, clock.monotonic(), sent)
+          return reply
+        },
+      }
+      return known
+    },
+    close: () => store.close(),
+  }
+}
+
+async function takeAll(limiter: HardLimiter, key: string): Promise<number> {
+  let taken = 0
+  while ((await limiter.check(key)).allowed) taken++
+  return taken
+}
+
+/** Once slow commands have put a node's idea of the store's time ahead, it has begun a window that has not begun there. */
+async function early(limit: Limit, mode: 'soft' | 'leased') {
+  const clock = new ManualClock(1_000_000)
+  const store = memoryStore({ clock })
+  let delay = 100
+  const options = {
+    name: 'api',
+    limit,
+    clock,
+    random: () => 0.5,
+    timeout: '500ms',
+    sync: { interval: '3s' },
+  } as const
+  const node = createLimiter({ ...options, mode, store: learning(clock, store, () => delay) })
+  const other = createLimiter({ ...options, sync: undefined, store })
+  const taking = node.check('key', { cost: 30 })
+  await clock.advance(1000)
+  expect((await taking).allowed).toBe(true)
+  await clock.advance(8970)
+  delay = 0
+  const begins = node.check('key')
+  await clock.advance(0)
+  return { clock, node, other, begins }
+}
+
+it.each([
+  ['fixed window', fixedWindow({ limit: 100, window: '10s' })],
+  ['sliding window', slidingWindow({ limit: 100, window: '10s' })],
+] as const)(
+  'what goes back before a %s ends that the node took to be over is not taken out of the next one',
+  async (name, limit) => {
+    const { clock, node, other } = await early(limit, 'leased')
+    await node.check('another')
+    await clock.advance(5)
+    const refunded = node.refund('key', 30)
+    await clock.advance(1_010_001 - clock.monotonic())
+    const taken = await takeAll(other, 'key')
+    await clock.advance(3000)
+    await refunded
+    // Of a sliding window the 31 of the one before weigh a third less by then.
+    expect(taken + (await takeAll(other, 'key'))).toBeLessThanOrEqual(
+      name === 'sliding window' ? 69 + 10 : 100,
+    )
+    const closed = Promise.all([node.close(), other.close()])
+    await clock.advance(5000)
+    await closed
+  },
+)
+
+it('what was admitted in a window that the store has not begun is settled once it has', async () => {
+  const { clock, node, other, begins } = await early(fixedWindow({ limit: 100, window: '10s' }), 'soft')
+  expect((await begins).allowed).toBe(true)
+  const { storeCalls } = node.stats()
+  const flushed = node.flush()
+  flushed.catch(() => {})
+  await clock.advance(1_010_001 - clock.monotonic())
+  await flushed
+  expect(node.stats().storeCalls - storeCalls).toBeLessThan(5)
+  expect((await other.peek('key')).remaining).toBe(98)
+  const closed = Promise.all([node.close(), other.close()])
+  await clock.advance(5000)
+  await closed
+})
+
+it('what was admitted in a window that the store has not begun is not lost by a node that closes', async () => {
+  const { clock, node, other, begins } = await early(fixedWindow({ limit: 100, window: '10s' }), 'soft')
+  expect((await begins).allowed).toBe(true)
+  const closed = node.close()
+  await clock.advance(1_010_001 - clock.monotonic())
+  await closed
+  expect((await other.peek('key')).remaining).toBe(98)
+  await other.close()
+})
