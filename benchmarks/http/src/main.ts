@@ -3,14 +3,14 @@ import { startRedis } from '@spillway/redis-server'
 import { CONTENDERS, nameOf } from './contenders.ts'
 import { type Load, measureRound, type Slice } from './measure.ts'
 import { DOCS, RESULTS } from './paths.ts'
-import { machine, median, type Result, versions } from './result.ts'
+import { machine, mean, type Result, versions } from './result.ts'
 import { costSection, withSection } from './table.ts'
 
 // `pnpm --filter @spillway/benchmark-http run bench [ROUNDS]`: measures, and writes the result and the table in the docs.
 
 const ROUNDS = Number(process.argv[2] ?? 12)
 // Many rounds of few slices: processes of one contender differ more from start to start than a process from slice to slice.
-const LOAD: Load = { connections: 64, warmUpSeconds: 2, sliceSeconds: 1, slices: 2 }
+const LOAD: Load = { connections: 64, warmUpSeconds: 1, sliceSeconds: 1, slices: 2 }
 
 await using redis = await startRedis()
 const slices = new Map<string, Slice[]>(CONTENDERS.map((contender) => [nameOf(contender), []]))
@@ -43,5 +43,5 @@ const result: Result = {
 writeFileSync(RESULTS, `${JSON.stringify(result, null, 2)}\n`)
 writeFileSync(DOCS, withSection(readFileSync(DOCS, 'utf8'), 'cost', costSection(result)))
 for (const { framework, limit, slices } of result.contenders) {
-  console.log(`${framework}: ${limit}`, Math.round(median(slices.map((slice) => slice.requestsPerSecond))))
+  console.log(`${framework}: ${limit}`, Math.round(mean(slices.map((slice) => slice.requestsPerSecond))))
 }

@@ -18,6 +18,7 @@ export interface Slice {
 
 export interface Load {
   readonly connections: number
+  /** Directly before each slice: for how long a server had rested before told on what it did in the slice. */
   readonly warmUpSeconds: number
   /** Each contender in turn gets so long, so often, before the processes are replaced. */
   readonly sliceSeconds: number
@@ -36,16 +37,13 @@ export async function measureRound(
   const servers = names.map((name) => new ServerProcess(name, redisUrl))
   try {
     const urls = await Promise.all(servers.map((server) => server.url()))
-    for (const url of urls) await requests(url, load.connections, load.warmUpSeconds)
     const measured: Slice[][] = names.map(() => [])
     for (let slice = 0; slice < load.slices; slice++) {
       for (const [place, server] of servers.entries()) {
+        const url = urls[place] as string
+        await requests(url, load.connections, load.warmUpSeconds)
         const before = await server.cpuMicroseconds()
-        const { perSecond, total } = await requests(
-          urls[place] as string,
-          load.connections,
-          load.sliceSeconds,
-        )
+        const { perSecond, total } = await requests(url, load.connections, load.sliceSeconds)
         const used = (await server.cpuMicroseconds()) - before
         measured[place]!.push({ requestsPerSecond: perSecond, cpuMicrosecondsPerRequest: used / total })
       }

@@ -1,33 +1,53 @@
+import { seededRandom } from '@spillway/core/testing'
 import { markdownTable } from 'markdown-table'
-import { type JavaScriptResult, median, type Result } from './result.ts'
+import type { Slice } from './measure.ts'
+import { type JavaScriptResult, mean, median, type Result } from './result.ts'
 
 /** What `docs/http.md` shows of a result. */
 export function costSection(result: Result): string {
   const rows = result.contenders.map(({ framework, limit, slices }) => {
     const bare = result.contenders.find((other) => other.framework === framework && other.limit === 'none')!
-    // Slice by slice: whatever else the machine did, it did to both.
-    const share = median(
-      slices.map((slice, place) => slice.requestsPerSecond / bare.slices[place]!.requestsPerSecond),
-    )
-    const cpu = median(slices.map((slice) => slice.cpuMicrosecondsPerRequest))
-    const perSecond = median(slices.map((slice) => slice.requestsPerSecond))
+    const cpu = mean(slices.map((slice) => slice.cpuMicrosecondsPerRequest))
+    // Starts fall into groups: a median jumps from one to the other.
+    const perSecond = mean(slices.map(rate))
+    const share = perSecond / mean(bare.slices.map(rate))
+    const [least, most] = shareInterval(slices, bare.slices, result.load.slices)
     return [
       `${framework} ${result.versions[framework]}`,
       limit,
       Math.round(perSecond).toLocaleString('en'),
       `${(100 * share).toFixed(1)} %`,
+      limit === 'none' ? '' : `${(100 * least).toFixed(0)} to ${(100 * most).toFixed(0)} %`,
       `${cpu.toFixed(1)} µs`,
     ]
   })
-  const table = markdownTable(
-    [['server', 'limit', 'requests a second', 'of those without a limit', 'CPU a request'], ...rows],
-    { align: ['l', 'l', 'r', 'r', 'r'] },
-  )
+  const head = ['server', 'limit', 'requests a second', 'of those without a limit', '95 %', 'CPU a request']
+  const table = markdownTable([head, ...rows], { align: ['l', 'l', 'r', 'r', 'r', 'r'] })
   const { load, rounds } = result
   return `${table}
 
-Medians over ${rounds * load.slices} slices of ${load.sliceSeconds} s with ${load.connections} connections, in ${rounds} rounds of fresh processes that take turns; the share is
-the median of each slice's.${placeOfExpress(result)} ${origin(result)}`
+Means over ${rounds * load.slices} slices of ${load.sliceSeconds} s with ${load.connections} connections, in ${rounds} rounds of fresh processes that take turns. Rounds
+drawn anew of these, 95 of 100 shares lie where the table says: what lies closer together tells nothing.${placeOfExpress(result)} ${origin(result)}`
+}
+
+function rate({ requestsPerSecond }: Slice): number {
+  return requestsPerSecond
+}
+
+const DRAWS = 2000
+
+/** Within which 95 of 100 shares lie of rounds that are drawn anew of those: a percentile bootstrap. */
+function shareInterval(slices: readonly Slice[], bare: readonly Slice[], perRound: number): [number, number] {
+  const random = seededRandom(1)
+  const rounds = Math.ceil(slices.length / perRound)
+  const shares = Array.from({ length: DRAWS }, () => {
+    const drawn = Array.from({ length: rounds }, () => Math.floor(random() * rounds) * perRound)
+    const of = (all: readonly Slice[]) =>
+      mean(drawn.flatMap((first) => all.slice(first, first + perRound)).map(rate))
+    return of(slices) / of(bare)
+  })
+  shares.sort((one, other) => one - other)
+  return [shares[Math.floor(0.025 * DRAWS)]!, shares[Math.floor(0.975 * DRAWS)]!]
 }
 
 /** What `docs/http.md` shows of requests without sockets. */
