@@ -87,6 +87,29 @@ test.each([1, 3])(
   },
 )
 
+test('what was booked ahead and given up does not count anew where the store loses its data', async () => {
+  const simulation = fleet(1, leased)
+  const traffic = new PoissonTraffic({ random: seededRandom(2), rate: 2000, nodes: NODES })
+  const admitted = () => simulation.nodes.reduce((sum, { limiter }) => sum + limiter.stats().admitted, 0)
+  await simulation.run(2 * WINDOW, traffic)
+  const before = admitted()
+  await simulation.run(1.3 * WINDOW, traffic)
+  // Nobody asks any more: what is booked goes back, and what is not free yet goes back into the log until it is.
+  await simulation.run(WINDOW / 4)
+  simulation.server.loseData()
+  await simulation.run(WINDOW / 8)
+  // The nodes give back what they admitted in this slice and the one before.
+  const { limiter: observer } = simulation.addNode({
+    limiter: (surroundings) =>
+      createLimiter({ name: 'api', limit: slidingLog({ limit: 5000, window: WINDOW }), ...surroundings }),
+  })
+  const peeked = observer.peek('key')
+  await simulation.run(10)
+  const { remaining } = await peeked
+  // A peek tells what would be left behind it.
+  expect(5000 - remaining - 1).toBe(admitted() - before)
+})
+
 test('a node that is refused is told when it may spend what is booked for it', async () => {
   const simulation = fleet(1, leased)
   const { limiter } = simulation.nodes[0] as SimulatedNode

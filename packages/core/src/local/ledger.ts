@@ -33,6 +33,9 @@ class Particulars {
   ahead = 0
   /** A log's admissions that the store may not have: time, cost, time, cost…. */
   entries: readonly number[] = NO_ENTRIES
+  /** How much of what was admitted is booked quota that was given up before its time, and the latest time that it goes by. */
+  givenUp = 0
+  givenUpAt = 0
   /** Store time of the newest admission, of a log, and of others while that is a guess; -1: none. */
   newest = -1
   holding: Holding | undefined = undefined
@@ -177,6 +180,8 @@ export class Ledger {
       const cost = starts[place + 1] as number
       this.admitted += cost
       this.note(start - window, cost)
+      this.own.givenUp += cost
+      this.own.givenUpAt = Math.max(this.particulars.givenUpAt, start - window)
     }
     this.forgetAhead()
   }
@@ -257,9 +262,18 @@ export class Ledger {
     return [this.admitted, this.refunded, this.granted, this.returned]
   }
 
-  /** The store has lost a log's admissions, of which only the newest one's time is kept: none counts as older than it is. */
+  /**
+   * The store has lost a log's admissions, of which only the newest one's time is kept, and so of what was given up: none
+   * counts as older than it is.
+   */
   lose(): void {
-    this.entries = this.admitted > 0 ? [this.newest, this.admitted] : NO_ENTRIES
+    const { givenUp, givenUpAt } = this.particulars
+    const admitted = this.admitted - givenUp
+    // First what was given up: should the store turn out to have some of this, it is that which need not be told of again.
+    this.entries = [
+      ...(givenUp > 0 ? [givenUpAt, givenUp] : []),
+      ...(admitted > 0 ? [this.newest, admitted] : []),
+    ]
   }
 
   /** Gives booked quota back: from now on it can't be spent. */
@@ -314,8 +328,8 @@ export class Ledger {
       known -= entries[1] as number
       entries.splice(0, 2)
     }
-    // What of a log the store had and has no more goes with what came after it: none counts as older than it is.
-    if (known < this.pending) entries.unshift(entries[0] ?? this.newest, this.pending - known)
+    // What of a log the store had and has no more: none counts as older than it is, whatever was given up since.
+    if (known < this.pending) entries.unshift(this.newest, this.pending - known)
   }
 
   /** Goes on from where an earlier stay of the key in RAM left off. */

@@ -124,6 +124,31 @@ for (const [what, limit] of Object.entries({
   })
 }
 
+test('what was lost of a log and not told of does not end as soon as what was given up since', async () => {
+  const clock = new ManualClock(Date.UTC(2026, 5, 1))
+  const log = slidingLog({ limit: 10, window: '1m' })
+  const { store, lose } = forgetful(clock, log as Algorithm, false)
+  const lossy = faultyStore(store, { clock })
+  const limiter = createLimiter({
+    ...{ name: 'restoring', limit: log, store: lossy, clock, random: () => 1, mode: 'leased' },
+    sync: { interval: INTERVAL },
+  })
+  expect((await limiter.check('key', { cost: 4 })).allowed).toBe(true)
+  await clock.advance(3 * INTERVAL)
+  // What is booked by an answer that is lost may be booked ahead: it can't be spent at once, and is given up before it can.
+  lossy.network.replyLoss = 1
+  const unheard = limiter.check('key', { cost: 2 })
+  await clock.advance(INTERVAL / 4)
+  expect((await unheard).source).toBe('outage')
+  lossy.network.replyLoss = 0
+  await clock.advance(INTERVAL)
+  lose()
+  await clock.advance(6 * INTERVAL)
+  const hard = createLimiter({ name: 'restoring', limit: log, store, clock })
+  expect((await hard.peek('key')).remaining).toBe(5)
+  await limiter.close()
+})
+
 test('a flush is not done before a store that was away has told whether it still has all', async () => {
   const clock = new ManualClock(Date.UTC(2026, 5, 1))
   const { store, lose } = forgetful(clock, limit)

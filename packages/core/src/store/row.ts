@@ -277,8 +277,9 @@ export class Row {
   }
 
   /**
-   * Raises a node's counters, and moves the totals by the difference; returns what it gave back. Of a log no more is
-   * taken in than there are entries of: the node still owes the rest, and sends its entries too once it is told.
+   * Raises a node's counters, and moves the totals by the difference; returns what it gave back. Of a log entries may be
+   * missing of which the store has lost what it had: then it is told of less than it admitted, and sends them all. What there
+   * is of them is not taken in before: a repeat of it would be taken for those that are missing.
    */
   merge(
     cell: Cell,
@@ -294,10 +295,8 @@ export class Row {
     if (admitted + refunded + granted + returned === 0) return 0
     const part = behind === 0 ? cell.current : cell.ownLate
     const before = part.booked
-    const more = Math.max(
-      0,
-      Math.min(admitted - part.admitted, entries === undefined ? Infinity : costOf(entries)),
-    )
+    const isTold = entries === undefined || admitted - part.admitted <= costOf(entries)
+    const more = isTold ? Math.max(0, admitted - part.admitted) : 0
     part.admitted += more
     part.granted = Math.max(part.granted, granted)
     part.returned = Math.max(part.returned, returned)
@@ -308,9 +307,9 @@ export class Row {
       limit.settle(this.state, now, behind, more, entries)
       this.goBy(terms, now)
     }
-    const back = refunded - part.refunded
-    part.refunded = Math.max(part.refunded, refunded)
-    return Math.max(0, back)
+    const back = isTold ? Math.max(0, refunded - part.refunded) : 0
+    part.refunded += back
+    return back
   }
 
   /**

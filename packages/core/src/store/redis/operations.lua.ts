@@ -22,8 +22,8 @@ local function keptof(row, others)
   return max(0, others[1] - (row.given or 0) + (others[3] == (row.since or 0) and others[4] or 0))
 end
 
--- raises the counters of a node's cell, and moves the totals by the difference; of a log no further than its entries
--- tell
+-- raises the counters of a node's cell, and moves the totals by the difference; of a log not where entries are missing,
+-- of which a repeat would be taken for those
 local function merge(key, row, theirs, counters, entries)
   local behind = slice - theirs
   if behind < 0 or behind > late then return end
@@ -35,15 +35,15 @@ local function merge(key, row, theirs, counters, entries)
     cell = {0, 0, 0, 0, 0}
     row[place] = cell
   end
-  local more, back = counters[1] - cell[1], counters[2] - cell[2]
+  local more, back = max(0, counters[1] - cell[1]), max(0, counters[2] - cell[2])
   local before = unspent(cell)
   if entries then
     local told = 0
     for i = 2, #entries, 2 do told = told + entries[i] end
-    more = min(more, told)
+    if told < more then more, back = 0, 0 end
   end
-  cell[1] = cell[1] + max(0, more)
-  cell[2] = max(cell[2], counters[2])
+  cell[1] = cell[1] + more
+  cell[2] = cell[2] + back
   cell[3] = max(cell[3], counters[3])
   cell[4] = max(cell[4], counters[4])
   row[7 + behind] = row[7 + behind] + unspent(cell) - before
