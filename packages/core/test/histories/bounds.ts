@@ -158,7 +158,7 @@ function misplaced(limit: Limit, all: readonly Admission[], error: number): numb
   if (isBucket(limit)) return Math.ceil((quota(limit) / limit.window) * error)
   if (limit.algorithm === 'sliding-log') return 0
   const slice = (time: number) => Math.floor(time / limit.window)
-  const elsewhere = all.filter(({ at, believed }) => slice(at) !== slice(believed))
+  const elsewhere = all.filter(({ at, furthest }) => slice(at) !== slice(furthest))
   const total = all.reduce((sum, { cost }) => sum + cost, 0)
   // the weight of the window before is wrong by what the clock is
   const weight = limit.algorithm === 'sliding-window' ? Math.ceil((total * error) / limit.window) : 0

@@ -16,6 +16,8 @@ export interface Admission {
   readonly cost: number
   /** What the node took the store's time for. */
   readonly believed: number
+  /** The latest that it had taken it for by then: a key's window never goes back. */
+  readonly furthest: number
   /** Of a hard one: from when on nothing of it counts any more, as the store said. */
   readonly until?: number
 }
@@ -66,8 +68,24 @@ export class Life {
   /** The most that may be refunded: what was admitted and not given back. */
   refundable = 0
   table: Table | undefined
+  /** The latest that the node has taken the store's time for, of what it heard of it. */
+  private furthest = -Infinity
 
   constructor(readonly node: NodeLife) {}
+
+  /** The node looks at the key, and may find its window over. */
+  looks(): void {
+    if (this.table?.known) this.furthest = Math.max(this.furthest, this.table.now())
+  }
+
+  /** Checks admitted cost so long ago. */
+  admits(now: number, cost: number, ago: number): void {
+    const table = this.table as Table
+    // Before it has heard of the store's time it says how long ago something was, but not where its windows end.
+    const ahead = table.known ? 0 : this.plan.wall
+    const believed = table.now() - ahead - ago
+    this.admitted.push({ at: now - ago, cost, believed, furthest: Math.max(believed, this.furthest) })
+  }
 
   get plan(): NodePlan {
     return this.node.plan

@@ -3,7 +3,7 @@ import type { Decision } from '../../src/decision.ts'
 import { createLimiter, type SoftLimiter } from '../../src/limiter.ts'
 import type { LimiterOptions } from '../../src/options.ts'
 import { payerOf } from '../../src/payer.ts'
-import type { JointTable, Operation, Reply, Request, Store, Table, TableName } from '../../src/store/store.ts'
+import type { JointTable, Operation, Reply, Request, Store, TableName } from '../../src/store/store.ts'
 import { CALM } from '../../src/testing/network.ts'
 import { type SimulatedNode, Simulation, type Surroundings } from '../../src/testing/simulation.ts'
 import { type Asked, Limited } from './asked.ts'
@@ -139,7 +139,9 @@ export class Fleet {
   ): (decision: Decision, ago?: number) => Decision {
     const offers = [...counts, ...(reserve === undefined ? [] : [reserve])].map((count) => {
       const offer = { at: this.now, cost, until: this.now }
-      count.life(node).offered.push(offer)
+      const life = count.life(node)
+      life.offered.push(offer)
+      life.looks()
       return offer
     })
     return (decision, ago = 0) => {
@@ -152,10 +154,7 @@ export class Fleet {
         const life = count.life(node)
         life.told += cost
         if (node.plan.mode === 'hard') continue
-        const table = life.table as Table
-        // Before it has heard of the store's time it says how long ago something was, but not where its windows end.
-        const ahead = table.known ? 0 : node.plan.wall
-        life.admitted.push({ at: this.now - ago, cost, believed: table.now() - ahead - ago })
+        life.admits(this.now, cost, ago)
         life.refundable += cost
       }
       return decision
@@ -223,10 +222,12 @@ export class Fleet {
       life.atOnce = this.now === life.exchanges.at(-1)?.sent ? life.atOnce + 1 : 0
       if (life.atOnce > MOST_AT_ONCE) throw new Error('a node asks again and again at one moment')
       life.exchanges.push(exchange)
+      life.looks()
     }
     for (const [at, { operations }] of requests.entries())
       for (const operation of operations) this.sending(operation, lives[at]?.get(operation[1]))
     const replies = await send()
+    for (const life of asking) life.looks()
     // One that came too late was not waited for: what it tells of stays uncertain.
     if (this.now - exchange.sent >= TIMEOUT) return replies
     exchange.replied = this.now
@@ -509,7 +510,7 @@ function answered(
       const cost = costs[turn] as number
       if (!isTaken) continue
       const { resetAfterMs } = (result as readonly Decision[])[turn] as Decision
-      life.admitted.push({ at: now, cost, believed: now, until: now + resetAfterMs })
+      life.admitted.push({ at: now, cost, believed: now, furthest: now, until: now + resetAfterMs })
       life.refundable += cost
     }
   } else if (operation[0] === 'refund' && operation[3] !== undefined) life.uncertain -= operation[2]
