@@ -55,6 +55,11 @@ export class LocalKey extends KeyRecord {
     return this.mustTell || this.inFlight || this.waiting.length > 0 || this.ledger.held > 0
   }
 
+  /** Whether some booked quota may be spent, now or soon; or is to go back, of the slice before, once that is over for the store too. */
+  get isBooked(): boolean {
+    return this.current.isBooked || this.late.isBooked
+  }
+
   /**
    * Whether this key may not be forgotten yet. Also one that is only to be sent: taken in anew meanwhile, it would be
    * here twice, and each would spend the quota that the other gives back.

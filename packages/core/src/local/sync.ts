@@ -476,7 +476,7 @@ export class Sync {
     if (this.pacing.closing) key.giveUp()
     const isAwaited = key.waiting.length > 0
     if ((isAwaited || (isPressing && key.owes)) && this.isAboutToBegin(key)) this.queueAtOnce(key)
-    else if (isAwaited || key.owes || key.current.isBooked) this.requeue(key)
+    else if (isAwaited || key.owes || key.isBooked) this.requeue(key)
     else this.keys.release(key)
     if (isAwaited && !key.urgent) this.askOnceBegun(key)
     this.makeReady(key)
@@ -512,7 +512,7 @@ export class Sync {
     // Quota may have been booked by the answer that is lost: the key is read again, and gives it back.
     if (error instanceof StoreError && error.uncertain) key.stale = true
     this.serve(key, error)
-    if (key.mustTell || key.current.isBooked) this.requeue(key)
+    if (key.mustTell || key.isBooked) this.requeue(key)
     else this.keys.release(key)
   }
 
