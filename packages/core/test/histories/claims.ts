@@ -70,8 +70,8 @@ export class Claims {
             fleet.wrongs.push('a line was full with too few that wait')
           if (!isExpected(error, gaveUp)) fleet.wrongs.push(`an acquire failed: ${error}`)
           for (const count of asked.counts) noteFreed(count.life(life), cost, from, fleet.now)
-          // What the store did not acknowledge to have back stays taken.
-          if (!fleet.isWell && life.plan.mode !== 'hard')
+          // What the store did not acknowledge to have back stays taken, and what may have been taken in the slice before.
+          if ((!fleet.isWell || fleet.history.endsSlice) && life.plan.mode !== 'hard')
             for (const count of countsOf(asked)) count.life(life).uncertain += cost
         },
       )

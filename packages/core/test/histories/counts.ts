@@ -137,6 +137,7 @@ function heard(life: Life, by: number): boolean {
 function knows(life: Life, reset: number): number {
   if (!life.alive || life.replaced) return Infinity
   if (isHard(life)) return reset
-  const heard = life.exchanges.filter(({ sent, replied }) => sent >= reset && replied < Infinity)
+  // What left at the moment in which the reset was acknowledged may have come before it.
+  const heard = life.exchanges.filter(({ sent, replied }) => sent > reset && replied < Infinity)
   return Math.min(Infinity, ...heard.map(({ replied }) => replied))
 }
