@@ -18,8 +18,12 @@ const PINNED: Seeds = [
   [59, 1 / 5],
 ]
 
-/** Milliseconds after which what was found so far is told, with its seed: making it smaller can take longer than a test may. */
-const LONGEST = 45_000
+/**
+ * Milliseconds after which what was found so far is told, with its seed: making it smaller can take longer than a test may. Both
+ * are many times what all histories take where others use the machine too.
+ */
+const LONGEST = 240_000
+const TIMEOUT = LONGEST + 60_000
 
 const { SPILLWAY_SEED } = process.env
 
@@ -55,18 +59,28 @@ export function prove(name: keyof typeof PROPERTIES): void {
         },
       )
   }
-  it.each(ALGORITHMS)(`${property.name}: %s`, (algorithm) =>
-    proveFor({ ...property.kind, algorithm, several: false }, property.share),
+  it.each(ALGORITHMS)(
+    `${property.name}: %s`,
+    (algorithm) => proveFor({ ...property.kind, algorithm, several: false }, property.share),
+    TIMEOUT,
   )
-  it.each(ALGORITHMS)(`${property.name}: %s, and more limits`, (algorithm) => {
-    const acts = [...property.kind.acts, ...property.more]
-    return proveFor({ ...property.kind, algorithm, acts, several: true }, property.share / FEWER)
-  })
-  it.each(ALGORITHMS)(`${property.name}: %s, and more keys than fit in RAM`, (algorithm) => {
-    const acts = [...property.kind.acts, ...property.more]
-    return proveFor(
-      { ...property.kind, algorithm, acts, several: true, claims: property.claims },
-      property.share / FEWEST,
-    )
-  })
+  it.each(ALGORITHMS)(
+    `${property.name}: %s, and more limits`,
+    (algorithm) => {
+      const acts = [...property.kind.acts, ...property.more]
+      return proveFor({ ...property.kind, algorithm, acts, several: true }, property.share / FEWER)
+    },
+    TIMEOUT,
+  )
+  it.each(ALGORITHMS)(
+    `${property.name}: %s, and more keys than fit in RAM`,
+    (algorithm) => {
+      const acts = [...property.kind.acts, ...property.more]
+      return proveFor(
+        { ...property.kind, algorithm, acts, several: true, claims: property.claims },
+        property.share / FEWEST,
+      )
+    },
+    TIMEOUT,
+  )
 }
