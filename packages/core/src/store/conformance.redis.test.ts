@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
-import { afterAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { startSlowlyExpiringRedis } from '../../test/slowly-expiring-redis.ts'
 import { type Algorithm, isWindow, rateOf } from '../algorithms/algorithm.ts'
 import { LARGEST_COUNT } from '../algorithms/arithmetic.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
@@ -32,13 +33,15 @@ let now = 0
 let sequence = 0
 const clock: Clock = { wall: () => now, monotonic: () => now, setTimer: () => 0, clearTimer: () => {} }
 const memory = memoryStore({ clock })
-const redis = redisStore(inject('redisUrl'), { now: () => now, prefix: PREFIX })
-const client = new Redis(inject('redisUrl'))
+const server = await startSlowlyExpiringRedis()
+const redis = redisStore(server.url, { now: () => now, prefix: PREFIX })
+const client = new Redis(server.url)
 let names = 0
 
 afterAll(async () => {
   await redis.close()
   client.disconnect()
+  await server.stop()
 })
 
 /** Asks both stores the same. */

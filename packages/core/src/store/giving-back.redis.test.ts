@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import { afterAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { startSlowlyExpiringRedis } from '../../test/slowly-expiring-redis.ts'
 import { type Algorithm, rateOf } from '../algorithms/algorithm.ts'
 import { leakyBucket } from '../algorithms/leaky-bucket/leaky-bucket.ts'
 import { tokenBucket } from '../algorithms/token-bucket/token-bucket.ts'
@@ -19,12 +20,16 @@ let now = 0
 let sequence = 0
 let names = 0
 const clock: Clock = { wall: () => now, monotonic: () => now, setTimer: () => 0, clearTimer: () => {} }
+const redis = await startSlowlyExpiringRedis()
 const stores = {
   memory: memoryStore({ clock }),
-  Redis: redisStore(inject('redisUrl'), { now: () => now, prefix: 'giving-back' }),
+  Redis: redisStore(redis.url, { now: () => now, prefix: 'giving-back' }),
 }
 
-afterAll(() => stores.Redis.close())
+afterAll(async () => {
+  await stores.Redis.close()
+  await redis.stop()
+})
 
 /** A cost that was taken: how much of it, in parts of 1/per, and what is known of it. */
 interface Taken {

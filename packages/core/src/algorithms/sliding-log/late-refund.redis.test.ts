@@ -1,4 +1,5 @@
-import { afterAll, expect, inject, it } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
+import { startSlowlyExpiringRedis } from '../../../test/slowly-expiring-redis.ts'
 import type { Clock } from '../../clock.ts'
 import type { Decision } from '../../decision.ts'
 import { memoryStore } from '../../store/memory.ts'
@@ -13,11 +14,15 @@ const LEASED = '00000000000000b2'
 let now = 0
 let sequence = 0
 const clock: Clock = { wall: () => now, monotonic: () => now, setTimer: () => 0, clearTimer: () => {} }
+const redis = await startSlowlyExpiringRedis()
 const stores = {
   memory: memoryStore({ clock }),
-  Redis: redisStore(inject('redisUrl'), { now: () => now, prefix: 'late-refund' }),
+  Redis: redisStore(redis.url, { now: () => now, prefix: 'late-refund' }),
 }
-afterAll(() => stores.Redis.close())
+afterAll(async () => {
+  await stores.Redis.close()
+  await redis.stop()
+})
 
 /** A log's counts, as a hard node takes of them, and any node asks. */
 function log(what: keyof typeof stores, name: string, window: number) {
