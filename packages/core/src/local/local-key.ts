@@ -359,7 +359,8 @@ export class LocalKey extends KeyRecord {
       if (ahead === 0 && snapshot.lateAdmitted + snapshot.lateRefunded + snapshot.lateReturned > 0)
         this.ownLate.resume(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
       if (this.limit.algorithm === 'sliding-log')
-        for (const ledger of [this.current, this.ownLate]) ledger.newest = now
+        // What it has settled is not newer than the log's newest entry, whosever that is.
+        for (const ledger of [this.current, this.ownLate]) ledger.newest = Math.max(ledger.newest, snapshot.b)
       this.known = true
     }
     if (theirs !== undefined) {
