@@ -54,6 +54,9 @@ export async function countsOnce(count: Count): Promise<void> {
   }
   // A shortfall: what was taken of counts that were lost goes back to those that came after them.
   for (const { back } of lives) counted.least -= sum(back.filter(({ at }) => at <= lostAt))
+  // A shortfall: of what a log admitted in the slice before, so much as is booked does not go back: it may be booked ahead.
+  if (count.limit.algorithm === 'sliding-log')
+    for (const { back } of lives) counted.most += sum(back.filter(({ at }) => at < sliceBegan(count)))
   const used = await count.used()
   const drained = await count.drained()
   if (used < counted.least || used - drained > counted.most + undrained(count))
@@ -83,9 +86,14 @@ export function takesWhatItTells({ fleet, lives }: Count): void {
   }
 }
 
-/** The first moment of the slice in which a history ends, if what was admitted before it counts no more. */
-function forgottenBefore({ limit, fleet }: Count): number {
-  return limit.algorithm === 'fixed-window' ? Math.floor(fleet.now / limit.window) * limit.window : -Infinity
+/** The first moment of the slice in which a history ends. */
+function sliceBegan({ limit, fleet }: Count): number {
+  return Math.floor(fleet.now / limit.window) * limit.window
+}
+
+/** As `sliceBegan`, if what was admitted before it counts no more. */
+function forgottenBefore(count: Count): number {
+  return count.limit.algorithm === 'fixed-window' ? sliceBegan(count) : -Infinity
 }
 
 /**
