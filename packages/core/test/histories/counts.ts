@@ -52,11 +52,15 @@ export async function countsOnce(count: Count): Promise<void> {
       if (sure) counted.most -= cost
     }
   }
+  const back = lives.flatMap(({ back }) => back)
   // A shortfall: what was taken of counts that were lost goes back to those that came after them.
-  for (const { back } of lives) counted.least -= sum(back.filter(({ at }) => at <= lostAt))
-  // A shortfall: of what a log admitted in the slice before, so much as is booked does not go back: it may be booked ahead.
-  if (count.limit.algorithm === 'sliding-log')
-    for (const { back } of lives) counted.most += sum(back.filter(({ at }) => at < sliceBegan(count)))
+  counted.least -= sum(back.filter(({ at }) => at <= lostAt))
+  if (count.limit.algorithm === 'sliding-log') {
+    // A shortfall: of what a log admitted in the slice before, so much as is booked does not go back: it may be booked ahead.
+    counted.most += sum(back.filter(({ at }) => at < sliceBegan(count)))
+    // A shortfall: a refund takes what came last, also where its check is about to give it back, and then finds nothing.
+    counted.most += Math.min(count.refunded, sum(back))
+  }
   const used = await count.used()
   const drained = await count.drained()
   if (used < counted.least || used - drained > counted.most + undrained(count))
