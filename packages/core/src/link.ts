@@ -63,9 +63,10 @@ export class Link {
     private readonly timeout: number,
     /** Is told the numbers of a limit that was set while limiters run. Not there: the node goes by its own. */
     private readonly limitSet?: (parameters: readonly number[]) => void,
+    isLog = false,
   ) {
     this.answers = new AnswerTimer(clock)
-    this.verbs = new Verbs((operations, answered, failed) =>
+    this.verbs = new Verbs(isLog, (operations, answered, failed) =>
       this.ask(operations, clock.monotonic() + timeout, ONCE, answered, failed),
     )
   }

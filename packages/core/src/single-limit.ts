@@ -51,6 +51,7 @@ export class SingleLimit implements Decider<string> {
       changed,
       settings.timeout,
       follows ? (set) => this.goBy(set) : undefined,
+      limit.algorithm === 'sliding-log',
     )
     if (mode === 'hard') this.hard = new HardChecks(this.link, this.settings)
     else this.local = new LocalChecks(this.link, this.settings)

@@ -1,9 +1,14 @@
+import { StoreError } from './errors.ts'
 import type { Operation, Reply } from './store/store.ts'
 
 /** Commands under way at once: fewer verbs than that leave at once, each in one of its own. */
 const IN_FLIGHT = 4
 /** Operations in one command: what is under way is less than a slow server does within the shortest of usual timeouts. */
 const MOST = 250
+/** Of logs: each costs as much as its log is long, and 250 of one with 20,000 entries would hold Redis for five seconds. */
+const MOST_OF_LOGS = 4
+/** More than that are not kept waiting: they come faster than the store answers. */
+const MOST_WAITING = 100_000
 
 /** What the store says of one operation. */
 type Result = Reply['results'][number]
@@ -21,21 +26,39 @@ interface Verb {
  */
 export class Verbs {
   private waiting: Verb[] = []
+  /** The first of them that has not left. */
+  private next = 0
+  private readonly most: number
   private underWay = 0
   private isSending = false
 
-  /** @param ask sends a command, and calls one of both back */
+  /**
+   * @param isLog they are of logs
+   * @param ask sends a command, and calls one of both back
+   */
   constructor(
+    isLog: boolean,
     private readonly ask: (
       operations: readonly Operation[],
       answered: (reply: Reply) => void,
       failed: (error: unknown) => void,
     ) => void,
-  ) {}
+  ) {
+    this.most = isLog ? MOST_OF_LOGS : MOST
+  }
 
-  /** @throws StoreError where no answer came, or the store is away */
+  private get areWaiting(): number {
+    return this.waiting.length - this.next
+  }
+
+  /** @throws StoreError where no answer came, the store is away, or too many wait */
   carryOut(operation: Operation): Promise<Result> {
     return new Promise((resolve, reject) => {
+      if (this.areWaiting >= MOST_WAITING)
+        throw new StoreError(
+          'ERR_STORE_TIMEOUT',
+          `${MOST_WAITING} refunds, penalties, blocks and resets wait for the store already: it answers more slowly than they come`,
+        )
       this.waiting.push({ operation, resolve, reject })
       this.sendWaiting()
     })
@@ -43,19 +66,30 @@ export class Verbs {
 
   /** Nothing more will be asked: what waits leaves at once, before its store may be closed. */
   close(): void {
-    while (this.waiting.length > 0) this.send()
+    while (this.areWaiting > 0) this.send()
   }
 
   private sendWaiting(): void {
     // Where the store is away a command ends while it is sent.
     if (this.isSending) return
     this.isSending = true
-    while (this.underWay < IN_FLIGHT && this.waiting.length > 0) this.send()
+    while (this.underWay < IN_FLIGHT && this.areWaiting > 0) this.send()
     this.isSending = false
   }
 
+  /** To take the first few off a long list would move the rest each time. */
+  private takeNext(): Verb[] {
+    const verbs = this.waiting.slice(this.next, this.next + this.most)
+    this.next += verbs.length
+    if (2 * this.next >= this.waiting.length) {
+      this.waiting = this.waiting.slice(this.next)
+      this.next = 0
+    }
+    return verbs
+  }
+
   private send(): void {
-    const verbs = this.waiting.splice(0, MOST)
+    const verbs = this.takeNext()
     this.underWay++
     this.ask(
       verbs.map(({ operation }) => operation),

@@ -1,4 +1,3 @@
-import pLimit from 'p-limit'
 import { type Checks, type Resetting, refundOf, type TakenThen } from '../checks.ts'
 import type { Decision } from '../decision.ts'
 import { StoreError } from '../errors.ts'
@@ -16,9 +15,6 @@ export class HardChecks implements Checks {
   private readonly queue: TakeQueue
   private readonly outage: OutageRule
   private uncertain = 0
-  /** What goes back with the next command. */
-  private readonly back: Operation[] = []
-  private readonly sending = pLimit(1)
   private readonly underWay = new UnderWay()
 
   constructor(
@@ -58,16 +54,8 @@ export class HardChecks implements Checks {
       return
     }
     const receipt = receiptOf(heard, key, decision, cost, this.settings.limit)
-    this.back.push(refundOf(key, cost, 0, receipt))
-    if (this.back.length > 1) return
-    void this.underWay.add(this.sending(() => this.sendBack()))
-  }
-
-  private async sendBack(): Promise<void> {
-    const operations = this.back.splice(0)
-    const deadline = this.settings.clock.monotonic() + this.settings.timeout
     // Nobody waits for this: whatever went wrong, those that took next are told by their own commands.
-    await this.link.exchange(operations, deadline, { once: true }).catch(() => {})
+    void this.underWay.add(this.link.carryOut(refundOf(key, cost, 0, receipt)).catch(() => {}))
   }
 
   /** As `without`, not counted as uncertain. */
