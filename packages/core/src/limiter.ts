@@ -25,6 +25,7 @@ import { type Reservation, Reservations } from './reservation.ts'
 import { SeveralLimits } from './several-limits.ts'
 import { SingleLimit } from './single-limit.ts'
 import type { Spike } from './spike.ts'
+import { UnderWay } from './under-way.ts'
 
 export interface PlanOptions<L = Limits> {
   /**
@@ -73,6 +74,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   /** Or asks the store for each. */
   private readonly hard: HardChecks | undefined
   private readonly counted = (decision: Decision) => this.count(decision)
+  /** What was begun before it closes is ended first. */
+  private readonly changes = new UnderWay()
   private closed = false
   protected admitted = 0
   private denied = 0
@@ -390,7 +393,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   /** True when the store has acknowledged it, false when it is away; an error where `onOutage` is to throw. */
   private async acknowledged(act: () => Promise<void>): Promise<boolean> {
     try {
-      await act()
+      await this.changes.add(act())
       return true
     } catch (error) {
       if (!(error instanceof StoreError) || this.settings.onOutage === 'throw') throw error
@@ -421,6 +424,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     this.several = undefined
     this.reservations.close()
     this.line.wakeAll()
+    if (!this.changes.isIdle) await this.changes.idle()
     await this.plans.close()
   }
 

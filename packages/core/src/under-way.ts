@@ -10,6 +10,10 @@ export class UnderWay {
     return promise
   }
 
+  get isIdle(): boolean {
+    return this.begun.size === 0
+  }
+
   /** Resolves when all that is under way at the call has ended, well or not. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.begun)
