@@ -77,12 +77,6 @@ class Particulars {
   guessedOffset: number | undefined = undefined
   /** A state that is more than a few numbers. */
   state: unknown = undefined
-
-  get areNone(): boolean {
-    const { blockedUntil, generation, given, letGo, late, pace, guessedOffset, state } = this
-    const areOfSome = blockedUntil ?? late ?? pace ?? guessedOffset ?? state
-    return areOfSome === undefined && generation === 0 && letGo === 0 && given === NOTHING_GIVEN
-  }
 }
 
 const NO_PARTICULARS = new Particulars()
@@ -389,13 +383,6 @@ export abstract class KeyRecord implements Held {
 
   get isPaced(): boolean {
     return this.particulars.pace !== undefined
-  }
-
-  /** Its demand is not watched any more. */
-  forgetPace(): void {
-    if (!this.isPaced) return
-    this.own.pace = undefined
-    if (this.particulars.areNone) this.particulars = NO_PARTICULARS
   }
 
   /** Store time. */

@@ -34,12 +34,6 @@ export class Pace extends Demand {
     this.heardAt = since
   }
 
-  /** Whether nobody else is known to ask for the key, nothing is to be had booked of it, nor to be waited for. */
-  get isAlone(): boolean {
-    const { others, elsewhere, wanted, takesTurns, quietUntil } = this
-    return others === 0 && elsewhere === 0 && wanted === 0 && !takesTurns && quietUntil === -Infinity
-  }
-
   /** What is booked for other nodes and counts as used. */
   get countsAsUsed(): number {
     return this.elsewhere - this.besides

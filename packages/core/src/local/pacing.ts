@@ -44,6 +44,11 @@ const HIDDEN = 0.4
 /** A node that is alone asks for no quota, and tells of no demand. */
 const NOTHING: Ask = [0, 0, 0, 0]
 
+/** Whether the key is as good as new. */
+function isAsGoodAsNew({ current }: LocalKey, need: number): boolean {
+  return need === 0 && current.admitted < FEW
+}
+
 /**
  * When to sync, and what to ask for. A node may spend its share (by demand) of what is left, and syncs when it has
  * spent a part of that: so the less is left, the sooner. A soft node counts on its share while plenty is left, and
@@ -132,7 +137,7 @@ export class Pacing {
 
   /** Whether a soft node has nothing booked: while plenty is left, or as long as the key is as good as new to it. */
   private countsUnbooked(key: LocalKey, left: number, need: number): boolean {
-    return this.knowsShare(key) ? this.isPlenty(key, left) : need === 0 && key.current.admitted < FEW
+    return this.knowsShare(key) ? this.isPlenty(key, left) : isAsGoodAsNew(key, need)
   }
 
   /** What is left by the time `monotonic`, if the others went on as they did. */
@@ -152,12 +157,11 @@ export class Pacing {
   /** What to ask the store for; what is booked and not needed is given back. */
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { interval, strict, early, extra } = this.settings
+    const { need, offered, current } = key
     // Where nobody shares the key, how fast it is asked for is first looked at when somebody does.
-    if (this.nodes === 1 && !this.young && !strict) {
-      if (key.isPaced && this.isIdle(key)) key.forgetPace()
-      if (!key.isPaced) return NOTHING
-    }
-    const { need, offered, current, ownPace: pace } = key
+    if (this.nodes === 1 && !strict && !key.isPaced && (!this.young || isAsGoodAsNew(key, need)))
+      return NOTHING
+    const { ownPace: pace } = key
     const { held } = current
     const asks = Math.max(offered > 0 ? 1 : 0, need)
     pace.wanted = 0
@@ -208,11 +212,6 @@ export class Pacing {
         : nothing
     pace.asked = asks
     return [pace.demandSent, share, most + held, asks + held]
-  }
-
-  /** Whether nothing would be lost with its pace, of a key that nobody shares: so are most that came before the node was old enough to tell. */
-  private isIdle({ current, pace, need }: LocalKey): boolean {
-    return pace.isAlone && need === 0 && !current.isBooked && current.admitted < FEW
   }
 
   /** A new slice begins, of which the store has not spoken yet. */
