@@ -396,9 +396,11 @@ export class LocalKey extends KeyRecord {
   private settlePending(ledger: Ledger, behind: number, now: number): void {
     if (behind > this.limit.lateSlices || !ledger.owes) return
     const log = this.limit.algorithm === 'sliding-log'
-    if (ledger.pending > 0)
-      this.limit.settle(this.state, now, behind, ledger.pending, log ? ledger.entries : undefined)
     const back = ledger.unsettledRefund
-    if (back > 0) this.limit.refund(this.state, now, behind, back)
+    // As the store does, see `Row.merge`.
+    const gone = log ? Math.min(ledger.pending, back) : 0
+    const more = ledger.pending - gone
+    if (more > 0) this.limit.settle(this.state, now, behind, more, log ? ledger.entries : undefined)
+    if (back > gone) this.limit.refund(this.state, now, behind, back - gone)
   }
 }

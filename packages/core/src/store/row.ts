@@ -279,7 +279,8 @@ export class Row {
   /**
    * Raises a node's counters, and moves the totals by the difference; returns what it gave back. Of a log entries may be
    * missing of which the store has lost what it had: then it is told of less than it admitted, and sends them all. What there
-   * is of them is not taken in before: a repeat of it would be taken for those that are missing.
+   * is of them is not taken in before: a repeat of it would be taken for those that are missing. Nor is of a log taken in what has gone
+   * back again, the oldest first: where an entry has expired, what goes back would be taken of others.
    */
   merge(
     cell: Cell,
@@ -297,19 +298,20 @@ export class Row {
     const before = part.booked
     const isTold = entries === undefined || admitted - part.admitted <= costOf(entries)
     const more = isTold ? Math.max(0, admitted - part.admitted) : 0
+    const back = isTold ? Math.max(0, refunded - part.refunded) : 0
+    const gone = entries === undefined ? 0 : Math.min(more, back)
     part.admitted += more
+    part.refunded += back
     part.granted = Math.max(part.granted, granted)
     part.returned = Math.max(part.returned, returned)
     const spent = part.booked - before
     if (behind === 0) this.booked += spent
     else this.bookedLate += spent
-    if (more > 0) {
-      limit.settle(this.state, now, behind, more, entries)
+    if (more > gone) {
+      limit.settle(this.state, now, behind, more - gone, entries)
       this.goBy(terms, now)
     }
-    const back = isTold ? Math.max(0, refunded - part.refunded) : 0
-    part.refunded += back
-    return back
+    return back - gone
   }
 
   /**

@@ -71,8 +71,10 @@ export class Claims {
           if (!isExpected(error, gaveUp)) fleet.wrongs.push(`an acquire failed: ${error}`)
           for (const count of asked.counts) noteFreed(count.life(life), cost, from, fleet.now)
           // What the store did not acknowledge to have back stays taken, and what may have been taken in the slice before.
-          if ((!fleet.isWell || fleet.history.endsSlice) && life.plan.mode !== 'hard')
-            for (const count of countsOf(asked)) count.life(life).uncertain += cost
+          if (life.plan.mode !== 'hard')
+            for (const count of countsOf(asked))
+              if (!fleet.isWell || (fleet.history.endsSlice && isOfSlices(count)))
+                count.life(life).uncertain += cost
         },
       )
   }
@@ -142,6 +144,11 @@ function noteFreed({ admitted, freed }: Life, cost: number, from: number, to: nu
 
 function countsOf({ counts, reserve }: Asked): readonly Count[] {
   return reserve === undefined ? counts : [...counts, reserve]
+}
+
+/** What was taken of it before a slice began does not all go back after that. */
+function isOfSlices({ numbers }: Count): boolean {
+  return numbers.algorithm === 'fixed-window' || numbers.algorithm === 'sliding-log'
 }
 
 function isTaken({ allowed, wouldDeny, source }: Decision): boolean {

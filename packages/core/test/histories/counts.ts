@@ -57,7 +57,8 @@ export async function countsOnce(count: Count): Promise<void> {
   counted.least -= sum(back.filter(({ at }) => at <= lostAt))
   if (count.limit.algorithm === 'sliding-log') {
     // A shortfall: of what a log admitted in the slice before, so much as is booked does not go back: it may be booked ahead.
-    counted.most += sum(back.filter(({ at }) => at < sliceBegan(count)))
+    const mayBook = lives.some(({ plan }) => plan.mode === 'leased' || plan.mode === 'capped')
+    if (mayBook) counted.most += Math.min(count.budget, sum(back.filter(({ at }) => at < sliceBegan(count))))
     // A shortfall: a refund takes what came last, also where its check is about to give it back, and then finds nothing.
     counted.most += Math.min(count.refunded, sum(back))
   }

@@ -23,7 +23,8 @@ local function keptof(row, others)
 end
 
 -- raises the counters of a node's cell, and moves the totals by the difference; of a log not where entries are missing,
--- of which a repeat would be taken for those
+-- of which a repeat would be taken for those, and without what has gone back again, the oldest first: where that has
+-- expired, it would be taken of others
 local function merge(key, row, theirs, counters, entries)
   local behind = slice - theirs
   if behind < 0 or behind > late then return end
@@ -47,6 +48,8 @@ local function merge(key, row, theirs, counters, entries)
   cell[3] = max(cell[3], counters[3])
   cell[4] = max(cell[4], counters[4])
   row[7 + behind] = row[7 + behind] + unspent(cell) - before
+  local gone = entries and min(more, back) or 0
+  more, back = more - gone, back - gone
   if more > 0 then
     row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], now, behind, more, entries)
     goby(row)
