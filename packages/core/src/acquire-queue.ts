@@ -60,13 +60,25 @@ export class AcquireQueue {
       else next()
     }
     // Those behind it are not kept waiting for its turn: each has one of its own.
-    if (decision.delayMs > 0) {
-      await this.pause(decision.delayMs, acquirer.signal).catch(async (reason) => {
-        await acquirer.giveBack()
-        throw reason
-      })
-    }
+    if (decision.delayMs > 0) await this.paced(decision.delayMs, acquirer)
     return decision
+  }
+
+  /** On abort what was taken goes back at once, and not behind it: its limiter may be closed next. */
+  private async paced(ms: number, acquirer: Acquirer): Promise<void> {
+    const { signal } = acquirer
+    await new Promise<void>((resolve, reject) => {
+      const giveUp = (reason: unknown) => acquirer.giveBack().then(() => reject(reason), reject)
+      if (signal?.aborted) {
+        void giveUp(signal.reason)
+        return
+      }
+      const end = () => {
+        stop()
+        resolve()
+      }
+      const stop = this.limited(signal, this.clock.monotonic() + ms, end, giveUp)
+    })
   }
 
   private turn(key: string, line: Line, { signal, last }: Acquirer): Promise<void> {
@@ -112,16 +124,16 @@ export class AcquireQueue {
   }
 
   /** @throws the signal's reason on abort */
-  private async pause(ms: number, signal: AbortSignal | undefined, line?: Line): Promise<void> {
+  private async pause(ms: number, signal: AbortSignal | undefined, line: Line): Promise<void> {
     signal?.throwIfAborted()
     await new Promise<void>((resolve, reject) => {
       const end = () => {
         stop()
-        if (line !== undefined) line.wake = undefined
+        line.wake = undefined
         resolve()
       }
       const stop = this.limited(signal, this.clock.monotonic() + ms, end, reject)
-      if (line !== undefined) line.wake = end
+      line.wake = end
     })
   }
 

@@ -76,7 +76,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly counted = (decision: Decision) => this.count(decision)
   /** What was begun before it closes is ended first. */
   private readonly changes = new UnderWay()
-  private closed = false
+  private closing: Promise<void> | undefined
   protected admitted = 0
   private denied = 0
 
@@ -121,7 +121,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   private open(): void {
-    if (!this.closed) return
+    if (this.closing === undefined) return
     throw new ConfigError(
       'ERR_CLOSED',
       `the limiter ${show(this.settings.name)} is closed: create another one`,
@@ -250,13 +250,14 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
       signal,
       last,
       take: async () => {
-        const taken = await this.taking(asked, cost, limit)
+        const taken = await this.changes.add(this.taking(asked, cost, limit))
         payment = taken.payment
         return taken.decision
       },
       // Also on a limiter closed meanwhile; with the store away it stays taken.
       giveBack: async () => {
-        await payment?.payer.refund(asked, cost, payment).catch((error: unknown) => {
+        if (payment === undefined) return
+        await this.changes.add(payment.payer.refund(asked, cost, payment)).catch((error: unknown) => {
           const isClosed = error instanceof ConfigError && error.code === 'ERR_CLOSED'
           if (!isClosed && !(error instanceof StoreError)) throw error
         })
@@ -417,14 +418,18 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   /** Flushes, unless the store does not answer, and stops timers. The store stays open. */
-  async close(): Promise<void> {
-    if (this.closed) return
-    this.closed = true
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  private async end(): Promise<void> {
     this.held = undefined
     this.several = undefined
     this.reservations.close()
     this.line.wakeAll()
-    if (!this.changes.isIdle) await this.changes.idle()
+    // What an acquire took by then, and has no use for any more, goes back once it is told of that.
+    while (!this.changes.isIdle) await this.changes.idle()
     await this.plans.close()
   }
 

@@ -88,8 +88,9 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 
   /** Resolves when the checks that wait for the store have their answers: what they admit, or give back, is still to be settled. */
-  idle(): Promise<void> {
-    return this.underWay.idle()
+  async idle(): Promise<void> {
+    await this.takers.idle()
+    await this.underWay.idle()
   }
 
   checkSync(key: K, cost: number): Decision {

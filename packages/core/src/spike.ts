@@ -90,8 +90,9 @@ export class Spike {
   }
 
   /** Resolves when the checks that wait for the store have their answers, and hold nothing: what they take is still to be settled. */
-  idle(): Promise<void> {
-    return this.underWay.idle()
+  async idle(): Promise<void> {
+    await this.takers.idle()
+    await this.underWay.idle()
   }
 
   checkSync(limits: Decider<string>, key: string, cost: number): Decision {

@@ -93,6 +93,7 @@ export class HardChecks implements Checks {
   }
 
   async close(): Promise<void> {
+    await this.queue.idle()
     await this.flush()
   }
 

@@ -5,6 +5,7 @@ import { exchangeJointly, type Link } from '../link.ts'
 import { payerOf } from '../payer.ts'
 import type { SingleLimit } from '../single-limit.ts'
 import type { JointTable, Operation, Reply } from '../store/store.ts'
+import { UnderWay } from '../under-way.ts'
 import type { HardChecks } from './hard-checks.ts'
 import { type Heard, IN_FLIGHT, MOST_KEYS } from './take-queue.ts'
 
@@ -41,6 +42,7 @@ export class JointTakes {
   private readonly links: readonly [Link, ...Link[]]
   private open: Batch | undefined
   private readonly sending = pLimit(IN_FLIGHT)
+  private readonly underWay = new UnderWay()
 
   constructor(
     private readonly joint: JointTable,
@@ -70,8 +72,13 @@ export class JointTakes {
     if (this.open !== undefined && this.open.takes.size < MOST_KEYS) return this.open
     const batch = new Batch(this.clock.monotonic() + this.timeout)
     this.open = batch
-    void this.sending(() => this.send(batch))
+    void this.underWay.add(this.sending(() => this.send(batch)))
     return batch
+  }
+
+  /** Resolves when all that was begun has its answer. */
+  idle(): Promise<void> {
+    return this.underWay.idle()
   }
 
   private async send(batch: Batch): Promise<void> {

@@ -120,6 +120,8 @@ export class TakeQueue {
   private isAnswering = false
   /** Answers that came meanwhile, to be given out. */
   private readonly held: (() => void)[] = []
+  /** Those that wait for all that was begun. */
+  private readonly idling: (() => void)[] = []
 
   constructor(
     private readonly link: Link,
@@ -134,6 +136,16 @@ export class TakeQueue {
     const promise = new Promise<T>(takeApart)
     this.batch().add(new Take(key, cost, told), this.places)
     return promise
+  }
+
+  /** Resolves when every check that was begun has its answer. */
+  idle(): Promise<void> {
+    if (this.isIdle) return Promise.resolve()
+    return new Promise((resolve) => this.idling.push(resolve))
+  }
+
+  private get isIdle(): boolean {
+    return this.underWay === 0 && this.waiting.length === 0
   }
 
   /** So that it can be given back. */
@@ -216,6 +228,7 @@ export class TakeQueue {
   private ended(): void {
     this.underWay--
     if (this.waiting.length > 0) this.sendSoon()
+    else if (this.isIdle) for (const idle of this.idling.splice(0)) idle()
   }
 
   private answerWithout(take: Take, error: unknown): void {

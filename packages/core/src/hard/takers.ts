@@ -36,6 +36,11 @@ export class Takers {
     return alone
   }
 
+  /** Resolves when all that was begun together has its answer. */
+  async idle(): Promise<void> {
+    await Promise.all([...this.joint.values()].map((takes) => takes.idle()))
+  }
+
   /** With `reserve` the last of them is taken of where the others are used up. Not there: they can't be asked together. */
   jointly(limits: readonly SingleLimit[], reserve: boolean): JointTakes | undefined {
     const { store, clock, timeout } = this.settings
