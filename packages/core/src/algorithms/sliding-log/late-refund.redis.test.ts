@@ -10,6 +10,7 @@ import { slidingLog } from './sliding-log.ts'
 
 const HARD = '00000000000000a1'
 const LEASED = '00000000000000b2'
+const OTHER = '00000000000000c3'
 
 let now = 0
 let sequence = 0
@@ -78,5 +79,21 @@ it.each(['memory', 'Redis'] as const)(
     // 90 of 1_000_400, and what was taken just now; from 1_000_950 on the leased node spends 10 more.
     const inUse = 90 + (more.allowed ? 10 : 0) + booked.granted
     expect(inUse).toBeLessThanOrEqual(100)
+  },
+)
+
+it.each(['memory', 'Redis'] as const)(
+  '%s: what a node tells a log that it admitted and gave back, of an entry that has expired, takes nothing of others',
+  async (what) => {
+    const window = 10_000
+    const { exchange, take } = log(what, 'expired', window)
+    now = 1_000_000
+    const slice = now / window
+    await exchange(OTHER, ['restore', 'a', 0, slice, [8, 0, 0, 0], [0, 0, 0, 0], null, [now, 8], []])
+    // 5 were admitted longer ago than a window, and given back then.
+    const late = [now - window - 1, 5]
+    await exchange(LEASED, ['restore', 'a', 0, slice, [0, 0, 0, 0], [5, 5, 0, 0], null, [], late])
+    expect((await take(93)).decision.allowed).toBe(false)
+    expect((await take(92)).decision.allowed).toBe(true)
   },
 )
