@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { farStore } from '../test/far-store.ts'
 import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
 import { leakyBucket } from './algorithms/leaky-bucket/leaky-bucket.ts'
 import { slidingLog } from './algorithms/sliding-log/sliding-log.ts'
@@ -100,18 +101,10 @@ it('checkSync takes of all or of none', async () => {
 
 it('hard: what can no longer be given back stays taken, and troubles nobody', async () => {
   const { clock, store } = world()
-  const closing: Store = {
-    open: (name, limit) => {
-      const table = store.open(name, limit)
-      const exchange: Table['exchange'] = async (request) => {
-        if (request.operations.some(([what]) => what === 'refund'))
-          throw new ConfigError('ERR_CLOSED', 'closed')
-        return table.exchange(request)
-      }
-      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-    },
-    close: () => store.close(),
-  }
+  const closing = farStore(store, async (table, request) => {
+    if (request.operations.some(([what]) => what === 'refund')) throw new ConfigError('ERR_CLOSED', 'closed')
+    return table.exchange(request)
+  })
   const limiter = createLimiter({ name: 'api', limit: [minute(1), day(5)], store: closing, clock })
   await limiter.check('a')
   expect((await limiter.check('a')).allowed).toBe(false)
@@ -122,17 +115,10 @@ it('hard: what can no longer be given back stays taken, and troubles nobody', as
 
 it('hard: what a bucket took for a check that was refused elsewhere goes back to it, however fast it drains', async () => {
   const { clock, store } = world()
-  const far: Store = {
-    open: (name, limit) => {
-      const table = store.open(name, limit)
-      const exchange: Table['exchange'] = async (request) => {
-        if (request.operations.some(([what]) => what === 'refund')) await clock.advance(5)
-        return table.exchange(request)
-      }
-      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-    },
-    close: () => store.close(),
-  }
+  const far = farStore(store, async (table, request) => {
+    if (request.operations.some(([what]) => what === 'refund')) await clock.advance(5)
+    return table.exchange(request)
+  })
   const scopes = { user: minute(1), global: tokenBucket({ capacity: 1000, refill: 1000, per: '1s' }) }
   const limiter = createLimiter({ name: 'api', scopes, store: far, clock })
   expect((await limiter.check({ user: 'a' })).allowed).toBe(true)
@@ -150,21 +136,14 @@ it('hard: what a bucket took for a check that was refused elsewhere has drained,
   const scopes = { user: minute(1), global: tokenBucket({ capacity: 100, refill: 100, per: '100ms' }) }
   const near = createLimiter({ name: 'api', scopes, store, clock })
   const leased = createLimiter({ name: 'api', scopes, store, clock, mode: 'leased' })
-  const far: Store = {
-    open: (name, limit) => {
-      const table = store.open(name, limit)
-      const exchange: Table['exchange'] = async (request) => {
-        if (request.operations.some(([what]) => what === 'refund')) {
-          await leased.close()
-          await clock.advance(10)
-          await near.check({ global: '*' }, { cost: 5 })
-        }
-        return table.exchange(request)
-      }
-      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-    },
-    close: () => store.close(),
-  }
+  const far = farStore(store, async (table, request) => {
+    if (request.operations.some(([what]) => what === 'refund')) {
+      await leased.close()
+      await clock.advance(10)
+      await near.check({ global: '*' }, { cost: 5 })
+    }
+    return table.exchange(request)
+  })
   const limiter = createLimiter({ name: 'api', scopes, store: far, clock })
   await limiter.check({ user: 'a' })
   await Promise.all(Array.from({ length: 6 }, () => leased.check({ global: '*' })))

@@ -1,25 +1,14 @@
 import { expect, it } from 'vitest'
-import { createLimiter, fixedWindow, memoryStore, type Reservation, type Store, slidingLog } from './index.ts'
+import { farStore } from '../test/far-store.ts'
+import { createLimiter, fixedWindow, memoryStore, type Reservation, slidingLog } from './index.ts'
 
 /** A store that is asked over a network, and of how many operations each command was. */
 function counting() {
-  const far = memoryStore()
   const commands: number[] = []
-  const store: Store = {
-    open: (...name) => {
-      const table = far.open(...name)
-      return {
-        known: true,
-        now: () => table.now(),
-        latest: () => table.latest(),
-        exchange: (request) => {
-          commands.push(request.operations.length)
-          return table.exchange(request)
-        },
-      }
-    },
-    close: () => far.close(),
-  }
+  const store = farStore(memoryStore(), (table, request) => {
+    commands.push(request.operations.length)
+    return table.exchange(request)
+  })
   return { store, commands }
 }
 

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { farStore } from '../../test/far-store.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { createLimiter } from '../limiter.ts'
 import { memoryStore } from '../store/memory.ts'
@@ -8,22 +9,11 @@ import type { Reply, Store } from '../store/store.ts'
 function tellingAtOnce(far: Store) {
   const commands: string[][] = []
   let untold: (() => void)[] = []
-  const store: Store = {
-    open: (...name) => {
-      const table = far.open(...name)
-      return {
-        known: true,
-        now: () => table.now(),
-        latest: () => table.latest(),
-        exchange: async (request) => {
-          commands.push(request.operations.map(([, key]) => key))
-          const reply = await table.exchange(request)
-          return new Promise<Reply>((resolve) => untold.push(() => resolve(reply)))
-        },
-      }
-    },
-    close: () => far.close(),
-  }
+  const store = farStore(far, async (table, request) => {
+    commands.push(request.operations.map(([, key]) => key))
+    const reply = await table.exchange(request)
+    return new Promise<Reply>((resolve) => untold.push(() => resolve(reply)))
+  })
   const tell = () => {
     const told = untold
     untold = []

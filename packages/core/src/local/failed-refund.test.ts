@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest'
+import { farStore } from '../../test/far-store.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { tokenBucket } from '../algorithms/token-bucket/token-bucket.ts'
 import { StoreError } from '../errors.ts'
 import { createLimiter } from '../limiter.ts'
 import { memoryStore } from '../store/memory.ts'
-import type { Operation, Store, Table } from '../store/store.ts'
+import type { Operation, Store } from '../store/store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 const limit = fixedWindow({ limit: 100, window: '1h' })
@@ -17,18 +18,11 @@ function demandOf(operation: Operation): number {
 /** A node's way to a store, as long as there is one, and what came by it. */
 function wayTo(far: Store) {
   const way = { isThere: true, operations: [] as Operation[] }
-  const store: Store = {
-    open: (name, its) => {
-      const table = far.open(name, its)
-      const exchange: Table['exchange'] = async (request) => {
-        if (!way.isThere) throw new StoreError('ERR_STORE_REPLY', 'it is away')
-        way.operations.push(...request.operations)
-        return table.exchange(request)
-      }
-      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-    },
-    close: () => far.close(),
-  }
+  const store = farStore(far, async (table, request) => {
+    if (!way.isThere) throw new StoreError('ERR_STORE_REPLY', 'it is away')
+    way.operations.push(...request.operations)
+    return table.exchange(request)
+  })
   return { way, store }
 }
 

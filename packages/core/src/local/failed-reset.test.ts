@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
+import { farStore } from '../../test/far-store.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { StoreError } from '../errors.ts'
 import { type CheckOptions, createLimiter, type LeasedLimiter } from '../limiter.ts'
 import { memoryStore } from '../store/memory.ts'
-import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 const LIMIT = 100
@@ -14,20 +14,13 @@ async function world(error: StoreError | undefined, chosen: CheckOptions = {}) {
   const clock = new ManualClock(1_000_000)
   const memory = memoryStore({ clock })
   let failure: StoreError | undefined
-  const store: Store = {
-    open: (name, its) => {
-      const table = memory.open(name, its)
-      const exchange: Table['exchange'] = async (request) => {
-        if (failure?.uncertain !== false) {
-          const reply = await table.exchange(request)
-          if (failure === undefined) return reply
-        }
-        throw failure
-      }
-      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-    },
-    close: () => memory.close(),
-  }
+  const store = farStore(memory, async (table, request) => {
+    if (failure?.uncertain !== false) {
+      const reply = await table.exchange(request)
+      if (failure === undefined) return reply
+    }
+    throw failure
+  })
   const made = { name: 'api', limit, mode: 'leased', clock, random: () => 0.5 } as const
   const node = createLimiter({ ...made, store }) as LeasedLimiter
   const other = createLimiter({ ...made, store: memory })

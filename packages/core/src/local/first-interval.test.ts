@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
+import { farStore } from '../../test/far-store.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { createLimiter } from '../limiter.ts'
 import { memoryStore } from '../store/memory.ts'
-import type { Operation, Store, Table } from '../store/store.ts'
+import type { Operation } from '../store/store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 /** The demand that each settlement of the key told of, by a node that came with it and does not know whether it is alone. */
@@ -11,17 +12,10 @@ async function demands(checks: number): Promise<number[]> {
   const memory = memoryStore({ clock })
   const operations: Operation[] = []
   // It does not say whether anybody else has it: as Redis.
-  const store: Store = {
-    open: (name, its) => {
-      const table = memory.open(name, its)
-      const exchange: Table['exchange'] = (request) => {
-        operations.push(...request.operations)
-        return table.exchange(request)
-      }
-      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-    },
-    close: () => memory.close(),
-  }
+  const store = farStore(memory, (table, request) => {
+    operations.push(...request.operations)
+    return table.exchange(request)
+  })
   const limit = fixedWindow({ limit: 1000, window: '1h' })
   const node = createLimiter({ name: 'api', limit, mode: 'soft', store, clock, random: () => 0.5 })
   for (let second = 0; second < 4; second++) {

@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest'
+import { farStore } from '../../test/far-store.ts'
 import { slowStore } from '../../test/slow-store.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { tokenBucket } from '../algorithms/token-bucket/token-bucket.ts'
 import { createLimiter } from '../limiter.ts'
 import { memoryStore } from '../store/memory.ts'
-import type { Store, Table } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 const scopes = {
@@ -16,17 +17,10 @@ const scopes = {
 function slowKeys(far: Store) {
   let slow: string | undefined
   let opened = Promise.resolve()
-  const store: Store = {
-    open: (name, its) => {
-      const table = far.open(name, its)
-      const exchange: Table['exchange'] = async (request) => {
-        if (request.operations.some(([, key]) => key === slow)) await opened
-        return table.exchange(request)
-      }
-      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-    },
-    close: () => far.close(),
-  }
+  const store = farStore(far, async (table, request) => {
+    if (request.operations.some(([, key]) => key === slow)) await opened
+    return table.exchange(request)
+  })
   return {
     store,
     /** Returns how to let them go on. */

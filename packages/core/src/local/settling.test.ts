@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
+import { farStore } from '../../test/far-store.ts'
 import { createLimiter, fixedWindow, memoryStore, StoreError, slidingLog, tokenBucket } from '../index.ts'
-import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
 
 const LIMITS = {
@@ -17,18 +17,11 @@ it.each(
   const clock = new ManualClock(1_000_000)
   const memory = memoryStore({ clock })
   let fails = false
-  const store: Store = {
-    open: (name, its) => {
-      const table = memory.open(name, its)
-      const exchange: Table['exchange'] = async (request) => {
-        if (fails && request.operations.some(([, key]) => key === 'key-1'))
-          throw new StoreError('ERR_STORE_REPLY', 'it does not')
-        return table.exchange(request)
-      }
-      return { known: true, now: () => table.now(), latest: () => table.latest(), exchange }
-    },
-    close: () => memory.close(),
-  }
+  const store = farStore(memory, async (table, request) => {
+    if (fails && request.operations.some(([, key]) => key === 'key-1'))
+      throw new StoreError('ERR_STORE_REPLY', 'it does not')
+    return table.exchange(request)
+  })
   const node = createLimiter({ name: 'api', limit, mode, store, clock, random: () => 0.5 })
   const keys = Array.from({ length: 600 }, (_, place) => `key-${place}`)
   for (const key of keys) await node.check(key)
