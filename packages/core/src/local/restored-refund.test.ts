@@ -1,33 +1,16 @@
 import { expect, test } from 'vitest'
+import { forgetful } from '../../test/forgetful-store.ts'
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { createLimiter, slidingLog } from '../index.ts'
-import { memoryStore } from '../store/memory.ts'
-import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 const INTERVAL = 1000
 const limit = slidingLog({ limit: 10, window: '1m' })
 
-/** A store that can be made to lose its data, and tells. */
-function forgetful(clock: ManualClock): { store: Store; lose(): void } {
-  const begin = () => memoryStore({ clock }).open('restoring', limit as Algorithm)
-  let under = begin()
-  const table: Table = {
-    known: true,
-    now: () => under.now(),
-    latest: () => under.latest(),
-    exchange: (request) => under.exchange(request),
-  }
-  const lose = () => {
-    under = begin()
-  }
-  return { store: { open: () => table, close: async () => {} }, lose }
-}
-
 for (const where of ['kept in RAM, and its window over', 'pushed out of RAM, and back'])
   test(`what a node gave back of a log is not taken of what others admitted, once the store has lost its data: ${where}`, async () => {
     const clock = new ManualClock(Date.UTC(2026, 5, 1))
-    const { store, lose } = forgetful(clock)
+    const { store, lose } = forgetful(clock, limit as Algorithm)
     const made = {
       ...({ name: 'restoring', limit, store, clock, random: () => 1, mode: 'soft' } as const),
       sync: { interval: INTERVAL },

@@ -1,33 +1,13 @@
 import { expect, test } from 'vitest'
+import { forgetful } from '../../test/forgetful-store.ts'
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { fixedWindow } from '../algorithms/fixed-window/fixed-window.ts'
 import { createLimiter, StoreError, slidingLog, slidingWindow, tokenBucket } from '../index.ts'
-import { memoryStore } from '../store/memory.ts'
-import type { Store, Table } from '../store/store.ts'
 import { faultyStore } from '../testing/faulty-store.ts'
 import { ManualClock } from '../testing/manual-clock.ts'
 
 const INTERVAL = 1000
 const limit = fixedWindow({ limit: 10, window: '365d' }) as Algorithm
-
-/** A store that can be made to lose its data; one that does not `tell` goes on with its marker, as where a part was evicted. */
-function forgetful(clock: ManualClock, limit: Algorithm, tells = true): { store: Store; lose(): void } {
-  const begin = () => memoryStore({ clock }).open('restoring', limit)
-  let under = begin()
-  const table: Table = {
-    known: true,
-    now: () => under.now(),
-    latest: () => under.latest(),
-    exchange: async (request) => {
-      const reply = await under.exchange(request)
-      return tells ? reply : { ...reply, marker: 'the same' }
-    },
-  }
-  const lose = () => {
-    under = begin()
-  }
-  return { store: { open: () => table, close: async () => {} }, lose }
-}
 
 test('what a node holds is given back within an interval of the loss, all keys at once', async () => {
   const clock = new ManualClock(Date.UTC(2026, 5, 1))
