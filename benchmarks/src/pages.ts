@@ -4,7 +4,7 @@ import { growthPlot } from './growth-plot.ts'
 import { planTable } from './plan.ts'
 import { questions } from './questions.ts'
 import { readResults } from './result.ts'
-import { section, targetTable, withSection } from './tables.ts'
+import { peerTable, section, targetsReached, targetTable, withSection } from './tables.ts'
 
 const PAGES = ['README.md', 'docs/performance.md', 'docs/scaling.md']
 
@@ -20,6 +20,7 @@ export async function writePages(): Promise<void> {
   for (const path of PAGES) {
     const file = inRepository(path)
     let page = readFileSync(file, 'utf8')
+    page = withSection(page, 'benchmarks: peer', `${peerTable(results)}\n\n${targetsReached(results)}`)
     page = withSection(page, 'benchmarks: targets', targetTable(results))
     if (cost !== undefined) page = withSection(page, 'plan', planTable(cost))
     for (const result of results) {

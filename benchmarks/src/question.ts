@@ -11,6 +11,10 @@ export interface Given {
   turns(measure: () => Promise<Measures>): Promise<void>
 }
 
+/** Measures that the pages compare as well. */
+export const TIME = 'ns a check'
+export const RATE = 'checks a second'
+
 export interface Contender {
   readonly name: string
   /**

@@ -1,5 +1,5 @@
 import { markdownTable } from 'markdown-table'
-import type { Target } from './question.ts'
+import { RATE, type Target, TIME } from './question.ts'
 import { type CaseResult, isReached, medianOf, type Result, reached } from './result.ts'
 
 /** A number as a person reads it: three digits that mean something. */
@@ -30,6 +30,38 @@ export function targetTable(results: readonly Result[]): string {
   return markdownTable([['question', 'measure', 'target', 'measured', 'reached'], ...rows], {
     align: ['l', 'l', 'r', 'r', 'l'],
   })
+}
+
+const PEER = 'rate-limiter-flexible'
+
+/** What a limiter says in a second, beside the peer most like it: of the cases in which both did the same. */
+export function peerTable(results: readonly Result[]): string {
+  const rows = results.flatMap(({ cases }) =>
+    cases.flatMap((theCase) =>
+      theCase.targets
+        .filter(({ to, measure }) => to?.startsWith(PEER) && (measure === TIME || measure === RATE))
+        .map((target) => {
+          const { ours, to, measure } = target
+          const perSecond = (name: string) => {
+            const median = medianOf(theCase.rounds[name], measure)
+            return shown(measure === TIME ? 1e9 / median : median)
+          }
+          const ratio = reached(theCase, target)
+          const times = shown(measure === TIME ? 1 / ratio : ratio)
+          return [theCase.name, ours, perSecond(ours), perSecond(to as string), `${times} ×`]
+        }),
+    ),
+  )
+  const head = ['case', 'Spillway', 'checks a second', PEER, 'times as many']
+  return markdownTable([head, ...rows], { align: ['l', 'l', 'r', 'r', 'r'] })
+}
+
+/** How many of the targets were reached. */
+export function targetsReached(results: readonly Result[]): string {
+  const all = results.flatMap(({ cases }) =>
+    cases.flatMap((theCase) => theCase.targets.map((target) => isReached(reached(theCase, target), target))),
+  )
+  return `Of ${all.length} targets for speed, ${all.filter((is) => is).length} are reached.`
 }
 
 /** All contenders of a case, with all they measured: medians over the rounds. */

@@ -1,11 +1,10 @@
 import { admissible, draws, keyNames, type Popularity } from './keys.ts'
 import { cpuMicroseconds, expectAdmitted, medianOfSlices } from './measure.ts'
-import type { Contender, Given } from './question.ts'
+import { type Contender, type Given, TIME } from './question.ts'
 
 // Checks of keys that are held, the same for all contenders of a case: each has a process of its own, in which it is
 // called by one loop.
 
-export const TIME = 'ns a check'
 /** With what is done behind the checks, and without what else the machine does. */
 export const CPU = 'ns of CPU a check'
 /** In a round. */

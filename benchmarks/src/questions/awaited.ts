@@ -1,8 +1,8 @@
 import { createLimiter, type Decision, fixedWindow, type Mode } from '@spillway/core'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import type { Popularity } from '../keys.ts'
-import type { Case, Contender, Question, Target } from '../question.ts'
-import { type Asked, type Shape, TIME, TURNS, WRAP, warmChecks } from '../warm-checks.ts'
+import { type Case, type Contender, type Question, type Target, TIME } from '../question.ts'
+import { type Asked, type Shape, TURNS, WRAP, warmChecks } from '../warm-checks.ts'
 
 // A check that RAM decides, awaited, beside rate-limiter-flexible's memory limiter.
 

@@ -1,7 +1,7 @@
 import * as peers from '../contenders/redis-peers.ts'
 import { admissible, draws, keyNames } from '../keys.ts'
 import { cpuMicroseconds, expectAdmitted } from '../measure.ts'
-import type { Case, Contender, Question, Target } from '../question.ts'
+import { type Case, type Contender, type Question, RATE, type Target } from '../question.ts'
 
 // A check that Redis decides: one at a time, 64 and 512 at a time, and all for one key.
 
@@ -15,7 +15,6 @@ const TURNS = 10
 const DRAWS = 2 ** 20
 const OURS = 'spillway, fixed window'
 const FLEXIBLE = 'rate-limiter-flexible'
-const RATE = 'checks a second'
 const CPU = 'µs of node CPU a check'
 
 interface Load {

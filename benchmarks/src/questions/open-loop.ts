@@ -1,7 +1,7 @@
 import * as peers from '../contenders/redis-peers.ts'
 import { draws, keyNames } from '../keys.ts'
 import { quantile, turn } from '../measure.ts'
-import type { Contender, Question } from '../question.ts'
+import { type Contender, type Question, RATE } from '../question.ts'
 
 // How long hard checks take that come when they come, whether or not those before them are answered.
 
@@ -66,7 +66,7 @@ function contender(name: string, make: peers.MakePeer, part: number | undefined)
       const result = await offered(peer, names, rate, WARM_UP + Math.ceil(SECONDS * share))
       await peer.close()
       const at = (rank: number) => (result === undefined ? Infinity : quantile(result, rank))
-      return { 'checks a second': rate, 'ms, median': at(0.5), [P99]: at(0.99), 'ms, longest': at(1) }
+      return { [RATE]: rate, 'ms, median': at(0.5), [P99]: at(0.99), 'ms, longest': at(1) }
     },
   }
 }

@@ -1,8 +1,8 @@
 import { createLimiter, fixedWindow, type Limit, slidingWindow, tokenBucket } from '@spillway/core'
 import { lruFloor, mapFloor } from '../contenders/floors.ts'
 import type { Popularity } from '../keys.ts'
-import type { Case, Contender, Question } from '../question.ts'
-import { type Made, runMade, type Shape, TIME, TURNS } from '../warm-checks.ts'
+import { type Case, type Contender, type Question, TIME } from '../question.ts'
+import { type Made, runMade, type Shape, TURNS } from '../warm-checks.ts'
 
 // A check that RAM decides, without awaiting, on keys that are held: beside the least that any limiter must do.
 
