@@ -1,27 +1,25 @@
-import { createLimiter, fixedWindow } from '@spillway/core'
+import { createLimiter } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { draws, keyNames } from './keys.ts'
 import { cpuMicroseconds, turn } from './measure.ts'
+import { SHARED } from './node-limit.ts'
 
-// One node of several: `node-main.ts REDIS KEYS CHECKS WARM_UP`. Whenever it is asked it makes so many checks, and tells
-// how many were admitted and what CPU time it has used since it last told.
+// One node of several: `node-main.ts REDIS KEYS CHECKS WARM_UP`. Whenever it is asked to it makes so many checks, and tells
+// how many were admitted and what CPU time it has used since it last told; or it settles, and tells how many were in all.
 
-const LIMIT = 2_000_000_000
 /** Checks between two turns of the event loop. */
 const BURST = 256
 
 const [redisUrl, keys, checks, warmUp] = process.argv.slice(2) as [string, string, string, string]
 const limiter = createLimiter({
-  name: 'bench',
-  limit: fixedWindow({ limit: LIMIT, window: '1d' }),
+  ...SHARED,
   mode: 'soft',
   store: redisStore(redisUrl),
-  // Many start at the same time.
-  timeout: '10s',
 })
 const names = keyNames(Number(keys))
 const order = draws('uniform', names.length, 2 ** 17)
 let place = 0
+let admittedInAll = 0
 
 async function check(count: number): Promise<number> {
   let admitted = 0
@@ -30,14 +28,20 @@ async function check(count: number): Promise<number> {
       if (limiter.checkSync(names[order[place & (order.length - 1)]!]!).allowed) admitted++
     await turn()
   }
+  admittedInAll += admitted
   return admitted
 }
 
-for (const name of names) await limiter.check(name)
+for (const name of names) if ((await limiter.check(name)).allowed) admittedInAll++
 await limiter.flush()
 await check(Number(warmUp))
 let told = cpuMicroseconds()
-process.on('message', async () => {
+process.on('message', async (asked: 'check' | 'settle') => {
+  if (asked === 'settle') {
+    await limiter.flush()
+    process.send!({ admitted: admittedInAll, cpu: 0 })
+    return
+  }
   const admitted = await check(Number(checks))
   const now = cpuMicroseconds()
   process.send!({ admitted, cpu: now - told })

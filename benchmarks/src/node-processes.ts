@@ -1,7 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { createLimiter } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
+import { keyNames } from './keys.ts'
 import { expectAdmitted } from './measure.ts'
+import { SHARED } from './node-limit.ts'
 import type { Contender } from './question.ts'
 import { CPU } from './warm-checks.ts'
 
@@ -39,14 +43,26 @@ class Node {
     throw new Error(`a node ended with ${first}`)
   }
 
-  ask(): Promise<Told> {
-    this.child.send('go')
+  ask(what: 'check' | 'settle'): Promise<Told> {
+    this.child.send(what)
     return this.told()
   }
 
   stop(): void {
     this.child.kill()
   }
+}
+
+/** What Redis has counted of all keys. */
+async function countedIn(redisUrl: string, keys: number): Promise<number> {
+  const store = redisStore(redisUrl)
+  const limiter = createLimiter({ ...SHARED, store })
+  let counted = 0
+  // It is told what would remain after one more.
+  for (const name of keyNames(keys)) counted += SHARED.limit.limit - (await limiter.peek(name)).remaining - 1
+  await limiter.close()
+  await store.close()
+  return counted
 }
 
 /** So many nodes over one Redis, each a process of its own, which have their turns one after the other. */
@@ -60,12 +76,15 @@ export function runNodes(count: number, work: Work): Contender['run'] {
       await turns(async () => {
         let cpu = 0
         for (const node of nodes) {
-          const told = await node.ask()
+          const told = await node.ask('check')
           expectAdmitted(told.admitted, checks)
           cpu += told.cpu
         }
         return { [CPU]: (cpu * 1000) / (count * checks) }
       })
+      let admitted = 0
+      for (const node of nodes) admitted += (await node.ask('settle')).admitted
+      expectAdmitted(await countedIn(redisUrl, work.keys), admitted)
       return undefined
     } finally {
       for (const node of nodes) node.stop()

@@ -1,0 +1,9 @@
+import { fixedWindow } from '@spillway/core'
+
+/** What nodes of several processes share: more than any run asks for, in a window that hardly any run sees the end of. */
+export const SHARED = {
+  name: 'bench',
+  limit: fixedWindow({ limit: 2_000_000_000, window: '700d' }),
+  // Many start at the same time.
+  timeout: '10s',
+} as const
