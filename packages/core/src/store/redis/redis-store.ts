@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { cwd } from 'node:process'
 import type { Algorithm } from '../../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { ConfigError, show } from '../../errors.ts'
@@ -45,16 +46,16 @@ const MOST_SHARDS = 1024
 
 export interface RedisStoreOptions {
   /** Time of this process. */
-  clock?: Clock
+  clock?: Clock | undefined
   /** What every key in Redis begins with; default `'spillway'`. */
-  prefix?: string
+  prefix?: string | undefined
   /**
    * Over how many hash slots the keys of each limiter are spread, so that a Cluster's servers share its load: from 1 to
    * 1024, the same on all nodes. Default: 16 on a Cluster, otherwise 1.
    */
-  shards?: number
+  shards?: number | undefined
   /** @internal the scripts' time, for tests */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 class RedisTable implements Table {
@@ -391,6 +392,27 @@ class RedisStore implements Store {
 }
 
 /** @throws ConfigError `ERR_OPTION` */
+function checkOptions(options: RedisStoreOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigError(
+      'ERR_OPTION',
+      `the second argument is ${show(options)}: give an object such as { prefix: 'shop' }`,
+    )
+  }
+  for (const option of Object.keys(options)) {
+    if (['clock', 'prefix', 'shards', 'now'].includes(option)) continue
+    throw new ConfigError(
+      'ERR_OPTION',
+      `the option is ${show(option)}: redisStore has none of that name; there are prefix, shards, clock`,
+    )
+  }
+  const { prefix } = options
+  if (prefix !== undefined && (typeof prefix !== 'string' || prefix === '')) {
+    throw new ConfigError('ERR_OPTION', `prefix is ${show(prefix)}: give a string such as 'shop'`)
+  }
+}
+
+/** @throws ConfigError `ERR_OPTION` */
 function checkShards(shards: unknown): void {
   if (shards === undefined) return
   if (Number.isInteger(shards) && (shards as number) >= 1 && (shards as number) <= MOST_SHARDS) return
@@ -401,22 +423,33 @@ function isMissingScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT')
 }
 
+const NO_IOREDIS =
+  "redisStore finds no package 'ioredis': npm install ioredis, or in a bundle pass a client: redisStore(new Redis(url))"
+
 function connectionTo(url: string): Connection {
   let Redis: new (url: string, options: object) => Connection
   try {
-    Redis = createRequire(import.meta.url)('ioredis').Redis
+    // What a bundler writes as CommonJS has no URL.
+    Redis = createRequire(import.meta.url ?? `${cwd()}/`)('ioredis').Redis
   } catch (cause) {
-    throw new ConfigError('ERR_OPTION', "redisStore needs the package 'ioredis': npm install ioredis", {
-      cause,
-    })
+    throw new ConfigError('ERR_OPTION', NO_IOREDIS, { cause })
   }
-  return new Redis(url, connectionOptions)
+  try {
+    return new Redis(url, connectionOptions)
+  } catch (cause) {
+    // The URL is not shown: it may hold a password.
+    throw new ConfigError(
+      'ERR_OPTION',
+      "redisStore was given a URL that can't be read: give one such as 'redis://:PASSWORD@127.0.0.1:6379', the password in encodeURIComponent's form",
+      { cause },
+    )
+  }
 }
 
 /**
  * Counts in Redis (6.2 or newer) or Valkey, shared by all nodes. Uses a connection of its own: from a URL, or
- * duplicated from the ioredis `Redis` or `Cluster` that is passed in, whose options it keeps but for queueing and
- * re-sending. Made from a URL it holds the process open until it is closed.
+ * duplicated from the ioredis `Redis` or `Cluster` that is passed in, whose options it keeps but for queueing,
+ * re-sending and `keyPrefix` (give `prefix`). Made from a URL it holds the process open until it is closed.
  *
  * @throws ConfigError `ERR_OPTION` where the target is neither, or `ioredis` is not installed
  * @example
@@ -433,6 +466,7 @@ function connectionTo(url: string): Connection {
  */
 export function redisStore(target: string | RedisClient, options: RedisStoreOptions = {}): Store {
   checkTarget(target)
+  checkOptions(options)
   checkShards(options.shards)
   return new RedisStore(target, options)
 }

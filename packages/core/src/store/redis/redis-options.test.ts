@@ -1,0 +1,38 @@
+import { ConfigError } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
+import { expect, test } from 'vitest'
+
+const failure = (make: () => unknown) => {
+  try {
+    make()
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('it was accepted')
+}
+
+test.each([
+  [{ prefx: 'shop' }, /the option is "prefx": redisStore has none of that name/],
+  [{ prefix: 5 }, /prefix is 5: give a string/],
+  [{ prefix: '' }, /prefix is "": give a string/],
+  ['shop', /the second argument is "shop"/],
+  [null, /the second argument is null/],
+])('refuses wrong options: %o', (options, message) => {
+  const error = failure(() => redisStore('redis://127.0.0.1:1', options as never))
+  expect(error).toBeInstanceOf(ConfigError)
+  expect(error.message).toMatch(message)
+})
+
+test('takes undefined for an option that is left out', async () => {
+  await redisStore('redis://127.0.0.1:1', { prefix: undefined, shards: undefined, clock: undefined }).close()
+})
+
+test.each(['redis://127.0.0.1:undefined', 'redis://:secret@127.0.0.1:99999'])(
+  'a URL that is none is a ConfigError, which tells no password: %s',
+  (url) => {
+    const error = failure(() => redisStore(url))
+    expect(error).toBeInstanceOf(ConfigError)
+    expect(error.message).toContain('redis://')
+    expect(error.message).not.toContain('secret')
+  },
+)
