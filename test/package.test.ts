@@ -52,6 +52,12 @@ function node(program: string): string {
   return run(process.execPath, '--input-type=module', '-e', program)
 }
 
+test('the adapters ask for the core that they are published with, whoever packs them', async () => {
+  const manifest = async (source: string) => JSON.parse(await readFile(join(source, 'package.json'), 'utf8'))
+  const [{ version }, { peerDependencies }] = [await manifest(CORE), await manifest(HTTP)]
+  expect(peerDependencies['@spillway/core']).toBe(`^${version}`)
+})
+
 test('the tarball holds what is needed and no tests', async () => {
   const files = (await readdir(installed, { recursive: true })).map((path) => path.replaceAll('\\', '/'))
   expect(files).toEqual(
