@@ -76,7 +76,7 @@ export function byApiKey(
  * of the client, or all clients share the route's.
  *
  * @param name tells the route where the framework does not: `node:http` and `fetch` have none, Express and Koa
- * know it only in middleware of the route itself. A raw path is no route: clients could make up new ones.
+ * know it only in middleware of the route itself, and of a router's mount path Express tells no parameters. A raw path is no route: clients could make up new ones.
  * @throws ConfigError `ERR_OPTION`, from the limited request, where the route is not known
  * @example
  * ```ts

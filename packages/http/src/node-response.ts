@@ -1,8 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { HeaderAccess } from './headers.ts'
 import type { RateLimit, Verdict } from './rate-limit.ts'
 import { type Answer, written } from './refusal.ts'
 import type { RequestSource } from './request-facts.ts'
+
+/** What waits for a connection to close: one listener for all, since there may be many requests on it. */
+const closing = new WeakMap<Socket, Set<() => void>>()
+
+function listenersOf(socket: Socket): Set<() => void> {
+  let listeners = closing.get(socket)
+  if (listeners === undefined) {
+    const those = new Set<() => void>()
+    socket.once('close', () => {
+      for (const listener of [...those]) listener()
+    })
+    closing.set(socket, those)
+    listeners = those
+  }
+  return listeners
+}
 
 /** Where Node's own requests keep things; frameworks on top of it know more. */
 export const nodeSource = {
@@ -13,15 +30,35 @@ export const nodeSource = {
   },
   method: (request: IncomingMessage) => request.method ?? 'GET',
   route: () => undefined,
-  onHangUp(_: IncomingMessage, response: ServerResponse, listener: () => void) {
-    if (response.closed) {
+  onHangUp(request: IncomingMessage, response: ServerResponse, listener: () => void) {
+    const { socket } = request
+    // Of pipelined requests Node tells only the first one's response that the connection is closed.
+    const isBehindAnother = response.socket === null
+    if (response.closed || (isBehindAnother && socket.destroyed)) {
       listener()
       return () => {}
     }
-    response.once('close', listener)
-    return () => void response.off('close', listener)
+    const stop = () => {
+      response.off('close', hungUp)
+      if (isBehindAnother) closing.get(socket)?.delete(hungUp)
+    }
+    const hungUp = () => {
+      stop()
+      listener()
+    }
+    response.once('close', hungUp)
+    if (isBehindAnother) listenersOf(socket).add(hungUp)
+    return stop
   },
 } satisfies RequestSource<IncomingMessage, ServerResponse>
+
+/**
+ * Where Express has mounted the router of a route: as the client wrote it, since Express does not tell the pattern. Paths
+ * match in any case by default, and a client that varies it is not to find new routes.
+ */
+export function mountOf(baseUrl = ''): string {
+  return baseUrl.toLowerCase()
+}
 
 /** The headers of a response of Node's; where they were sent, writing throws. */
 export const nodeHeaders: HeaderAccess<ServerResponse> = {
@@ -64,10 +101,18 @@ function send(answer: Answer, response: ServerResponse): void {
     return
   }
   const { headers, body } = written(answer)
-  response.statusCode = answer.status
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-  response.setHeader('Content-Length', Buffer.byteLength(body))
-  response.end(response.req.method === 'HEAD' ? undefined : body)
+  const { statusCode } = response
+  try {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    response.setHeader('Content-Length', Buffer.byteLength(body))
+    response.statusCode = answer.status
+    response.end(response.req.method === 'HEAD' ? undefined : body)
+  } catch (error) {
+    // Node does not write such a status or header. Nothing of it is left to whoever answers the error.
+    response.statusCode = statusCode
+    for (const name of ['Content-Length', ...Object.keys(headers)]) response.removeHeader(name)
+    throw error
+  }
 }
 
 /** A refusal that comes after headers were sent: they can't be taken back, but nothing more is added. */

@@ -35,7 +35,7 @@ export interface RateLimitOptions<Req> {
   response?: ((refusal: Refusal, request: Req, facts: RequestFacts) => Awaitable<Partial<Answer>>) | undefined
   /** Is told of each refusal, before it is answered; with `dryRun` too. */
   onDenied?: ((refusal: Refusal, request: Req, facts: RequestFacts) => Awaitable<void>) | undefined
-  /** Decides, counts, sets headers and calls `onDenied`, but refuses and delays nothing; default false. */
+  /** Decides, counts, sets headers and calls `onDenied` without waiting for it, but refuses and delays nothing; default false. */
   dryRun?: boolean | undefined
   /** Which proxies' `X-Forwarded-For` tells the client's address; default none. */
   trustProxy?: TrustProxy | undefined

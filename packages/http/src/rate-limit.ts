@@ -25,13 +25,9 @@ export class Verdict {
 
 /** How an adapter goes on where its framework does so by a callback, `next`: made once, not for each request. */
 export interface Course<Req, Res, Next> {
-  decided(
-    limit: RateLimit<Req, Res>,
-    verdict: Verdict | undefined,
-    request: Req,
-    response: Res,
-    next: Next,
-  ): void
+  /** Whether the handler is to run. */
+  carryOut(limit: RateLimit<Req, Res>, verdict: Verdict | undefined, response: Res): boolean
+  goOn(request: Req, response: Res, next: Next): void
   failed(error: unknown, request: Req, response: Res, next: Next): void
 }
 
@@ -102,7 +98,7 @@ export class RateLimit<Req, Res> {
       return
     }
     if (verdict === undefined || verdict instanceof Verdict)
-      course.decided(this, verdict, request, response, next)
+      this.decided(verdict, request, response, next, course)
     else this.awaitThen(verdict, request, response, next, course)
   }
 
@@ -114,9 +110,27 @@ export class RateLimit<Req, Res> {
     course: Course<Req, Res, Next>,
   ): void {
     pending.then(
-      (verdict) => course.decided(this, verdict, request, response, next),
+      (verdict) => this.decided(verdict, request, response, next, course),
       (error: unknown) => course.failed(failure(error), request, response, next),
     )
+  }
+
+  /** What can't be written, as an answer of the options' `response`, fails as a function of the options does. */
+  private decided<Next>(
+    verdict: Verdict | undefined,
+    request: Req,
+    response: Res,
+    next: Next,
+    course: Course<Req, Res, Next>,
+  ): void {
+    let runs: boolean
+    try {
+      runs = course.carryOut(this, verdict, response)
+    } catch (error) {
+      course.failed(failure(error), request, response, next)
+      return
+    }
+    if (runs) course.goOn(request, response, next)
   }
 
   private choose(facts: LazyFacts<Req, Res>): Awaitable<Verdict | undefined> {
@@ -250,7 +264,7 @@ export class RateLimit<Req, Res> {
     ]
     const givenBack = others.length > 0 ? giveBack(others, key, terms) : undefined
     return andThen(givenBack, () =>
-      andThen(onDenied?.(refusal, request, facts), () =>
+      andThen(dryRun ? this.tell(refusal, request, facts) : onDenied?.(refusal, request, facts), () =>
         andThen(
           dryRun ? undefined : this.answer(refusal, request, facts),
           (answer) => new Verdict(standings, answer, refusal),
@@ -259,12 +273,26 @@ export class RateLimit<Req, Res> {
     )
   }
 
+  /** With `dryRun` the request neither waits for `onDenied` nor fails with it. */
+  private tell(refusal: Refusal, request: Req, facts: RequestFacts): void {
+    try {
+      const told = this.settings.onDenied?.(refusal, request, facts)
+      if (isPromise(told)) told.then(undefined, printed)
+    } catch (error) {
+      printed(error)
+    }
+  }
+
   private answer(refusal: Refusal, request: Req, facts: RequestFacts): Awaitable<Answer> {
     const standard = answerOf(refusal)
     const { response } = this.settings
     if (response === undefined) return standard
     return andThen(response(refusal, request, facts), (own) => replaced(standard, own))
   }
+}
+
+function printed(error: unknown): void {
+  console.error(failure(error))
 }
 
 /** An own body does not go out as problem details. */

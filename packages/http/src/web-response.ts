@@ -18,6 +18,8 @@ export function withHeaders(response: Response, write: (headers: Headers) => voi
     return response
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
+    // A switch to a WebSocket, or `Response.error()`: there are no copies of these.
+    if (response.status < 200) return response
     const copy = new Response(response.body, response)
     write(copy.headers)
     return copy
@@ -29,10 +31,13 @@ export const webHeaders: HeaderAccess<Headers> = {
   set: (headers, name, value) => headers.set(name, value),
 }
 
-/** A refusal's answer; HEAD gets no body. */
-export function webResponse(answer: Answer, method: string): Response {
+/** A refusal's answer with the limit's headers; the answer's own come last and win. HEAD gets no body. */
+export function webResponse(answer: Answer, method: string, write: (headers: Headers) => void): Response {
   const { headers, body } = written(answer)
-  return new Response(method === 'HEAD' ? null : body, { status: answer.status, headers })
+  const response = new Response(method === 'HEAD' ? null : body, { status: answer.status })
+  write(response.headers)
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
+  return response
 }
 
 /** For a client that has hung up: nobody reads it. 499 is what nginx logs then. */

@@ -37,6 +37,17 @@ test('a handler answers without a promise in soft mode', () => {
   expect(handler(request())).toMatchObject({ status: 429 })
 })
 
+test('a response of which there is no copy passes as it is, such as a switch to a WebSocket', async () => {
+  const limit = fetchLimit({ limiter: limiterOf('soft'), key: globally() })
+  const failing = Response.error()
+  expect(await limit(() => failing)(request())).toBe(failing)
+  // As Deno.upgradeWebSocket makes it; Node makes none.
+  const upgrade = Object.defineProperty(Response.error(), 'status', { value: 101 })
+  expect(await fetchLimit({ limiter: limiterOf(), key: globally() })(() => upgrade)(request())).toBe(upgrade)
+  const app = new Hono().use(honoLimit({ limiter: limiterOf(), key: globally() })).get('/', () => upgrade)
+  expect(await app.request('/')).toBe(upgrade)
+})
+
 test('headers reach responses that another server made', async () => {
   const url = await upstream()
   const handler = fetchLimit({ limiter: limiterOf(), key: globally() })(() => fetch(url))

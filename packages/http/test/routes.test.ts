@@ -10,6 +10,7 @@ import { rateLimit as honoLimit } from '@spillway/http/hono'
 import { rateLimit as koaLimit } from '@spillway/http/koa'
 import { rateLimit as nodeLimit } from '@spillway/http/node'
 import express from 'express'
+import express4 from 'express4'
 import Fastify from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
@@ -70,6 +71,26 @@ test.each(Object.entries(SERVERS))('%s tells routes apart by their patterns', as
   expect(await status('/users/3', 'HEAD')).toBe(429)
   expect(await status('/users/2/posts')).toBe(200)
 })
+
+test.each([express, express4 as typeof express])(
+  'Express: a mount path in other letters is no other route',
+  async (create) => {
+    const app = create()
+    const users = create.Router()
+    users.get(
+      '/:id',
+      expressLimit({ limiter: limiterOf(), key: byRoute() }),
+      (_, response) => void response.send('user'),
+    )
+    app.use('/users', users)
+    const served = await listening(createServer(app), new Handled())
+    onTestFinished(() => served.close())
+    const statuses: number[] = []
+    for (const path of ['/users/1', '/Users/1', '/uSERs/2'])
+      statuses.push((await fetch(served.url + path)).status)
+    expect(statuses).toEqual([200, 429, 429])
+  },
+)
 
 test('a server without routes says so', async () => {
   const errors: unknown[] = []

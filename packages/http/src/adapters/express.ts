@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request } from 'express'
-import { carryOut, nodeSource } from '../node-response.ts'
+import { carryOut, mountOf, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { type Course, RateLimit } from '../rate-limit.ts'
 import type { RequestSource } from '../request-facts.ts'
@@ -15,14 +15,15 @@ export type ExpressMiddleware<Req> = (
 const expressSource: RequestSource<IncomingMessage, ServerResponse> = {
   ...nodeSource,
   route(request) {
-    const { baseUrl = '', route } = request as Partial<Pick<Request, 'baseUrl' | 'route'>>
-    return route === undefined ? undefined : `${baseUrl}${route.path}`
+    const { baseUrl, route } = request as Partial<Pick<Request, 'baseUrl' | 'route'>>
+    return route === undefined ? undefined : `${mountOf(baseUrl)}${route.path}`
   },
 }
 
 const course: Course<IncomingMessage, ServerResponse, Parameters<ExpressMiddleware<unknown>>[2]> = {
-  decided(limit, verdict, _, response, next) {
-    if (carryOut(limit, verdict, response)) next()
+  carryOut,
+  goOn(_request, _response, next) {
+    next()
   },
   failed(error, _request, _response, next) {
     next(error)

@@ -45,8 +45,9 @@ type FastifyRateLimit = RateLimit<FastifyRequest, FastifyReply>
 type GoOn = (error?: Error) => void
 
 const course: Course<FastifyRequest, FastifyReply, GoOn> = {
-  decided(limit, verdict, _, reply, goOn) {
-    if (carryOut(limit, verdict, reply)) goOn()
+  carryOut,
+  goOn(_request, _reply, goOn) {
+    goOn()
   },
   failed(error, _request, _reply, goOn) {
     goOn(error as Error)

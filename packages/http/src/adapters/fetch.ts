@@ -48,12 +48,9 @@ export function rateLimit<Rest extends unknown[] = unknown[]>(
       limit.admitAnd(request, rest, (verdict) => {
         if (verdict === undefined) return handler(request, ...rest)
         if (verdict.gone) return unreadResponse()
-        const response = verdict.answer
-          ? webResponse(verdict.answer, request.method)
-          : handler(request, ...rest)
-        return andThen(response, (response) =>
-          withHeaders(response, (headers) => limit.writeHeaders(verdict, headers, webHeaders)),
-        )
+        const write = (headers: Headers) => limit.writeHeaders(verdict, headers, webHeaders)
+        if (verdict.answer !== undefined) return webResponse(verdict.answer, request.method, write)
+        return andThen(handler(request, ...rest), (response) => withHeaders(response, write))
       })
 }
 

@@ -65,8 +65,15 @@ function refuse<E extends Env>(
   const { headers, body } = written(verdict.answer!)
   const content = context.req.method === 'HEAD' ? null : body
   const response = context.body(content as string, status as ContentfulStatusCode, headers)
-  return withHeaders(response, (headers) => limit.writeHeaders(verdict, headers, webHeaders))
+  return withHeaders(response, (written) => {
+    limit.writeHeaders(verdict, written, webHeaders)
+    // The answer's own win, as everywhere.
+    for (const name of Object.keys(headers)) if (isLimits(name)) written.set(name, headers[name] as string)
+  })
 }
+
+/** Whether the limit writes it as well. */
+const isLimits = (name: string) => /^(retry-after$|(x-)?ratelimit)/i.test(name)
 
 function sourceOf<E extends Env>({
   peer,

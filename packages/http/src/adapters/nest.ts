@@ -16,7 +16,7 @@ import {
 import { APP_FILTER, Reflector } from '@nestjs/core'
 import { isPromise } from '../awaitable.ts'
 import type { HeaderAccess } from '../headers.ts'
-import { endWhereItIs, nodeHeaders, nodeSource } from '../node-response.ts'
+import { endWhereItIs, mountOf, nodeHeaders, nodeSource } from '../node-response.ts'
 import { differingOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit as Limit, type Verdict } from '../rate-limit.ts'
 import { type Answer, type Refusal, written } from '../refusal.ts'
@@ -55,8 +55,8 @@ const nestSource: RequestSource<ExecutionContext, PlatformResponse> = {
   header: (context, name) => nodeSource.header(requestOf(context), name),
   method: (context) => nodeSource.method(requestOf(context)),
   route(context) {
-    const { baseUrl = '', route, routeOptions } = requestOf(context)
-    return route === undefined ? routeOptions?.url : `${baseUrl}${route.path}`
+    const { baseUrl, route, routeOptions } = requestOf(context)
+    return route === undefined ? routeOptions?.url : `${mountOf(baseUrl)}${route.path}`
   },
   onHangUp(context, response, listener) {
     return nodeSource.onHangUp(requestOf(context), rawOf(response), listener)

@@ -35,8 +35,9 @@ export function rateLimit(options: NodeRateLimitOptions): (handler: NodeHandler)
   const { onError = answer500 } = options
   if (typeof onError !== 'function') throw optionError('onError', onError, 'give a function')
   const course: Course<IncomingMessage, ServerResponse, NodeHandler> = {
-    decided(limit, verdict, request, response, handler) {
-      if (carryOut(limit, verdict, response)) handler(request, response)
+    carryOut,
+    goOn(request, response, handler) {
+      handler(request, response)
     },
     failed: onError,
   }
