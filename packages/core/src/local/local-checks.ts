@@ -100,7 +100,7 @@ export class LocalChecks implements Checks {
   }
 
   async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
-    if (then !== undefined && !isWindow(this.settings.limit)) return this.refundByStore(key, cost, then)
+    if (!isWindow(this.settings.limit)) return this.refundByStore(key, cost, then)
     const receipt = then?.receipt
     const isKept = receipt === undefined || this.keptSince(key, receipt) !== undefined
     await this.peek(key)
@@ -120,9 +120,10 @@ export class LocalChecks implements Checks {
 
   /**
    * Gives back of a bucket or a log what still counts: only the store knows what others were given back meanwhile, and which
-   * entries are whose. With the store away nothing goes back: until it could be told, what was taken drains, or grows old.
+   * entries are whose. With the store away nothing goes back, `then` or not: until it could be told, what was taken drains, or
+   * grows old, and as much would go out of what others took.
    */
-  private async refundByStore(key: string, cost: number, then: TakenThen): Promise<void> {
+  private async refundByStore(key: string, cost: number, then?: TakenThen): Promise<void> {
     const local = this.sync.keys.find(key)
     if (local !== undefined) await this.sync.settle(local)
     await this.refundThere(key, cost, then)
