@@ -91,6 +91,7 @@ export class Verbs {
   private send(): void {
     const verbs = this.takeNext()
     this.underWay++
+    let isLeaving = true
     this.ask(
       verbs.map(({ operation }) => operation),
       ({ results }) => {
@@ -100,8 +101,18 @@ export class Verbs {
       (error) => {
         this.ended()
         for (const verb of verbs) verb.reject(error)
+        // The store is away: those behind it would not leave either, and one by one tens of thousands hold the event loop.
+        if (isLeaving && error instanceof StoreError) this.rejectWaiting(error)
       },
     )
+    isLeaving = false
+  }
+
+  private rejectWaiting(error: unknown): void {
+    const verbs = this.waiting.slice(this.next)
+    this.waiting = []
+    this.next = 0
+    for (const verb of verbs) verb.reject(error)
   }
 
   private ended(): void {
