@@ -187,7 +187,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 
   private counting(answer: Decision | Promise<Decision>): Promise<Decision> {
     if (answer instanceof Decision) return Promise.resolve(this.count(answer))
-    return answer.then(this.counted)
+    const counted = answer.then(this.counted)
+    // A hard one's queue knows of it; of the others, closed meanwhile, it would be booked nothing any more.
+    return this.settings.mode === 'hard' ? counted : this.changes.add(counted)
   }
 
   /** Asks the store: the decision is counted as it comes, which saves a promise. */
@@ -226,7 +228,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     const listed = this.listed(key, decider)
     if (listed !== undefined) return this.enforced(listed)
     const peeked = this.plans.spike?.peek(decider as Decider<string>, key as string) ?? decider.peek(key)
-    return this.enforced(await peeked)
+    return this.enforced(await this.changes.add(peeked))
   }
 
   /**
@@ -320,7 +322,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     checkCallOptions(options)
     const ms = durationMs(options.settleAfter ?? '1m', 'settleAfter')
     const reserved = kept(key)
-    const { decision, payment } = await this.taking(reserved, estimate, options.limit)
+    const { decision, payment } = await this.changes.add(this.taking(reserved, estimate, options.limit))
     const account = payment && {
       refund: (cost: number) =>
         this.changing(reserved, () => this.settling(payment.payer).refund(reserved, cost, payment)),
