@@ -31,6 +31,7 @@ function setUp() {
     () => 1,
     (away) => told.push(away ? 'degraded' : 'recovered'),
     TIMEOUT,
+    limit,
   )
   /** Asks for an answer within so many milliseconds, and resolves with whether it came. */
   const ask = (ms: number) =>
@@ -93,6 +94,7 @@ test('of limits that are asked together none is put off where another is not to 
         () => random,
         () => {},
         TIMEOUT,
+        limit,
       ),
   ) as [Link, Link]
   for (const link of [sooner, later])

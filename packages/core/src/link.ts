@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import type { Limit } from './algorithms/algorithm.ts'
 import { AnswerTimer } from './answer-timer.ts'
 import { type Clock, DRIFT } from './clock.ts'
+import type { Receipt } from './decider.ts'
 import { StoreError } from './errors.ts'
 import type { JointTable, LimitInForce, Operation, Reply, Request, Table } from './store/store.ts'
 import { Verbs } from './verbs.ts'
@@ -61,12 +63,12 @@ export class Link {
     private readonly changed: (away: boolean) => void,
     /** Milliseconds that a check waits at most. */
     private readonly timeout: number,
+    limit: Pick<Limit, 'algorithm' | 'window'>,
     /** Is told the numbers of a limit that was set while limiters run. Not there: the node goes by its own. */
     private readonly limitSet?: (parameters: readonly number[]) => void,
-    isLog = false,
   ) {
     this.answers = new AnswerTimer(clock)
-    this.verbs = new Verbs(isLog, (operations, answered, failed) =>
+    this.verbs = new Verbs(limit, (operations, answered, failed) =>
       this.ask(operations, clock.monotonic() + timeout, ONCE, answered, failed),
     )
   }
@@ -122,6 +124,11 @@ export class Link {
    */
   carryOut(operation: Operation): Promise<Reply['results'][number]> {
     return this.verbs.carryOut(operation)
+  }
+
+  /** What a check took of the key goes back, summed with what else of it does; resolves once it has, or can't. */
+  giveBack(key: string, cost: number, receipt: Receipt): Promise<void> {
+    return this.verbs.giveBack(key, cost, receipt)
   }
 
   /** As `exchange`, and calls one of both back: a check need not pay for a promise. */

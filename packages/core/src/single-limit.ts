@@ -50,8 +50,8 @@ export class SingleLimit implements Decider<string> {
       random,
       changed,
       settings.timeout,
+      limit,
       follows ? (set) => this.goBy(set) : undefined,
-      limit.algorithm === 'sliding-log',
     )
     if (mode === 'hard') this.hard = new HardChecks(this.link, this.settings)
     else this.local = new LocalChecks(this.link, this.settings)

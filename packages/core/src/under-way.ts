@@ -2,8 +2,9 @@
 export class UnderWay {
   private readonly begun = new Set<Promise<unknown>>()
 
-  /** Returns what it was given. */
+  /** Returns what it was given, also a second time. */
   add<P extends Promise<unknown>>(promise: P): P {
+    if (this.begun.has(promise)) return promise
     this.begun.add(promise)
     const ended = () => this.begun.delete(promise)
     promise.then(ended, ended)

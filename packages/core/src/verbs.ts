@@ -1,4 +1,8 @@
+import type { Limit } from './algorithms/algorithm.ts'
+import type { Receipt } from './decider.ts'
 import { StoreError } from './errors.ts'
+import { GiveBacks } from './give-backs.ts'
+import { Line } from './line.ts'
 import type { Operation, Reply } from './store/store.ts'
 
 /** Commands under way at once: fewer verbs than that leave at once, each in one of its own. */
@@ -13,7 +17,7 @@ const MOST_WAITING = 100_000
 /** What the store says of one operation. */
 type Result = Reply['results'][number]
 
-interface Verb {
+export interface Verb {
   readonly operation: Operation
   resolve(result: Result): void
   reject(error: unknown): void
@@ -22,70 +26,79 @@ interface Verb {
 /**
  * Operations each of which somebody waits for: what is given back, charged, blocked, reset. Of thousands at once, as where
  * a server settles all its reservations, those that come while commands are under way share the next one: one by one they
- * would be late before they had left.
+ * would be late before they had left. What checks took and nobody waits for to go back takes turns with them.
  */
 export class Verbs {
-  private waiting: Verb[] = []
-  /** The first of them that has not left. */
-  private next = 0
+  private readonly waiting = new Line<Verb>()
+  private readonly givingBack: GiveBacks
+  /** Whose turn it is where both wait. */
+  private isTurnOfGiveBacks = false
   private readonly most: number
   private underWay = 0
   private isSending = false
 
   /**
-   * @param isLog they are of logs
+   * @param limit of which they are
    * @param ask sends a command, and calls one of both back
    */
   constructor(
-    isLog: boolean,
+    limit: Pick<Limit, 'algorithm' | 'window'>,
     private readonly ask: (
       operations: readonly Operation[],
       answered: (reply: Reply) => void,
       failed: (error: unknown) => void,
     ) => void,
   ) {
-    this.most = isLog ? MOST_OF_LOGS : MOST
-  }
-
-  private get areWaiting(): number {
-    return this.waiting.length - this.next
+    this.most = limit.algorithm === 'sliding-log' ? MOST_OF_LOGS : MOST
+    this.givingBack = new GiveBacks(limit.window, MOST_WAITING)
   }
 
   /** @throws StoreError where no answer came, the store is away, or too many wait */
   carryOut(operation: Operation): Promise<Result> {
     return new Promise((resolve, reject) => {
-      if (this.areWaiting >= MOST_WAITING)
+      if (this.waiting.length >= MOST_WAITING)
         throw new StoreError(
           'ERR_STORE_TIMEOUT',
           `${MOST_WAITING} refunds, penalties, blocks and resets wait for the store already: it answers more slowly than they come`,
         )
+      // Those of one key keep their order.
+      for (const verb of this.givingBack.takeOf(operation[1])) this.waiting.push(verb)
       this.waiting.push({ operation, resolve, reject })
       this.sendWaiting()
     })
   }
 
+  /** What a check took goes back; resolves once it has, or can't. */
+  giveBack(key: string, cost: number, receipt: Receipt): Promise<void> {
+    const ended = this.givingBack.add(key, cost, receipt)
+    this.sendWaiting()
+    return ended
+  }
+
+  private get isIdle(): boolean {
+    return this.waiting.length + this.givingBack.size === 0
+  }
+
   /** Nothing more will be asked: what waits leaves at once, before its store may be closed. */
   close(): void {
-    while (this.areWaiting > 0) this.send()
+    while (!this.isIdle) this.send()
   }
 
   private sendWaiting(): void {
     // Where the store is away a command ends while it is sent.
     if (this.isSending) return
     this.isSending = true
-    while (this.underWay < IN_FLIGHT && this.areWaiting > 0) this.send()
+    while (this.underWay < IN_FLIGHT && !this.isIdle) this.send()
     this.isSending = false
   }
 
-  /** To take the first few off a long list would move the rest each time. */
   private takeNext(): Verb[] {
-    const verbs = this.waiting.slice(this.next, this.next + this.most)
-    this.next += verbs.length
-    if (2 * this.next >= this.waiting.length) {
-      this.waiting = this.waiting.slice(this.next)
-      this.next = 0
-    }
-    return verbs
+    const { most, waiting, givingBack } = this
+    const back = givingBack.take(this.isTurnOfGiveBacks ? most : Math.max(0, most - waiting.length))
+    const verbs: Verb[] = []
+    while (verbs.length + back.length < most && waiting.length > 0) verbs.push(waiting.shift() as Verb)
+    this.isTurnOfGiveBacks = back.length === 0
+    return [...verbs, ...back]
   }
 
   private send(): void {
@@ -109,10 +122,9 @@ export class Verbs {
   }
 
   private rejectWaiting(error: unknown): void {
-    const verbs = this.waiting.slice(this.next)
-    this.waiting = []
-    this.next = 0
-    for (const verb of verbs) verb.reject(error)
+    const { waiting, givingBack } = this
+    while (waiting.length > 0) (waiting.shift() as Verb).reject(error)
+    for (const verb of givingBack.take(Infinity)) verb.reject(error)
   }
 
   private ended(): void {

@@ -54,8 +54,8 @@ export class HardChecks implements Checks {
       return
     }
     const receipt = receiptOf(heard, key, decision, cost, this.settings.limit)
-    // Nobody waits for this: whatever went wrong, those that took next are told by their own commands.
-    void this.underWay.add(this.link.carryOut(refundOf(key, cost, 0, receipt)).catch(() => {}))
+    // Nobody waits for this but who closes.
+    void this.underWay.add(this.link.giveBack(key, cost, receipt))
   }
 
   /** As `without`, not counted as uncertain. */

@@ -2,7 +2,7 @@ import type { Decision } from '../../src/decision.ts'
 import { AcquireError, ConfigError, StoreError } from '../../src/errors.ts'
 import type { Operation } from '../../src/store/store.ts'
 import type { Asked } from './asked.ts'
-import type { Count, Life, NodeLife } from './count.ts'
+import type { Admission, Count, Life, NodeLife } from './count.ts'
 import type { Fleet, Player } from './fleet.ts'
 import type { Step } from './history.ts'
 
@@ -111,17 +111,36 @@ export class Claims {
     )
   }
 
-  /** Which of a hard node's admissions goes back; −1: none. Who waited says about when it took: of a bucket, in its own way. */
-  takenAt({ admitted }: Life, cost: number, at: number): number {
-    const exactly = admitted.findIndex((admission) => admission.at === at && admission.cost === cost)
-    if (exactly >= 0) return exactly
-    return admitted.findLastIndex((admission) => admission.cost === cost)
+  /**
+   * Which of a hard node's admissions go back; none: it did not take that. Who waited says about when it took: of a bucket, in
+   * its own way. What waits to go back is summed with what was taken soon after.
+   */
+  takenAt({ admitted, window }: Life, cost: number, at: number): Admission[] {
+    const exactly = admitted.find((admission) => admission.at === at && admission.cost === cost)
+    if (exactly !== undefined) return [exactly]
+    const slice = Math.floor(at / window)
+    const soon = admitted.filter(
+      (one) => one.at >= at && one.at <= at + window / 16 && Math.floor(one.at / window) === slice,
+    )
+    const summed = thatSum(soon, cost)
+    if (summed !== undefined) return summed
+    const last = admitted.findLast((admission) => admission.cost === cost)
+    return last === undefined ? [] : [last]
   }
 
   /** All nodes that live are closed: nobody may be left waiting. */
   over(): void {
     for (const { node } of this.waiting) if (node.alive) this.fleet.wrongs.push('one waits for ever')
   }
+}
+
+/** Some of them that cost so much together, the first ones where there are several. */
+function thatSum(admissions: readonly Admission[], cost: number): Admission[] | undefined {
+  const some = new Map<number, Admission[]>([[0, []]])
+  for (const admission of admissions)
+    for (const [sum, its] of [...some])
+      if (!some.has(sum + admission.cost)) some.set(sum + admission.cost, [...its, admission])
+  return some.get(cost)
 }
 
 /** Whether the process of that life does anything at this time: neither dead nor standing still. */

@@ -71,7 +71,11 @@ export class Life {
   /** The latest that the node has taken the store's time for, of what it heard of it. */
   private furthest = -Infinity
 
-  constructor(readonly node: NodeLife) {}
+  constructor(
+    readonly node: NodeLife,
+    /** Of the limit. */
+    readonly window: number,
+  ) {}
 
   /** The node looks at the key, and may find its window over. */
   looks(): void {
@@ -154,7 +158,7 @@ export class Count {
   life(node: NodeLife): Life {
     let life = this.lives.find((life) => life.node === node)
     if (life === undefined) {
-      life = new Life(node)
+      life = new Life(node, this.limit.window)
       this.lives.push(life)
     }
     return life

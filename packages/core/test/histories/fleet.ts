@@ -257,9 +257,10 @@ export class Fleet {
         this.claims.settled.add(operation)
         return
       }
-      const place = this.claims.takenAt(life, cost, at)
-      if (place >= 0) life.admitted.splice(place, 1)
-      else if (life.uncertain < cost) this.wrongs.push('a node gave back what it had not taken')
+      const taken = this.claims.takenAt(life, cost, at)
+      for (const its of taken) life.admitted.splice(life.admitted.indexOf(its), 1)
+      if (taken.length === 0 && life.uncertain < cost)
+        this.wrongs.push('a node gave back what it had not taken')
       life.back.push({ at, cost })
       life.refundable -= cost
       life.uncertain += cost
