@@ -3,7 +3,7 @@ import { createLimiter, fixedWindow, slidingLog, tokenBucket } from './index.ts'
 import { redisStore } from './store/redis/redis-store.ts'
 
 const url = inject('redisUrl')
-const KEYS = 3000
+const KEYS = 1500
 const LIMITS = [
   fixedWindow({ limit: 100, window: '365d' }),
   slidingLog({ limit: 100, window: '1h' }),

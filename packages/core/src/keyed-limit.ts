@@ -16,6 +16,8 @@ export interface KeyedLimit extends Decider<string> {
   setLimit(limit: Algorithm): Promise<void>
   /** Another table of the store answers again: what is away is asked at once. */
   probe(): void
+  /** The store is asked for nothing any more. */
+  end(): void
 }
 
 /** What decides on a key, and the key that each has. */

@@ -58,6 +58,9 @@ interface Payment<K> extends Earlier {
   readonly payer: Decider<K>
 }
 
+/** Milliseconds after which a limiter that closes asks the store for nothing more: who stops a process may not wait for minutes. */
+const LONGEST_CLOSING = 10_000
+
 /** Where a check is given none: made once, not for each. */
 const NO_OPTIONS: CheckOptions<never> = {}
 
@@ -419,7 +422,10 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return { checks: admitted + denied, admitted, denied, ...this.plans.stats() }
   }
 
-  /** Flushes, unless the store does not answer, and stops timers. The store stays open. */
+  /**
+   * Flushes, unless the store does not answer, and stops timers. The store stays open. What has not left after ten seconds is
+   * given up: `stats().pending` tells of it, and calls that wait for it resolve to `false`.
+   */
   close(): Promise<void> {
     this.closing ??= this.end()
     return this.closing
@@ -430,9 +436,12 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     this.several = undefined
     this.reservations.close()
     this.line.wakeAll()
+    const { clock } = this.settings
+    const ending = clock.setTimer(() => this.plans.end(), LONGEST_CLOSING)
     // What an acquire took by then, and has no use for any more, goes back once it is told of that.
     while (!this.changes.isIdle) await this.changes.idle()
     await this.plans.close()
+    clock.clearTimer(ending)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

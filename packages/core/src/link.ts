@@ -47,6 +47,7 @@ export class Link {
   /** Monotonic time at which the first command of an unanswered row was sent. */
   private failingSince = 0
   private isAway = false
+  private hasEnded = false
   /** A command asks whether the store is back. */
   private isProbing = false
   private probeAt = 0
@@ -171,8 +172,13 @@ export class Link {
     )
   }
 
-  /** @throws StoreError where the store is away, and it is not yet time to ask it again */
+  /** @throws StoreError where the store is away, and it is not yet time to ask it again; or nothing is asked any more */
   checkOpen(): void {
+    if (this.hasEnded)
+      throw new StoreError(
+        'ERR_STORE_TIMEOUT',
+        'the limiter closes, and the store was too slow for all that waited',
+      )
     if (this.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
   }
 
@@ -200,6 +206,11 @@ export class Link {
       distinct: extras.distinct ?? false,
       limit: this.limitSet && (extras.limit ?? this.inForce),
     }
+  }
+
+  /** No command leaves any more: whatever waits for one has no answer. */
+  end(): void {
+    this.hasEnded = true
   }
 
   /** Nothing more will be asked. */

@@ -209,6 +209,11 @@ export class Plans<K extends string | ScopeKeys> {
     return all(this.all.map((single) => single.flush()))
   }
 
+  /** The store is asked for nothing any more. */
+  end(): void {
+    for (const single of this.all) single.end()
+  }
+
   async close(): Promise<void> {
     for (const decider of [this.own, ...this.chosen.values()])
       if (decider instanceof SeveralLimits) await decider.idle()

@@ -86,6 +86,10 @@ export class ShardedLimit implements KeyedLimit {
     for (const shard of this.made) shard.probe()
   }
 
+  end(): void {
+    for (const shard of this.made) shard.end()
+  }
+
   flush(): Promise<void> {
     return all(this.made.map((shard) => shard.flush()))
   }

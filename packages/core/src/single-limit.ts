@@ -166,6 +166,10 @@ export class SingleLimit implements Decider<string> {
     this.link.probe()
   }
 
+  end(): void {
+    this.link.end()
+  }
+
   flush(): Promise<void> {
     return this.checks.flush()
   }

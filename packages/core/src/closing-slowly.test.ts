@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest'
+import { slowStore } from '../test/slow-store.ts'
+import { createLimiter, fixedWindow, memoryStore, slidingLog } from './index.ts'
+import { ManualClock } from './testing.ts'
+
+/** Whether it has ended by then, on that clock. */
+async function endsWithin(clock: ManualClock, ms: number, work: Promise<unknown>): Promise<boolean> {
+  let hasEnded = false
+  void work.then(() => {
+    hasEnded = true
+  })
+  await clock.advance(ms)
+  return hasEnded
+}
+
+it.each(['hard', 'soft', 'leased'] as const)(
+  '%s: a limiter closes within ten seconds and what a check may wait, whatever waits for a slow store',
+  async (mode) => {
+    const clock = new ManualClock(1_000_000)
+    const memory = memoryStore({ clock })
+    const store = slowStore(
+      clock,
+      () => 45,
+      () => 45,
+      memory,
+    )
+    const limit = slidingLog({ limit: 10_000, window: '1h' })
+    const limiter = createLimiter({ name: 'api', limit, mode, store, clock, random: () => 0.5 })
+    // Four at a time: for 45 s.
+    const told = Promise.all(Array.from({ length: 2000 }, () => limiter.penalty('key')))
+    expect(await endsWithin(clock, 10_100, limiter.close())).toBe(true)
+    const charged = (await told).filter((is) => is).length
+    // Each of them knows whether it was.
+    expect(charged).toBeGreaterThan(400)
+    expect(charged).toBeLessThan(500)
+    const counted = createLimiter({ name: 'api', limit, store: memory, clock })
+    expect((await counted.peek('key')).remaining).toBe(10_000 - charged - 1)
+  },
+)
+
+it('what a soft limiter has not settled by then is pending', async () => {
+  const clock = new ManualClock(1_000_000)
+  const memory = memoryStore({ clock })
+  const store = slowStore(
+    clock,
+    () => 2500,
+    () => 2500,
+    memory,
+  )
+  const limit = fixedWindow({ limit: 100, window: '1h' })
+  const limiter = createLimiter({ name: 'api', limit, mode: 'soft', store, clock, timeout: '6s' })
+  // 2000 every five seconds.
+  for (let key = 0; key < 8000; key++) limiter.checkSync(`key-${key}`)
+  expect(await endsWithin(clock, 16_000, limiter.close())).toBe(true)
+  const { pending } = limiter.stats()
+  expect(pending).toBeGreaterThan(1000)
+  const counted = createLimiter({ name: 'api', limit, store: memory, clock })
+  let settled = 0
+  for (let key = 0; key < 8000; key++) if ((await counted.peek(`key-${key}`)).remaining === 98) settled++
+  expect(settled).toBe(8000 - pending)
+})
