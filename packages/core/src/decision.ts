@@ -88,6 +88,14 @@ export function decisionOf(
   return new Decision(allowed, limit, remaining, retryAfterMs, resetAfterMs, delayMs, source, reason, name)
 }
 
+/** The same, as the store told it, for another one who asks. */
+export function sameDecision(decision: Decision): Decision {
+  const { allowed, limit, remaining, retryAfterMs, resetAfterMs, delayMs, source, reason, name, debt } =
+    decision
+  const its = decisionOf(allowed, limit, remaining, retryAfterMs, resetAfterMs, delayMs, source, reason, name)
+  return debt === undefined ? its : detailed(its, { debt })
+}
+
 /** The decision, with more said of it. */
 export function detailed<D extends object>(decision: Decision, details: D): Decision & D {
   return Object.assign(decision, details)

@@ -6,13 +6,14 @@ import type { LimitSettings } from '../options.ts'
 import { OutageRule } from '../outage.ts'
 import type { Operation } from '../store/store.ts'
 import { UnderWay } from '../under-way.ts'
-import { receiptOf, type Taken, TakeQueue, type Told } from './take-queue.ts'
+import { peeksOf, receiptOf, type Taken, TakeQueue, type Told } from './take-queue.ts'
 
 const itself: Told<Decision> = (decision) => decision
 
 /** The store decides every check, atomically. */
 export class HardChecks implements Checks {
   private readonly queue: TakeQueue
+  private readonly peeks: TakeQueue
   private readonly outage: OutageRule
   private uncertain = 0
   private readonly underWay = new UnderWay()
@@ -23,6 +24,13 @@ export class HardChecks implements Checks {
   ) {
     this.queue = new TakeQueue(link, settings.clock, settings.timeout, (error, key, cost) =>
       this.without(error, key, cost),
+    )
+    this.peeks = new TakeQueue(
+      link,
+      settings.clock,
+      settings.timeout,
+      (error, key, cost) => this.unanswered(error, key, cost, false),
+      peeksOf(settings.limit),
     )
     this.outage = new OutageRule(settings)
   }
@@ -64,14 +72,8 @@ export class HardChecks implements Checks {
     return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)
   }
 
-  async peek(key: string): Promise<Decision> {
-    const deadline = this.settings.clock.monotonic() + this.settings.timeout
-    try {
-      const { results } = await this.link.exchange([['peek', key]], deadline)
-      return (results[0] as readonly Decision[])[0] as Decision
-    } catch (error) {
-      return this.unanswered(error, key, 1, false)
-    }
+  peek(key: string): Promise<Decision> {
+    return this.peeks.take(key, 1, itself)
   }
 
   async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
@@ -94,6 +96,7 @@ export class HardChecks implements Checks {
 
   async close(): Promise<void> {
     await this.queue.idle()
+    await this.peeks.idle()
     await this.flush()
   }
 

@@ -2,14 +2,18 @@ import { nextTick } from 'node:process'
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import type { Clock } from '../clock.ts'
 import { othersIn, type Receipt } from '../decider.ts'
-import type { Decision } from '../decision.ts'
-import type { Link } from '../link.ts'
+import { type Decision, sameDecision } from '../decision.ts'
+import type { Extras, Link } from '../link.ts'
 import { NOTHING_GIVEN, type Operation, type Reply } from '../store/store.ts'
 import { KeyPlaces } from './key-places.ts'
 
 /** Commands under way at once; what arrives meanwhile waits, and travels together. */
 export const IN_FLIGHT = 2
 export const MOST_KEYS = 1000
+/** Keys that are only looked at go a longer way. */
+const MOST_PEEKED = 250
+/** Each may cost as much as its log is long, of what has expired: a take cuts that off. */
+const MOST_PEEKED_LOGS = 10
 
 /** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
 const WORTH_HALVING = 48
@@ -77,8 +81,37 @@ class Take {
   }
 }
 
-/** The operations must not be carried out twice, and are of a key each. */
-const ONCE = { once: true, distinct: true }
+/** What a queue asks of the store: of each key in a command there is one operation. */
+interface Asking {
+  readonly extras: Extras
+  readonly mostKeys: number
+  operation(take: Take): Operation
+  /** @param turn which of the checks of a key */
+  decision(decisions: readonly Decision[], turn: number): Decision
+}
+
+/** Not to be carried out twice. */
+const TAKES: Asking = {
+  extras: { once: true, distinct: true },
+  mostKeys: MOST_KEYS,
+  operation: ({ operation }) => operation,
+  decision: (decisions, turn) => decisions[turn] as Decision,
+}
+
+/** All of a key are told the same. */
+const PEEKS: Asking = {
+  extras: { distinct: true },
+  mostKeys: MOST_PEEKED,
+  operation: ({ key }) => ['peek', key],
+  decision: ([decision], turn) => (turn === 0 ? (decision as Decision) : sameDecision(decision as Decision)),
+}
+
+const PEEKS_OF_LOGS: Asking = { ...PEEKS, mostKeys: MOST_PEEKED_LOGS }
+
+/** How those that only look at keys of such a limit ask. */
+export function peeksOf({ algorithm }: Algorithm): Asking {
+  return algorithm === 'sliding-log' ? PEEKS_OF_LOGS : PEEKS
+}
 
 class Batch {
   /** The first of each key. */
@@ -129,6 +162,7 @@ export class TakeQueue {
     private readonly timeout: number,
     /** What a check is answered that the store did not answer, or throws. */
     private readonly unanswered: (error: unknown, key: string, cost: number) => Decision,
+    private readonly asking = TAKES,
   ) {}
 
   /** @param told is told the decision; what it makes of that is what the promise resolves to */
@@ -154,7 +188,7 @@ export class TakeQueue {
   }
 
   private batch(): Batch {
-    if (this.open !== undefined && this.open.takes.length < MOST_KEYS) return this.open
+    if (this.open !== undefined && this.open.takes.length < this.asking.mostKeys) return this.open
     const batch = new Batch(this.clock.monotonic() + this.timeout)
     this.open = batch
     this.places.begin()
@@ -187,9 +221,9 @@ export class TakeQueue {
 
   private send({ takes, deadline }: Batch): void {
     this.link.ask(
-      takes.map(({ operation }) => operation),
+      takes.map(this.asking.operation),
       deadline,
-      ONCE,
+      this.asking.extras,
       (reply) => this.inTurn(() => this.answer(takes, reply)),
       (error) => {
         this.ended()
@@ -217,11 +251,12 @@ export class TakeQueue {
     this.isAnswering = true
     this.ended()
     const { results } = reply
+    const { asking } = this
     for (let place = 0; place < takes.length; place++) {
       const decisions = results[place] as readonly Decision[]
       let turn = 0
       for (let take = takes[place]; take !== undefined; take = take.next)
-        take.answer(decisions[turn++] as Decision, reply)
+        take.answer(asking.decision(decisions, turn++), reply)
     }
   }
 

@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest'
+import { farStore } from '../../test/far-store.ts'
+import { createLimiter, fixedWindow, memoryStore, slidingLog } from '../index.ts'
+import { ManualClock } from '../testing.ts'
+
+/** A store that is asked over a network, of how many peeks each command was, and how many were under way at once. */
+function counting(memory = memoryStore()) {
+  const commands: number[] = []
+  let underWay = 0
+  const told = { commands, most: 0 }
+  const store = farStore(memory, async (table, request) => {
+    if (request.operations[0]?.[0] === 'peek') commands.push(request.operations.length)
+    told.most = Math.max(told.most, ++underWay)
+    await new Promise((resolve) => setImmediate(resolve))
+    underWay--
+    return table.exchange(request)
+  })
+  return { store, told }
+}
+
+it.each([
+  ['of a window', fixedWindow({ limit: 10, window: '1h' }), 250],
+  // Each may cost as much as its log is long.
+  ['of a log', slidingLog({ limit: 10, window: '1h' }), 10],
+])('thousands of peeks %s share commands, two of which are under way', async (_, limit, most) => {
+  const { store, told } = counting()
+  const limiter = createLimiter({ name: 'api', limit, store, timeout: '1m' })
+  await Promise.all(Array.from({ length: 1000 }, (_, n) => limiter.check(`key-${n}`, { cost: 1 + (n % 9) })))
+  const peeked = await Promise.all(Array.from({ length: 1000 }, (_, n) => limiter.peek(`key-${n}`)))
+  expect(peeked.map(({ remaining }) => remaining)).toEqual(peeked.map((_, n) => 10 - 2 - (n % 9)))
+  expect(Math.max(...told.commands)).toBe(most)
+  expect(told.commands.reduce((sum, peeks) => sum + peeks)).toBe(1000)
+  expect(told.most).toBe(2)
+  await limiter.close()
+})
+
+it('those of one key are one, and each is told by a decision of its own', async () => {
+  const { store, told } = counting()
+  const limit = fixedWindow({ limit: 10, window: '1h' })
+  const limiter = createLimiter({ name: 'api', limit, store, timeout: '1m' })
+  await limiter.penalty('key', 12)
+  const peeked = await Promise.all(Array.from({ length: 100 }, () => limiter.peek('key')))
+  expect(told.commands).toEqual([1])
+  expect(new Set(peeked).size).toBe(100)
+  for (const its of peeked) expect(its).toEqual(peeked[0])
+  expect(peeked[99]).toMatchObject({ allowed: false, remaining: 0, debt: 2, source: 'store' })
+  await limiter.close()
+})
+
+it('a peek that the store does not answer in time goes by the outage rule, and takes nothing', async () => {
+  const clock = new ManualClock(1_000_000)
+  const store = farStore(memoryStore({ clock }), () => new Promise(() => {}))
+  const limit = fixedWindow({ limit: 10, window: '1h' })
+  const limiter = createLimiter({ name: 'api', limit, store, clock, onOutage: 'local' })
+  const first = Promise.all([limiter.peek('a'), limiter.peek('a'), limiter.peek('b')])
+  await clock.advance(100)
+  for (const its of await first) expect(its).toMatchObject({ allowed: true, remaining: 9, source: 'outage' })
+  expect(limiter.stats().uncertain).toBe(0)
+  await limiter.close()
+})
