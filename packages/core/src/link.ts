@@ -272,9 +272,10 @@ export class Link {
 }
 
 /**
- * As a link's `exchange`, for takes of several tables at once.
+ * As a link's `exchange`, for takes of several tables at once, or peeks.
  *
  * @param operations of each link
+ * @param once they must not be carried out twice
  * @throws StoreError where no answer came, or the store is away
  */
 export async function exchangeJointly(
@@ -284,12 +285,13 @@ export async function exchangeJointly(
   operations: readonly (readonly Operation[])[],
   deadline: number,
   reserve: boolean,
+  once = true,
 ): Promise<readonly Reply[]> {
   // Before any of them counts as asked again.
   for (const link of links) link.checkOpen()
   const sentAt = clock.monotonic()
   const requests = links.map((link, at) =>
-    link.request(operations[at] as readonly Operation[], deadline, { once: true }, sentAt),
+    link.request(operations[at] as readonly Operation[], deadline, { once }, sentAt),
   )
   links[0].calls++
   const answer = joint.exchange(requests, reserve)

@@ -3,7 +3,7 @@ import { type Decider, type DeciderStats, type Earlier, sumOf, type Taken } from
 import type { Decision, DecisionPart } from './decision.ts'
 import { ConfigError, show } from './errors.ts'
 import type { JointlyTaken } from './hard/joint-takes.ts'
-import { receiptsOf, takeEverywhere } from './hard/take-everywhere.ts'
+import { peekEverywhere, receiptsOf, takeEverywhere } from './hard/take-everywhere.ts'
 import { Takers } from './hard/takers.ts'
 import { checkKey } from './key.ts'
 import { type Asked, askedOf, type KeyedLimit } from './keyed-limit.ts'
@@ -219,8 +219,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     const asked = askedOf(this.limits, key)
     if (this.settings.mode === 'hard') {
       const { limits, keys } = asked
-      const decisions = await Promise.all(limits.map((limit, place) => limit.peek(keys[place] as string)))
-      return combined(limits, decisions, 1)
+      return combined(limits, await peekEverywhere(this.takers.of(limits), keys), 1)
     }
     // A check that one limit refuses need not hear of the others: here it is told how each stands.
     const unheard = unknown(asked)

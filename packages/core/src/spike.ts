@@ -101,6 +101,10 @@ export class Spike {
   }
 
   async peek(limits: Decider<string>, key: string): Promise<Decision> {
+    const its = this.limitsOf(limits).map((limit) => limit.of(key))
+    const all = [...its, this.reserve.of(key)]
+    const looked = this.settings.mode === 'hard' && this.takers.peekJointly(all, Array(all.length).fill(key))
+    if (looked) return orReserve(its, await looked, 1)
     // In one round trip; elsewhere RAM knows whether the reserve is to be asked.
     const reserve = this.settings.mode === 'hard' ? this.reserve.peek(key) : undefined
     // It may fail where it would not pay.

@@ -7,7 +7,7 @@ import type { SingleLimit } from '../single-limit.ts'
 import type { JointTable, Operation, Reply } from '../store/store.ts'
 import { UnderWay } from '../under-way.ts'
 import type { HardChecks } from './hard-checks.ts'
-import { type Heard, IN_FLIGHT, MOST_KEYS } from './take-queue.ts'
+import { type Heard, IN_FLIGHT, TAKES, toldTo } from './take-queue.ts'
 
 /** What each limit says, in their order, and the answers that told of it; not there: it is not the store's. */
 export interface JointlyTaken {
@@ -36,7 +36,7 @@ class Batch {
 
 /**
  * Asks the store for several limits at once: it takes of all, or of none; with a reserve, the last, of that where the
- * others are used up. Checks that arrive while commands are under way share the next one.
+ * others are used up. Or it looks at each. Checks that arrive while commands are under way share the next one.
  */
 export class JointTakes {
   private readonly links: readonly [Link, ...Link[]]
@@ -50,6 +50,7 @@ export class JointTakes {
     private readonly reserve: boolean,
     private readonly clock: Clock,
     private readonly timeout: number,
+    private readonly asking = TAKES,
   ) {
     this.links = limits.map(({ link }) => link) as [Link, ...Link[]]
   }
@@ -69,7 +70,7 @@ export class JointTakes {
   }
 
   private batch(): Batch {
-    if (this.open !== undefined && this.open.takes.size < MOST_KEYS) return this.open
+    if (this.open !== undefined && this.open.takes.size < this.asking.mostKeys) return this.open
     const batch = new Batch(this.clock.monotonic() + this.timeout)
     this.open = batch
     void this.underWay.add(this.sending(() => this.send(batch)))
@@ -84,13 +85,18 @@ export class JointTakes {
   private async send(batch: Batch): Promise<void> {
     if (this.open === batch) this.open = undefined
     const { joint, links, clock, reserve } = this
+    const { asking } = this
+    const { what, extras } = asking
     const takes = [...batch.takes.values()]
     const operations = links.map((_, at) =>
-      takes.map(({ keys, costs }): Operation => ['take', keys[at] as string, ...costs]),
+      takes.map(({ keys, costs }): Operation => {
+        const key = keys[at] as string
+        return what === 'take' ? [what, key, ...costs] : [what, key]
+      }),
     )
     let replies: readonly Reply[]
     try {
-      replies = await exchangeJointly(links, joint, clock, operations, batch.deadline, reserve)
+      replies = await exchangeJointly(links, joint, clock, operations, batch.deadline, reserve, extras.once)
     } catch (error) {
       for (const take of takes) this.answerWithout(take, error)
       return
@@ -98,7 +104,7 @@ export class JointTakes {
     for (const [place, { waiters }] of takes.entries()) {
       const results = replies.map((reply) => reply.results[place] as readonly Decision[])
       for (const [turn, { resolve }] of waiters.entries())
-        resolve({ decisions: results.map((its) => its[turn] as Decision), heard: replies })
+        resolve({ decisions: results.map((its) => toldTo(turn, its, asking)), heard: replies })
     }
   }
 
@@ -114,6 +120,10 @@ export class JointTakes {
 
   /** By the rule for outages, each limit by itself; what some allow is taken back where others refuse. */
   private decideWithout(error: unknown, keys: readonly string[], cost: number): Decision[] {
+    if (this.asking.what === 'peek')
+      return this.limits.map(({ hard }, at) =>
+        (hard as HardChecks).unanswered(error, keys[at] as string, cost, false),
+      )
     const decisions = this.limits.map(({ hard }, at) => {
       const checks = hard as HardChecks
       const key = keys[at] as string

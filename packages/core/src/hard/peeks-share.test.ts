@@ -58,3 +58,40 @@ it('a peek that the store does not answer in time goes by the outage rule, and t
   expect(limiter.stats().uncertain).toBe(0)
   await limiter.close()
 })
+
+it.each([
+  ['two limits', {}],
+  ['two limits and a reserve', { spike: { extra: 5, per: '1h' as const } }],
+])('%s of one store are asked about in one command, as a check takes of them', async (_, more) => {
+  const limit = [fixedWindow({ limit: 10, window: '1h' }), slidingLog({ limit: 3, window: '1m' })]
+  const clock = new ManualClock(1_000_000)
+  const limiter = createLimiter({ name: 'api', limit, ...more, clock, store: memoryStore({ clock }) })
+  await limiter.check('key', { cost: 3 })
+  const before = limiter.stats().storeCalls
+  const peeked = await Promise.all([limiter.peek('key'), limiter.peek('key'), limiter.peek('another')])
+  expect(limiter.stats().storeCalls).toBe(before + 1)
+  const [one, two, another] = peeked
+  expect(one).toEqual(two)
+  expect(one).not.toBe(two)
+  expect(one?.parts?.map(({ remaining }) => remaining)).toEqual([7, 0])
+  expect(one?.allowed).toBe('spike' in more)
+  expect(another?.parts?.map(({ remaining }) => remaining)).toEqual([9, 2])
+  expect(await limiter.check('key')).toEqual(one)
+  await limiter.close()
+})
+
+it('of several limits that the store does not answer each goes by the outage rule, and takes nothing', async () => {
+  const clock = new ManualClock(1_000_000)
+  const memory = memoryStore({ clock })
+  const silent = { exchange: () => new Promise<never>(() => {}) }
+  const store = { ...memory, open: memory.open.bind(memory), join: () => silent, close: () => memory.close() }
+  const limit = [fixedWindow({ limit: 10, window: '1h' }), fixedWindow({ limit: 3, window: '1m' })]
+  const limiter = createLimiter({ name: 'api', limit, store, clock, onOutage: 'local' })
+  for (let times = 0; times < 2; times++) {
+    const peek = limiter.peek('key')
+    await clock.advance(100)
+    expect((await peek).parts?.map(({ remaining }) => remaining)).toEqual([9, 2])
+  }
+  expect(limiter.stats().uncertain).toBe(0)
+  await limiter.close()
+})

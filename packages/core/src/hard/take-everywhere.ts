@@ -56,6 +56,17 @@ export async function takeEverywhere(
   return { decisions: decisions.filter((decision) => decision !== undefined), heard }
 }
 
+/** What each limit would say to a cost of 1. */
+export async function peekEverywhere(takers: readonly Taker[], keys: readonly string[]): Promise<Decision[]> {
+  const decisions: Decision[] = []
+  const looking = takers.map(async ({ places, peek }) => {
+    const its = await peek(places.map((place) => keys[place] as string))
+    for (const [at, place] of places.entries()) decisions[place] = its[at] as Decision
+  })
+  await Promise.all(looking)
+  return decisions
+}
+
 /** By what each limit's part of it can be given back. */
 export function receiptsOf(
   { decisions, heard }: JointlyTaken,

@@ -9,11 +9,6 @@ import { KeyPlaces } from './key-places.ts'
 
 /** Commands under way at once; what arrives meanwhile waits, and travels together. */
 export const IN_FLIGHT = 2
-export const MOST_KEYS = 1000
-/** Keys that are only looked at go a longer way. */
-const MOST_PEEKED = 250
-/** Each may cost as much as its log is long, of what has expired: a take cuts that off. */
-const MOST_PEEKED_LOGS = 10
 
 /** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
 const WORTH_HALVING = 48
@@ -81,36 +76,39 @@ class Take {
   }
 }
 
-/** What a queue asks of the store: of each key in a command there is one operation. */
-interface Asking {
+/** What a queue asks of the store. */
+export interface Asking {
+  readonly what: 'take' | 'peek'
   readonly extras: Extras
   readonly mostKeys: number
-  operation(take: Take): Operation
-  /** @param turn which of the checks of a key */
-  decision(decisions: readonly Decision[], turn: number): Decision
 }
 
 /** Not to be carried out twice. */
-const TAKES: Asking = {
+export const TAKES: Asking = {
+  what: 'take',
   extras: { once: true, distinct: true },
-  mostKeys: MOST_KEYS,
-  operation: ({ operation }) => operation,
-  decision: (decisions, turn) => decisions[turn] as Decision,
+  mostKeys: 1000,
 }
 
-/** All of a key are told the same. */
 const PEEKS: Asking = {
-  extras: { distinct: true },
-  mostKeys: MOST_PEEKED,
-  operation: ({ key }) => ['peek', key],
-  decision: ([decision], turn) => (turn === 0 ? (decision as Decision) : sameDecision(decision as Decision)),
+  what: 'peek',
+  extras: { once: false, distinct: true },
+  // They go a longer way.
+  mostKeys: 250,
 }
 
-const PEEKS_OF_LOGS: Asking = { ...PEEKS, mostKeys: MOST_PEEKED_LOGS }
+/** Each may cost as much as its log is long, of what has expired: a take cuts that off. */
+const PEEKS_OF_LOGS: Asking = { ...PEEKS, mostKeys: 10 }
 
-/** How those that only look at keys of such a limit ask. */
-export function peeksOf({ algorithm }: Algorithm): Asking {
-  return algorithm === 'sliding-log' ? PEEKS_OF_LOGS : PEEKS
+/** How those that only look at keys of such limits ask. */
+export function peeksOf(...limits: readonly Algorithm[]): Asking {
+  return limits.some(({ algorithm }) => algorithm === 'sliding-log') ? PEEKS_OF_LOGS : PEEKS
+}
+
+/** What one of the checks of a key is told: those that look are told the same, each by an object of its own. */
+export function toldTo(turn: number, decisions: readonly Decision[], { what }: Asking): Decision {
+  if (what === 'take' || turn === 0) return decisions[turn] as Decision
+  return sameDecision(decisions[0] as Decision)
 }
 
 class Batch {
@@ -220,10 +218,11 @@ export class TakeQueue {
   }
 
   private send({ takes, deadline }: Batch): void {
+    const { what, extras } = this.asking
     this.link.ask(
-      takes.map(this.asking.operation),
+      takes.map((take): Operation => (what === 'take' ? take.operation : [what, take.key])),
       deadline,
-      this.asking.extras,
+      extras,
       (reply) => this.inTurn(() => this.answer(takes, reply)),
       (error) => {
         this.ended()
@@ -256,7 +255,7 @@ export class TakeQueue {
       const decisions = results[place] as readonly Decision[]
       let turn = 0
       for (let take = takes[place]; take !== undefined; take = take.next)
-        take.answer(asking.decision(decisions, turn++), reply)
+        take.answer(toldTo(turn++, decisions, asking), reply)
     }
   }
 

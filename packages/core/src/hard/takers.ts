@@ -1,7 +1,9 @@
+import type { Decision } from '../decision.ts'
 import type { Settings } from '../options.ts'
 import type { SingleLimit } from '../single-limit.ts'
 import type { HardChecks } from './hard-checks.ts'
 import { type JointlyTaken, JointTakes } from './joint-takes.ts'
+import { peeksOf, TAKES } from './take-queue.ts'
 
 /** Takes of some of the limits of a check, all at one moment. */
 export interface Taker {
@@ -9,6 +11,8 @@ export interface Taker {
   readonly places: readonly number[]
   /** @param keys of each of its limits */
   take(keys: readonly string[], cost: number): Promise<JointlyTaken>
+  /** What each would say to a cost of 1. */
+  peek(keys: readonly string[]): Promise<readonly Decision[]>
 }
 
 /** Who takes of hard limits that are decided together: one for all that lie in one place. */
@@ -30,7 +34,12 @@ export class Takers {
       const its = places.map((at) => limits[at] as SingleLimit)
       const takes = its.length > 1 ? this.jointly(its, false) : undefined
       if (takes === undefined) for (const at of places) alone.push(single(limits[at] as SingleLimit, at))
-      else alone.push({ places, take: (keys, cost) => takes.take(keys, cost) })
+      else
+        alone.push({
+          places,
+          take: (keys, cost) => takes.take(keys, cost),
+          peek: (keys) => this.peekJointly(its, keys) as Promise<readonly Decision[]>,
+        })
     }
     if (reserve !== undefined) alone.push(single(reserve, limits.length))
     return alone
@@ -41,17 +50,33 @@ export class Takers {
     await Promise.all([...this.joint.values()].map((takes) => takes.idle()))
   }
 
+  /** What each would say to a cost of 1. Not there: they can't be asked together. */
+  peekJointly(
+    limits: readonly SingleLimit[],
+    keys: readonly string[],
+  ): Promise<readonly Decision[]> | undefined {
+    const peeks = this.jointly(limits, false, peeksOf(...limits.map(({ limit }) => limit)))
+    return peeks?.take(keys, 1).then(({ decisions }) => decisions)
+  }
+
   /** With `reserve` the last of them is taken of where the others are used up. Not there: they can't be asked together. */
-  jointly(limits: readonly SingleLimit[], reserve: boolean): JointTakes | undefined {
+  jointly(limits: readonly SingleLimit[], reserve: boolean, asking = TAKES): JointTakes | undefined {
     const { store, clock, timeout } = this.settings
     const [first] = limits
     const place = first?.link.table.place
     if (store.join === undefined || place === undefined) return undefined
     if (limits.some(({ link }) => link.table.place !== place)) return undefined
-    const name = limits.map(({ link }) => link.node).join()
+    const name = `${asking.what} ${limits.map(({ link }) => link.node).join()}`
     let takes = this.joint.get(name)
     if (takes === undefined) {
-      takes = new JointTakes(store.join(limits.map(({ part }) => part)), limits, reserve, clock, timeout)
+      takes = new JointTakes(
+        store.join(limits.map(({ part }) => part)),
+        limits,
+        reserve,
+        clock,
+        timeout,
+        asking,
+      )
       this.joint.set(name, takes)
     }
     return takes
@@ -65,5 +90,6 @@ function single({ hard }: SingleLimit, place: number): Taker {
       const { decision, heard } = await (hard as HardChecks).take(key as string, cost)
       return { decisions: [decision], heard: [heard] }
     },
+    peek: async ([key]) => [await (hard as HardChecks).peek(key as string)],
   }
 }

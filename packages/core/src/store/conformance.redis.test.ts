@@ -680,7 +680,15 @@ const jointly = fc.record({
   advance,
   reserve: fc.boolean(),
   /** A key of each table, and costs. */
-  takes: fc.array(fc.record({ keys: fc.tuple(key, key, key), costs }), { minLength: 1, maxLength: 3 }),
+  takes: fc.array(
+    fc.record({
+      keys: fc.tuple(key, key, key),
+      costs,
+      /** Asks what each would say, and takes nothing. */
+      looks: fc.nat(3).map((one) => one === 0),
+    }),
+    { minLength: 1, maxLength: 3 },
+  ),
   follows: fc.constantFrom('no', 'yes', 'sets'),
   other: fc.integer({ min: 1, max: 4 }),
   node: fc.nat(NODES.length - 1),
@@ -743,9 +751,10 @@ describe('several tables that take together', () => {
         const requests = limits.map((limit, place) => ({
           ...common,
           node: NODES[node] as string,
-          operations: takes.map(
-            ({ keys, costs }): Operation => ['take', KEYS[keys[place] as number] as string, ...costs],
-          ),
+          operations: takes.map(({ keys, costs, looks }): Operation => {
+            const key = KEYS[keys[place] as number] as string
+            return looks ? ['peek', key] : ['take', key, ...costs]
+          }),
           ...inForce(follows, limit, other),
         }))
         const [expected, actual] = await Promise.all(

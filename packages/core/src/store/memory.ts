@@ -489,7 +489,15 @@ class MemoryJointTable implements JointTable {
     const begun = tables.map((table, place) => table.begin(requests[place] as Request))
     const results: (readonly Decision[])[][] = tables.map(() => [])
     const [first] = requests as [Request]
-    for (const [turn, { length }] of first.operations.entries()) {
+    for (const [turn, { 0: what, length }] of first.operations.entries()) {
+      if (what === 'peek') {
+        for (const [at, table] of tables.entries()) {
+          const [, key] = (requests[at] as Request).operations[turn] as Operation
+          const { now, slice } = begun[at] as { now: number; slice: number }
+          results[at]?.push([table.peek(key, 1, now, slice)])
+        }
+        continue
+      }
       const decisions: Decision[][] = tables.map(() => [])
       for (let place = 2; place < length; place++) {
         const asked = tables.map((table, at) => {

@@ -236,7 +236,7 @@ export interface Table {
 /** Several tables that are asked together. */
 export interface JointTable {
   /**
-   * Carries takes out, all at one moment: those at one place of the requests belong together, with the same costs, and
+   * Carries takes and peeks out, all at one moment: those at one place of the requests belong together. Takes have the same costs, and
    * each cost is taken of all tables or of none. With `reserve` the last table is one that is taken of where the others
    * refuse, but only since they are used up. What was not taken is answered by what the table by itself would say.
    *

@@ -72,6 +72,7 @@ if joint then
     limit = limit,
     stand = function(key) return stand(key, rows[key]) end,
     take = function(key, total, need) return takeall(key, rows[key], total, need) end,
+    carryout = carryout,
     finish = finish,
   }
 end

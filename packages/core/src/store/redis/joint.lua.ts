@@ -1,7 +1,7 @@
 /**
- * Takes of several tables at one moment, of all or of none: behind a function for each algorithm that opens a table.
+ * Takes of several tables at one moment, of all or of none, or peeks: behind a function for each algorithm that opens a table.
  *
- * KEYS: a prefix and its `:meta` for each table. ARGV: the request for each table, whose takes at one place belong
+ * KEYS: a prefix and its `:meta` for each table. ARGV: the request for each table, whose operations at one place belong
  * together; then 1 where the last table is a reserve, else 0; then the place of each table's function in `engines`.
  * A reserve is taken of where the others refuse, but only since they are used up.
  *
@@ -25,7 +25,11 @@ for t = 1, count do
 end
 local limits = count - tonumber(ARGV[count + 1])
 
-for i = 1, #tables[1].operations do
+local function peek(i)
+  for t = 1, count do results[t][i] = tables[t].carryout(tables[t].operations[i]) end
+end
+
+local function take(i)
   local costs = tables[1].operations[i]
   local used, blocked, total, largest = {}, {}, {}, {}
   for t = 1, count do
@@ -59,6 +63,10 @@ for i = 1, #tables[1].operations do
     local need = math.max(0, used[t] + largest[t] - tables[t].limit)
     results[t][i] = table.concat(paid) .. tables[t].take(tables[t].operations[i][2], total[t], need)
   end
+end
+
+for i = 1, #tables[1].operations do
+  if tables[1].operations[i][1] == 'take' then take(i) else peek(i) end
 end
 
 local replies = {}
