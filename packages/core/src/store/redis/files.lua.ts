@@ -116,10 +116,11 @@ local function newmarker()
   closequick()
   return id .. string.format('%010d%010d', time[1], time[2])
 end
--- of a user that may not ask, all servers are one
+-- anew each time that a server starts, or takes over as the primary: also one that was it before. Of a user that may
+-- not ask, all servers are one
 local function serverid()
-  local told = redis.pcall('INFO', 'server')
-  return type(told) == 'string' and string.match(told, 'run_id:(%x+)') or ''
+  local told = redis.pcall('INFO', 'replication')
+  return type(told) == 'string' and string.match(told, 'master_replid:(%x+)') or ''
 end
 if not marker then
   marker = newmarker()
