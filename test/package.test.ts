@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ROOT, tool } from './repository.ts'
 
@@ -97,6 +98,21 @@ test.each(['ioredis', 'ioredis5'])('every entry loads and typechecks beside %s',
   await writeFile(join(folder, 'consumer.ts'), consumer)
   const strict = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node']
   run(tool('tsc'), ...strict, 'consumer.ts')
+})
+
+test('a program that esbuild made CommonJS finds ioredis beside it, wherever it was started', async () => {
+  await link(join(CORE, 'node_modules/ioredis'), 'ioredis')
+  const bundle = join(folder, 'bundle.cjs')
+  await build({
+    stdin: {
+      contents: `
+        import { redisStore } from '@spillway/core/redis'
+        redisStore('redis://127.0.0.1:1').close().then(() => console.log('found'))`,
+      resolveDir: folder,
+    },
+    ...{ bundle: true, platform: 'node', format: 'cjs', outfile: bundle, logLevel: 'error' },
+  })
+  expect(spawnSync(process.execPath, [bundle], { cwd: tmpdir(), encoding: 'utf8' }).stdout).toBe('found\n')
 })
 
 test('the adapters of Express, Fastify, Koa, fetch and Node load without any framework', () => {

@@ -77,8 +77,10 @@ export function duplicate(client: RedisClient): Connection {
 export function checkTarget(target: unknown): asserts target is string | RedisClient {
   if (typeof target === 'string' && /^(rediss?|unix):\/\/./.test(target)) return
   if (isClient(target)) return
+  // There may be a password in what was meant to be a URL.
+  const given = typeof target === 'string' && target.includes('@') ? 'no URL of Redis' : show(target)
   throw new ConfigError(
     'ERR_OPTION',
-    `redisStore was given ${show(target)}: give a URL such as 'redis://127.0.0.1:6379', or an ioredis Redis or Cluster`,
+    `redisStore was given ${given}: give a URL such as 'redis://127.0.0.1:6379', or an ioredis Redis or Cluster`,
   )
 }

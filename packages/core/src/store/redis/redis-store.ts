@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module'
-import { cwd } from 'node:process'
 import type { Algorithm } from '../../algorithms/algorithm.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { ConfigError, show } from '../../errors.ts'
@@ -429,19 +428,18 @@ const NO_IOREDIS =
 function connectionTo(url: string): Connection {
   let Redis: new (url: string, options: object) => Connection
   try {
-    // What a bundler writes as CommonJS has no URL.
-    Redis = createRequire(import.meta.url ?? `${cwd()}/`)('ioredis').Redis
+    // What esbuild writes as CommonJS has no URL, but the name of its file.
+    Redis = createRequire(import.meta.url ?? __filename)('ioredis').Redis
   } catch (cause) {
     throw new ConfigError('ERR_OPTION', NO_IOREDIS, { cause })
   }
   try {
     return new Redis(url, connectionOptions)
-  } catch (cause) {
-    // The URL is not shown: it may hold a password.
+  } catch {
+    // Neither the URL is shown nor the cause, which holds it: there may be a password in it.
     throw new ConfigError(
       'ERR_OPTION',
       "redisStore was given a URL that can't be read: give one such as 'redis://:PASSWORD@127.0.0.1:6379', the password in encodeURIComponent's form",
-      { cause },
     )
   }
 }
