@@ -25,6 +25,12 @@ it('lists what several limits say, each name once', () => {
   })
 })
 
+it('is a list of its own where there is another draft before, as of a server behind a gateway', () => {
+  const headers = new Headers({ 'RateLimit-Policy': '10;w=60', RateLimit: 'limit=10, remaining=5, reset=3' })
+  writeHeaders(headerWriters(['draft-11']), [standing('a', 5)], headers, webHeaders, { wall: () => 0 })
+  expect([headers.get('ratelimit-policy'), headers.get('ratelimit')]).toEqual(['"a";q=9;w=60', '"a";r=5;t=7'])
+})
+
 it.each<[HeaderStyle, string, string]>([
   ['draft-7', 'ratelimit', 'limit=9, remaining=2, reset=30'],
   ['draft-6', 'ratelimit-remaining', '2'],

@@ -112,9 +112,9 @@ function remainsOf({ remaining, moreAfter }: Standing, { remains }: Policy): str
   return moreAfter === undefined ? `${remains}${remaining}` : `${remains}${remaining};t=${moreAfter}`
 }
 
-/** Puts a member into a list; one of the same name that is there already, which a list must not repeat, gives way. */
+/** Puts a member into a list; one of the same name that is there already, which a list must not repeat, gives way, and so does what is no such list: another draft's header. */
 function joined(list: string | undefined, member: string): string {
-  if (list === undefined) return member
+  if (list === undefined || !list.startsWith('"')) return member
   const named = member.slice(0, member.indexOf(';') + 1)
   const others = list.split(', ').filter((other) => !other.startsWith(named))
   return [...others, member].join(', ')

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { HeaderAccess } from './headers.ts'
 import type { RateLimit, Verdict } from './rate-limit.ts'
-import { type Answer, written } from './refusal.ts'
+import { type Answer, takesBody, written } from './refusal.ts'
 import type { RequestSource } from './request-facts.ts'
 
 /** What waits for a connection to close: one listener for all, since there may be many requests on it. */
@@ -21,6 +21,11 @@ function listenersOf(socket: Socket): Set<() => void> {
   return listeners
 }
 
+/** HTTP/2's responses do not tell that they are closed, but their streams do. */
+function isClosed(response: ServerResponse & { stream?: { destroyed?: boolean } }): boolean {
+  return response.closed || response.stream?.destroyed === true
+}
+
 /** Where Node's own requests keep things; frameworks on top of it know more. */
 export const nodeSource = {
   peer: (request: IncomingMessage) => request.socket.remoteAddress,
@@ -34,7 +39,7 @@ export const nodeSource = {
     const { socket } = request
     // Of pipelined requests Node tells only the first one's response that the connection is closed.
     const isBehindAnother = response.socket === null
-    if (response.closed || (isBehindAnother && socket.destroyed)) {
+    if (isClosed(response) || (isBehindAnother && socket.destroyed)) {
       listener()
       return () => {}
     }
@@ -101,18 +106,11 @@ function send(answer: Answer, response: ServerResponse): void {
     return
   }
   const { headers, body } = written(answer)
-  const { statusCode } = response
-  try {
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    response.setHeader('Content-Length', Buffer.byteLength(body))
-    response.statusCode = answer.status
-    response.end(response.req.method === 'HEAD' ? undefined : body)
-  } catch (error) {
-    // Node does not write such a status or header. Nothing of it is left to whoever answers the error.
-    response.statusCode = statusCode
-    for (const name of ['Content-Length', ...Object.keys(headers)]) response.removeHeader(name)
-    throw error
-  }
+  const hasBody = takesBody(answer.status)
+  response.statusCode = answer.status
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  if (hasBody) response.setHeader('Content-Length', Buffer.byteLength(body))
+  response.end(hasBody && response.req.method !== 'HEAD' ? body : undefined)
 }
 
 /** A refusal that comes after headers were sent: they can't be taken back, but nothing more is added. */

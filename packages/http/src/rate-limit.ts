@@ -3,7 +3,7 @@ import { type Awaitable, andThen, isPromise } from './awaitable.ts'
 import { failing, failure } from './failure.ts'
 import { type HeaderAccess, type HeaderWriter, headerWriters, writeHeaders } from './headers.ts'
 import { limitersOf, type RateLimitOptions, type Settings, settings } from './options.ts'
-import { type Answer, answerOf, type Refusal, refusalOf } from './refusal.ts'
+import { type Answer, answerOf, type Refusal, refusalOf, replaced } from './refusal.ts'
 import { LazyFacts, type RequestFacts, type RequestSource } from './request-facts.ts'
 import type { LimiterKey, RequestLimiter } from './request-limiter.ts'
 import { type Standing, standingsOf, withBack } from './standing.ts'
@@ -67,7 +67,7 @@ export class RateLimit<Req, Res> {
     const { skip, addresses } = this.settings
     const facts = new LazyFacts(this.source, addresses, request, response)
     if (skip === undefined) return this.choose(facts)
-    return andThen(skip(request, facts), (skipped) => (skipped ? undefined : this.choose(facts)))
+    return later(facts, skip(request, facts), (skipped) => (skipped ? undefined : this.choose(facts)))
   }
 
   /**
@@ -115,7 +115,7 @@ export class RateLimit<Req, Res> {
     )
   }
 
-  /** What can't be written, as an answer of the options' `response`, fails as a function of the options does. */
+  /** What can't be written fails as a function of the options does. */
   private decided<Next>(
     verdict: Verdict | undefined,
     request: Req,
@@ -136,7 +136,7 @@ export class RateLimit<Req, Res> {
   private choose(facts: LazyFacts<Req, Res>): Awaitable<Verdict | undefined> {
     const { limiters, chooseLimiters, plan } = this.settings
     if (limiters !== undefined) return this.name(limiters, facts)
-    return andThen(chooseLimiters?.(facts.request, facts), (chosen) =>
+    return later(facts, chooseLimiters?.(facts.request, facts), (chosen) =>
       chosen === undefined ? undefined : this.name(limitersOf(chosen, plan), facts),
     )
   }
@@ -146,7 +146,7 @@ export class RateLimit<Req, Res> {
     facts: LazyFacts<Req, Res>,
   ): Awaitable<Verdict | undefined> {
     const key = this.settings.key(facts.request, facts)
-    if (isPromise(key)) return key.then((key) => this.price(limiters, facts, key))
+    if (isPromise(key)) return later(facts, key, (key) => this.price(limiters, facts, key))
     return this.price(limiters, facts, key)
   }
 
@@ -158,7 +158,7 @@ export class RateLimit<Req, Res> {
     if (key === undefined) return undefined
     const { cost } = this.settings
     if (typeof cost === 'number') return this.plan(limiters, facts, key, cost)
-    return andThen(cost(facts.request, facts), (cost) => this.plan(limiters, facts, key, cost))
+    return later(facts, cost(facts.request, facts), (cost) => this.plan(limiters, facts, key, cost))
   }
 
   private plan(
@@ -169,7 +169,9 @@ export class RateLimit<Req, Res> {
   ): Awaitable<Verdict> {
     const { plan } = this.settings
     if (plan === undefined) return this.ask(limiters, facts, key, cost === 1 ? undefined : { cost })
-    return andThen(plan(facts.request, facts), (limit) => this.ask(limiters, facts, key, { cost, limit }))
+    return later(facts, plan(facts.request, facts), (limit) =>
+      this.ask(limiters, facts, key, { cost, limit }),
+    )
   }
 
   private ask(
@@ -291,15 +293,16 @@ export class RateLimit<Req, Res> {
   }
 }
 
-function printed(error: unknown): void {
-  console.error(failure(error))
+/** As `andThen`; where it waits, the client may be gone before its address is asked for. */
+function later<T, R>(
+  facts: { meet(): void },
+  value: Awaitable<T>,
+  next: (value: T) => Awaitable<R>,
+): Awaitable<R> {
+  if (isPromise(value)) facts.meet()
+  return andThen(value, next)
 }
 
-/** An own body does not go out as problem details. */
-function replaced(standard: Answer, { status = standard.status, headers, body }: Partial<Answer>): Answer {
-  return {
-    status,
-    headers: headers ?? (body === undefined ? standard.headers : {}),
-    body: body ?? standard.body,
-  }
+function printed(error: unknown): void {
+  console.error(failure(error))
 }

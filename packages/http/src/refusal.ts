@@ -1,4 +1,5 @@
 import type { Decision } from '@spillway/core'
+import { optionError } from './option-error.ts'
 import type { LimiterKey } from './request-limiter.ts'
 
 /** The body of a refusal: problem details (RFC 9457). */
@@ -74,13 +75,52 @@ export function answerOf({ status, problem }: Refusal): Answer {
   return { status, headers: { 'Content-Type': 'application/problem+json' }, body: problem }
 }
 
-/** An answer's body and headers as they go out. */
-export function written(answer: Answer): { headers: Record<string, string>; body: string } {
-  const { body } = answer
-  const type = typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json'
-  const given = Object.keys(answer.headers).some((name) => name.toLowerCase() === 'content-type')
-  return {
-    headers: given ? answer.headers : { ...answer.headers, 'Content-Type': type },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
+/**
+ * The answer with what `response` gave in place of its parts. An own body does not go out as problem details.
+ *
+ * @throws ConfigError `ERR_OPTION` where it can't be written: here and not as it is, since what a framework has begun to
+ * write it can't take back, and some fail past their error path
+ */
+export function replaced(standard: Answer, own: Partial<Answer>): Answer {
+  const { status = standard.status } = own
+  const headers = own.headers ?? {}
+  const body = own.body ?? standard.body
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw optionError("response: the answer's status", status, 'give an integer from 200 to 599')
   }
+  for (const [name, value] of Object.entries(headers)) {
+    if (!TOKEN.test(name))
+      throw optionError('response: the name of a header', name, 'give letters and dashes')
+    if (value === undefined || UNWRITABLE.test(String(value))) {
+      throw optionError(`response: the header ${name}`, value, 'give text of one line, in Latin-1')
+    }
+  }
+  if (typeof textOf(body) !== 'string') {
+    throw optionError("response: the answer's body", body, 'give text, or an object that JSON can hold')
+  }
+  const keepsType = body === standard.body && !hasType(headers)
+  return { status, headers: keepsType ? { ...standard.headers, ...headers } : headers, body }
+}
+
+/** A header's name, and what its value must not hold. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+const UNWRITABLE = /[^\t\x20-\x7e\x80-\xff]/
+
+const hasType = (headers: object) =>
+  Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
+
+const textOf = (body: string | object) => (typeof body === 'string' ? body : JSON.stringify(body))
+
+/** An answer's body and headers as they go out. */
+export function written({ headers, body }: Answer): { headers: Record<string, string>; body: string } {
+  const type = typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json'
+  return {
+    headers: hasType(headers) ? headers : { ...headers, 'Content-Type': type },
+    body: textOf(body),
+  }
+}
+
+/** Whether answers of this status may have a body at all. */
+export function takesBody(status: number): boolean {
+  return status !== 204 && status !== 205 && status !== 304
 }

@@ -35,12 +35,24 @@ export interface RequestFacts {
 
 /** Looks each fact up when it is asked for: most requests need one or two. */
 export class LazyFacts<Req, Res> implements RequestFacts {
+  private peer: string | undefined
+
   constructor(
     private readonly source: RequestSource<Req, Res>,
     private readonly addresses: ClientAddresses,
     readonly request: Req,
     readonly response: Res,
   ) {}
+
+  /** Looks up where the request comes from while that can be told: Node forgets it as the connection closes. */
+  meet(): void {
+    if (this.peer !== undefined) return
+    try {
+      this.peer = this.source.peer(this.request, this.response)
+    } catch {
+      // Where it can't be told, whoever asks is told why.
+    }
+  }
 
   get address(): string {
     return this.client.address
@@ -53,7 +65,7 @@ export class LazyFacts<Req, Res> implements RequestFacts {
   private get client(): Client {
     const { source, request, response, addresses } = this
     const forwardedFor = addresses.trusting ? source.header(request, 'x-forwarded-for') : undefined
-    return addresses.client(source.peer(request, response), forwardedFor)
+    return addresses.client(this.peer ?? source.peer(request, response), forwardedFor)
   }
 
   get method(): string {

@@ -95,6 +95,7 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
       const { get, handled } = await start({ limiter: outage('deny') })
       const response = await get()
       expect(response.status).toBe(503)
+      expect(response.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
       expect(await response.json()).toMatchObject({
         type: REDUCED_CAPACITY,
         status: 503,

@@ -157,3 +157,18 @@ test('routes of a plugin that was registered before are limited as well, by thei
   expect(await get('/costly')).toEqual([200, '"api";r=5'])
   expect(await get('/health')).toEqual([200, undefined])
 })
+
+test('an answer that cannot be written ends nobody, whatever hooks are there', async () => {
+  const app = Fastify({ forceCloseConnections: true })
+  onTestFinished(() => app.close())
+  app.setErrorHandler((error: Error, _, reply) => reply.code(500).send(`caught: ${error.message}`))
+  app.addHook('onSend', (_request, _reply, payload, done) => void setImmediate(done, null, payload))
+  const response = () => ({ headers: { 'x-limited': 'two\nlines' } })
+  await app.register(rateLimit, { limiter: limiterOf(1), key: globally(), response })
+  app.get('/', () => 'hello')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  expect((await fetch(url)).status).toBe(200)
+  const refused = await fetch(url)
+  expect(refused.status).toBe(500)
+  expect(await refused.text()).toContain('caught: response: the header x-limited is')
+})

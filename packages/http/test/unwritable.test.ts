@@ -3,7 +3,7 @@ import { ManualClock } from '@spillway/core/testing'
 import type { RateLimitOptions } from '@spillway/http'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { SERVERS } from './servers/index.ts'
-import type { Serve } from './servers/served.ts'
+import { type Around, CAUGHT, type Serve } from './servers/served.ts'
 
 // What an own `response` or `onDenied` does to the server, in each framework and mode.
 
@@ -16,8 +16,8 @@ const limiterOf = (mode: Mode) =>
   })
 
 describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
-  async function start(options: RateLimitOptions<unknown>) {
-    const served = await (serve as Serve)(options)
+  async function start(options: RateLimitOptions<unknown>, around?: Around) {
+    const served = await (serve as Serve)(options, around)
     onTestFinished(() => served.close())
     return () => fetch(`${served.url}/`, { signal: AbortSignal.timeout(3000) })
   }
@@ -27,13 +27,43 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
       { headers: { 'x-limited': 'two\nlines' } },
       { headers: { 'no name': '1' } },
       { body: { amount: 1n } },
-      ...(name === 'hono' || name === 'fetch' ? [] : [{ status: 1000 }]), // there it is the platform's to write
-    ])('an answer that cannot be written fails, and ends nobody: %o', async (answer) => {
+      { status: 1000 },
+      { status: 101 },
+      { body: { toJSON: () => undefined } },
+    ])("an answer that cannot be written goes to the framework's error path: %o", async (answer) => {
       const get = await start({ limiter: limiterOf(mode), response: () => answer })
       expect((await get()).status).toBe(200)
       const response = await get()
       expect(response.status).toBe(500)
-      expect(await response.text()).not.toBe('hello')
+      expect(await response.text()).toContain(CAUGHT)
+      expect(response.headers.has('retry-after')).toBe(false)
+    })
+
+    if (name !== 'hono' && name !== 'fetch') {
+      test('an answer that cannot be written takes away no header of the app', async () => {
+        const get = await start(
+          {
+            limiter: limiterOf(mode),
+            response: () => ({ headers: { 'X-App': 'limited', 'x-limited': 'two\nlines' } }),
+          },
+          { before: (raw) => void raw?.setHeader('x-app', 'shop') },
+        )
+        await get()
+        const response = await get()
+        expect([response.status, response.headers.get('x-app')]).toEqual([500, 'shop'])
+      })
+    }
+
+    test('an answer of headers alone is problem details still', async () => {
+      const get = await start({
+        limiter: limiterOf(mode),
+        response: () => ({ headers: { 'X-Calm': 'yes' } }),
+      })
+      await get()
+      const response = await get()
+      expect(response.headers.get('x-calm')).toBe('yes')
+      expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/)
+      expect(await response.json()).toMatchObject({ status: 429 })
     })
 
     test("an own Retry-After is the answer's", async () => {

@@ -3,7 +3,7 @@ import { optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { RateLimit } from '../rate-limit.ts'
 import type { RequestSource } from '../request-facts.ts'
-import { onAbort, unreadResponse, webHeaders, webResponse, withHeaders } from '../web-response.ts'
+import { onGone, unreadResponse, webHeaders, webResponse, withHeaders } from '../web-response.ts'
 
 /** A handler of the fetch API; what its platform hands it beside the request is passed on. */
 export type FetchHandler<Rest extends unknown[]> = (
@@ -50,7 +50,8 @@ export function rateLimit<Rest extends unknown[] = unknown[]>(
         if (verdict.gone) return unreadResponse()
         const write = (headers: Headers) => limit.writeHeaders(verdict, headers, webHeaders)
         if (verdict.answer !== undefined) return webResponse(verdict.answer, request.method, write)
-        return andThen(handler(request, ...rest), (response) => withHeaders(response, write))
+        // Bun's handlers give none where the request became a WebSocket.
+        return andThen(handler(request, ...rest), (response) => response && withHeaders(response, write))
       })
 }
 
@@ -72,6 +73,6 @@ function sourceOf<Rest extends unknown[]>({
     header: (request, name) => request.headers.get(name) ?? undefined,
     method: ({ method }) => method,
     route: () => undefined,
-    onHangUp: ({ signal }, _, listener) => onAbort(signal, listener),
+    onHangUp: ({ signal }, [handed], listener) => onGone(signal, handed, listener),
   }
 }

@@ -7,7 +7,7 @@ import type { RateLimitOptions } from '../options.ts'
 import { RateLimit, type Verdict } from '../rate-limit.ts'
 import { written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
-import { onAbort, unreadResponse, webHeaders, withHeaders } from '../web-response.ts'
+import { contentOf, onGone, unreadResponse, webHeaders, withHeaders } from '../web-response.ts'
 
 export interface HonoRateLimitOptions<E extends Env = Env> extends RateLimitOptions<Context<E>> {
   /**
@@ -63,7 +63,7 @@ function refuse<E extends Env>(
 ): Response {
   const { status } = verdict.answer!
   const { headers, body } = written(verdict.answer!)
-  const content = context.req.method === 'HEAD' ? null : body
+  const content = contentOf(status, context.req.method, body)
   const response = context.body(content as string, status as ContentfulStatusCode, headers)
   return withHeaders(response, (written) => {
     limit.writeHeaders(verdict, written, webHeaders)
@@ -86,7 +86,7 @@ function sourceOf<E extends Env>({
     header: (context, name) => context.req.header(name),
     method: (context) => context.req.method,
     route: (context) => routePath(context, -1),
-    onHangUp: (context, _, listener) => onAbort(context.req.raw.signal, listener),
+    onHangUp: ({ req, env }, _, listener) => onGone(req.raw.signal, env, listener),
   }
 }
 

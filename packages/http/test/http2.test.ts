@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { connect, constants, createServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { createLimiter, leakyBucket } from '@spillway/core'
+import { ManualClock } from '@spillway/core/testing'
+import type { RateLimitOptions } from '@spillway/http'
+import { rateLimit as koaLimit } from '@spillway/http/koa'
+import { rateLimit as nodeLimit } from '@spillway/http/node'
+import Koa from 'koa'
+import { expect, onTestFinished, test, vi } from 'vitest'
+
+type Listener = (request: IncomingMessage, response: ServerResponse) => void
+
+const LISTENERS: Record<string, (options: RateLimitOptions<unknown>, handle: () => void) => Listener> = {
+  node: (options, handle) =>
+    nodeLimit(options)((_, response) => {
+      handle()
+      response.end('hello')
+    }),
+  koa: (options, handle) => {
+    const app = new Koa()
+    app.use(koaLimit(options)).use((context) => {
+      handle()
+      context.body = 'hello'
+    })
+    return app.callback()
+  },
+}
+
+test.each(Object.entries(LISTENERS))(
+  '%s over HTTP/2: a stream that is given up frees its place, before it waits and while it does',
+  async (_, listenerOf) => {
+    const clock = new ManualClock(0)
+    const limit = leakyBucket({ capacity: 9, leak: 1, per: '1s' })
+    const limiter = createLimiter({ name: 'api', mode: 'soft', clock, limit })
+    await limiter.check('key')
+    const lookups: (() => void)[] = []
+    const key = () => new Promise<string>((resolve) => lookups.push(() => resolve('key')))
+    const handle = vi.fn()
+    const streams = new Set<unknown>()
+    const listener = listenerOf({ limiter, clock, key }, handle)
+    const server = createServer((request, response) => {
+      streams.add(request.stream)
+      request.stream.once('close', () => streams.delete(request.stream))
+      listener(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    onTestFinished(() => {
+      client.destroy()
+      server.close()
+    })
+    const remaining = async () => (await limiter.peek('key')).remaining
+
+    for (const waits of [false, true]) {
+      const stream = client.request({ ':path': '/' })
+      stream.on('error', () => {})
+      await vi.waitUntil(() => lookups.length === 1)
+      const giveUp = async () => {
+        stream.close(constants.NGHTTP2_CANCEL)
+        await vi.waitUntil(() => streams.size === 0)
+      }
+      if (!waits) await giveUp()
+      lookups.pop()!()
+      if (waits) {
+        await vi.waitUntil(async () => (await remaining()) === 9 - 1 - 2)
+        await giveUp()
+      } else await vi.waitUntil(() => limiter.stats().admitted === 2)
+      await vi.waitUntil(async () => (await remaining()) === 9 - 1 - 1)
+    }
+    await clock.advance(9_000)
+    expect(handle).not.toHaveBeenCalled()
+  },
+)
