@@ -1,5 +1,6 @@
 import type { Decision, DecisionSource } from '../decision.ts'
 import { ConfigError, show } from '../errors.ts'
+import { checkOptionNames, holdsOptions } from '../option-names.ts'
 import { LARGEST_COUNT } from './arithmetic.ts'
 import type { Cells } from './cells.ts'
 
@@ -114,11 +115,15 @@ export function checkCount(count: unknown, what: string): asserts count is numbe
   throw new ConfigError('ERR_LIMIT', `${what} is ${show(count)}: give an integer from 1 to ${LARGEST_COUNT}`)
 }
 
-/** @throws ConfigError `ERR_LIMIT` where a limit was called without an options object */
-export function checkNumbers(numbers: unknown, call: string): void {
-  if (typeof numbers === 'object' && numbers !== null) return
-  throw new ConfigError(
-    'ERR_LIMIT',
-    `${call.slice(0, call.indexOf('('))} was given ${show(numbers)}: write ${call}`,
-  )
+/**
+ * @param names of the numbers
+ * @param call how it is written
+ * @throws ConfigError `ERR_LIMIT` where a limit was called without an options object, or with a name that it has none of
+ */
+export function checkNumbers(numbers: unknown, names: readonly string[], call: string): void {
+  const limit = call.slice(0, call.indexOf('('))
+  if (!holdsOptions(numbers)) {
+    throw new ConfigError('ERR_LIMIT', `${limit} was given ${show(numbers)}: write ${call}`)
+  }
+  checkOptionNames(numbers, limit, names, 'ERR_LIMIT')
 }

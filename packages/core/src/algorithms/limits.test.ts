@@ -113,6 +113,19 @@ describe.each(LIMITS)('%s', (name, limit, { good, counts, duration }) => {
     for (const which of [...counts, duration]) expect(error?.message).toContain(`${which}: `)
   })
 
+  test('refuses a number that there is none of', () => {
+    for (const extra of ['burst', 'Window', '__proto__']) {
+      const numbers = { ...good }
+      Object.defineProperty(numbers, extra, { value: 3, enumerable: true })
+      expect(made(numbers)).toMatchObject({
+        code: 'ERR_LIMIT',
+        message: `the option is "${extra}": ${name} has none of that name; there are ${[...counts, duration].join(', ')}`,
+      })
+    }
+    // What all objects inherit was not given.
+    expect(made(Object.assign(Object.create({ burst: 3 }), good))).toBeUndefined()
+  })
+
   test('takes the smallest and the largest numbers, and a year', () => {
     const all = (count: number) => Object.fromEntries(counts.map((which) => [which, count]))
     for (const time of [1, '1ms', '365d', '730d']) {

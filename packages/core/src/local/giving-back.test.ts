@@ -11,12 +11,15 @@ import { usageOf } from '../testing/usage.ts'
 
 const limit = fc
   .tuple(
-    fc.constantFrom(tokenBucket, leakyBucket),
+    fc.constantFrom(
+      (capacity: number, refill: number, per: number) => tokenBucket({ capacity, refill, per }),
+      (capacity: number, leak: number, per: number) => leakyBucket({ capacity, leak, per }),
+    ),
     fc.integer({ min: 2, max: 12 }),
     fc.integer({ min: 1, max: 60 }),
     fc.constantFrom(97, 1000),
   )
-  .map(([make, capacity, rate, per]) => make({ capacity, refill: rate, leak: rate, per }) as Algorithm)
+  .map(([make, capacity, rate, per]) => make(capacity, rate, per) as Algorithm)
 
 const step = fc.record({
   /** Milliseconds, by how much drains in them. */

@@ -68,12 +68,15 @@ function inUse(taken: readonly Taken[], rates: readonly Rate[], at: number): big
 
 const limit = fc
   .tuple(
-    fc.constantFrom(tokenBucket, leakyBucket),
+    fc.constantFrom(
+      (capacity: number, refill: number, per: number) => tokenBucket({ capacity, refill, per }),
+      (capacity: number, leak: number, per: number) => leakyBucket({ capacity, leak, per }),
+    ),
     fc.integer({ min: 1, max: 60 }),
     fc.integer({ min: 1, max: 60 }),
     fc.constantFrom(7, 97, 1000),
   )
-  .map(([make, capacity, rate, per]) => make({ capacity, refill: rate, leak: rate, per }) as Algorithm)
+  .map(([make, capacity, rate, per]) => make(capacity, rate, per) as Algorithm)
 
 /** Milliseconds, by how much drains in them: mostly as much as is taken at once. */
 const wait = fc.oneof(fc.constantFrom(0, 0, 0.1, 0.3, 0.5), fc.double({ min: 0, max: 0.7, noNaN: true }))

@@ -144,7 +144,7 @@ class FixedWindow implements Algorithm<FixedWindowState> {
  * ```
  */
 export function fixedWindow(numbers: { limit: number; window: Duration }): Limit {
-  checkNumbers(numbers, "fixedWindow({ limit: 100, window: '1m' })")
+  checkNumbers(numbers, ['limit', 'window'], "fixedWindow({ limit: 100, window: '1m' })")
   checkCount(numbers.limit, 'fixedWindow: limit')
   return new FixedWindow(numbers.limit, durationMs(numbers.window, 'fixedWindow: window'))
 }

@@ -18,7 +18,7 @@ import { bucket } from '../bucket.ts'
  * ```
  */
 export function leakyBucket(numbers: { capacity: number; leak: number; per: Duration }): Limit {
-  checkNumbers(numbers, "leakyBucket({ capacity: 20, leak: 5, per: '1s' })")
+  checkNumbers(numbers, ['capacity', 'leak', 'per'], "leakyBucket({ capacity: 20, leak: 5, per: '1s' })")
   const { capacity, leak, per } = numbers
   return bucket('leaky-bucket', { capacity, rate: leak, per }, { call: 'leakyBucket', rate: 'leak' })
 }

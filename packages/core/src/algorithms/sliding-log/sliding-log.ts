@@ -256,7 +256,7 @@ class SlidingLog implements Algorithm<SlidingLogState> {
  * ```
  */
 export function slidingLog(numbers: { limit: number; window: Duration }): Limit {
-  checkNumbers(numbers, "slidingLog({ limit: 5, window: '1m' })")
+  checkNumbers(numbers, ['limit', 'window'], "slidingLog({ limit: 5, window: '1m' })")
   checkCount(numbers.limit, 'slidingLog: limit')
   return new SlidingLog(numbers.limit, durationMs(numbers.window, 'slidingLog: window'))
 }

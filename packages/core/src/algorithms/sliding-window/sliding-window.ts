@@ -192,7 +192,7 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
  * ```
  */
 export function slidingWindow(numbers: { limit: number; window: Duration }): Limit {
-  checkNumbers(numbers, "slidingWindow({ limit: 100, window: '1m' })")
+  checkNumbers(numbers, ['limit', 'window'], "slidingWindow({ limit: 100, window: '1m' })")
   checkCount(numbers.limit, 'slidingWindow: limit')
   return new SlidingWindow(numbers.limit, durationMs(numbers.window, 'slidingWindow: window'))
 }

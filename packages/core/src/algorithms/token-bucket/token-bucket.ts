@@ -17,7 +17,7 @@ import { bucket } from '../bucket.ts'
  * ```
  */
 export function tokenBucket(numbers: { capacity: number; refill: number; per: Duration }): Limit {
-  checkNumbers(numbers, "tokenBucket({ capacity: 50, refill: 10, per: '1s' })")
+  checkNumbers(numbers, ['capacity', 'refill', 'per'], "tokenBucket({ capacity: 50, refill: 10, per: '1s' })")
   const { capacity, refill, per } = numbers
   return bucket('token-bucket', { capacity, rate: refill, per }, { call: 'tokenBucket', rate: 'refill' })
 }
