@@ -1,3 +1,5 @@
+import { ConfigError, show } from './errors.ts'
+
 /** A timer's handle, as its clock made it. */
 export type Timer = unknown
 
@@ -19,6 +21,16 @@ export interface Clock {
   setTimer(callback: () => void, ms: number): Timer
   /** Forgets a timer; nothing happens if it has fired. */
   clearTimer(timer: Timer): void
+}
+
+/** @throws ConfigError `ERR_OPTION` where it is none */
+export function checkClock(clock: unknown): asserts clock is Clock {
+  const { wall, monotonic, setTimer, clearTimer } = (clock ?? {}) as Partial<Clock>
+  if ([wall, monotonic, setTimer, clearTimer].every((part) => typeof part === 'function')) return
+  throw new ConfigError(
+    'ERR_OPTION',
+    `clock is ${show(clock)}: give an object with wall, monotonic, setTimer and clearTimer, or leave it out`,
+  )
 }
 
 /** Resolves once this turn of the event loop is over; at once by a clock that can't tell. */

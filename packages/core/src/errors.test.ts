@@ -54,4 +54,11 @@ test('an object that throws at every touch is shown all the same', () => {
     },
   )
   expect(show(hostile)).toBe('an object')
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  expect(show(proxy)).toBe('an object')
+})
+
+test('a bigint is not shown as the number that it is not', () => {
+  expect(show(100n)).toBe('100n')
 })

@@ -53,8 +53,18 @@ export class AcquireError extends Error {
 /** How a value is shown in an error message: short, and never throwing. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(shortened(value))
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
+  if (typeof value === 'object' && value !== null) return isArray(value) ? 'an array' : 'an object'
+  if (typeof value === 'bigint') return `${shortened(String(value))}n`
   return typeof value === 'function' ? 'a function' : shortened(String(value))
+}
+
+/** Of a proxy that was revoked nothing can be asked. */
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
+  }
 }
 
 function shortened(text: string): string {

@@ -21,8 +21,12 @@ export function onList<K>(
       'ERR_OPTION',
       `${what} is ${show(list)}: with scopes give a function, such as ({ user }) => staff.has(user ?? '')`,
     )
-  if (list instanceof Set) return (key) => list.has(key)
+  if (list instanceof Set) {
+    checkKeys(list, what)
+    return (key) => list.has(key)
+  }
   if (Array.isArray(list)) {
+    checkKeys(list, what)
     const keys = new Set(list)
     return (key) => keys.has(key)
   }
@@ -30,6 +34,17 @@ export function onList<K>(
     'ERR_OPTION',
     `${what} is ${show(list)}: give an array or a Set of keys, or a function of a key`,
   )
+}
+
+/** What is no string would never be met. */
+function checkKeys(keys: Iterable<unknown>, what: string): void {
+  for (const key of keys) {
+    if (typeof key === 'string') continue
+    throw new ConfigError(
+      'ERR_OPTION',
+      `a key of ${what} is ${show(key)}: give strings, as the checks have them, such as 'user:42'`,
+    )
+  }
 }
 
 /** A promise would be taken for yes, whatever it came to. */

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type Algorithm, isWindow, Numbers } from '../algorithms/algorithm.ts'
-import { type Clock, systemClock } from '../clock.ts'
+import { type Clock, checkClock, systemClock } from '../clock.ts'
 import { blockedDecision, type Decision, withoutBooked } from '../decision.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, show } from '../errors.ts'
+import { checkOptionNames, holdsOptions } from '../option-names.ts'
 import { payerOf } from '../payer.ts'
 import { Row, type SetLimit, type Terms } from './row.ts'
 import {
@@ -571,6 +572,15 @@ class MemoryStore implements Store {
  * console.log((await two.check('user:42')).allowed) // false
  * ```
  */
-export function memoryStore(options: { clock?: Clock } = {}): Store {
-  return new MemoryStore(options.clock ?? systemClock)
+export function memoryStore(options: { clock?: Clock | undefined } = {}): Store {
+  if (!holdsOptions(options)) {
+    throw new ConfigError(
+      'ERR_OPTION',
+      `memoryStore was given ${show(options)}: give an object such as { clock }, or nothing`,
+    )
+  }
+  checkOptionNames(options, 'memoryStore', ['clock'])
+  const { clock = systemClock } = options
+  checkClock(clock)
+  return new MemoryStore(clock)
 }

@@ -16,6 +16,9 @@ test.each([
   [{ prefx: 'shop' }, /the option is "prefx": redisStore has none of that name/],
   [{ prefix: 5 }, /prefix is 5: give a string/],
   [{ prefix: '' }, /prefix is "": give a string/],
+  [{ clock: {} }, /clock is an object: give an object with wall, monotonic, setTimer and clearTimer/],
+  [{ clock: null }, /clock is null/],
+  [[], /the second argument is an array/],
   ['shop', /the second argument is "shop"/],
   [null, /the second argument is null/],
 ])('refuses wrong options: %o', (options, message) => {

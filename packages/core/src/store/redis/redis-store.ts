@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import type { Algorithm } from '../../algorithms/algorithm.ts'
-import { type Clock, systemClock } from '../../clock.ts'
+import { type Clock, checkClock, systemClock } from '../../clock.ts'
 import { ConfigError, show } from '../../errors.ts'
+import { checkOptionNames, holdsOptions } from '../../option-names.ts'
 import {
   type JointTable,
   lateError,
@@ -392,20 +393,17 @@ class RedisStore implements Store {
 
 /** @throws ConfigError `ERR_OPTION` */
 function checkOptions(options: RedisStoreOptions): void {
-  if (typeof options !== 'object' || options === null) {
+  if (!holdsOptions(options)) {
     throw new ConfigError(
       'ERR_OPTION',
       `the second argument is ${show(options)}: give an object such as { prefix: 'shop' }`,
     )
   }
-  for (const option of Object.keys(options)) {
-    if (['clock', 'prefix', 'shards', 'now'].includes(option)) continue
-    throw new ConfigError(
-      'ERR_OPTION',
-      `the option is ${show(option)}: redisStore has none of that name; there are prefix, shards, clock`,
-    )
-  }
-  const { prefix } = options
+  const { now: _, ...named } = options
+  checkOptionNames(named, 'redisStore', ['prefix', 'shards', 'clock'])
+  const { prefix, shards, clock = systemClock } = options
+  checkShards(shards)
+  checkClock(clock)
   if (prefix !== undefined && (typeof prefix !== 'string' || prefix === '')) {
     throw new ConfigError('ERR_OPTION', `prefix is ${show(prefix)}: give a string such as 'shop'`)
   }
@@ -465,6 +463,5 @@ function connectionTo(url: string): Connection {
 export function redisStore(target: string | RedisClient, options: RedisStoreOptions = {}): Store {
   checkTarget(target)
   checkOptions(options)
-  checkShards(options.shards)
   return new RedisStore(target, options)
 }
