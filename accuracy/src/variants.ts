@@ -4,7 +4,8 @@ import { ConfigError, createLimiter, fixedWindow, type LimiterOptions } from '@s
 export interface Variant {
   readonly title: string
   readonly mode: string
-  readonly sync: Record<string, unknown>
+  /** Undefined: what has nothing to settle takes no interval. */
+  readonly sync: Record<string, unknown> | undefined
   /** Whether checks may wait for the store; otherwise they are made by `checkSync`. */
   readonly waits: boolean
   /** Whether it is part of a run that asks for no variant. */
@@ -22,7 +23,7 @@ export const variants = {
     standard: true,
   },
   leased: { title: 'leased', mode: 'leased', sync: {}, waits: true, standard: true },
-  hard: { title: 'hard', mode: 'hard', sync: {}, waits: true, standard: false },
+  hard: { title: 'hard', mode: 'hard', sync: undefined, waits: true, standard: false },
 } satisfies Record<string, Variant>
 
 export type VariantName = keyof typeof variants
@@ -32,7 +33,7 @@ export const variantNames = Object.keys(variants) as VariantName[]
 /** The options of a variant, for this interval. */
 export function limiterOptions(name: VariantName, interval: number): Pick<LimiterOptions, 'mode' | 'sync'> {
   const { mode, sync } = variants[name]
-  return { mode, sync: { interval, ...sync } } as Pick<LimiterOptions, 'mode' | 'sync'>
+  return { mode, sync: sync && { interval, ...sync } } as Pick<LimiterOptions, 'mode' | 'sync'>
 }
 
 /** Why the core does not have this variant; nothing if it does. */

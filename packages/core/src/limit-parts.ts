@@ -1,7 +1,8 @@
-import type { Algorithm, Limit } from './algorithms/algorithm.ts'
+import { type Algorithm, checkCount, type Limit } from './algorithms/algorithm.ts'
 import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
-import type { Duration } from './duration.ts'
+import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, show } from './errors.ts'
+import { checkOptionNames } from './option-names.ts'
 import { signature } from './store/store.ts'
 
 /** One limit, or several that must all allow a check. */
@@ -148,8 +149,12 @@ export interface SpikeOptions {
   per: Duration
 }
 
-/** The reserve as a limit of its own. @throws ConfigError `ERR_LIMIT`, `ERR_DURATION` */
-export function reserveOf(name: string, { extra, per }: SpikeOptions): LimitPart {
+/** The reserve as a limit of its own. @throws ConfigError `ERR_OPTION`, `ERR_LIMIT`, `ERR_DURATION` */
+export function reserveOf(name: string, spike: SpikeOptions): LimitPart {
+  checkOptionNames(spike, 'spike', ['extra', 'per'])
+  const { extra, per } = spike
+  checkCount(extra, 'spike.extra')
+  durationMs(per, 'spike.per')
   const limit = tokenBucket({ capacity: extra, refill: extra, per }) as Algorithm
   const table = `${name}~spike`
   return { name: 'spike', place: 0, isOnly: true, table, group: name, shard: 0, scope: undefined, limit }

@@ -13,6 +13,7 @@ import {
   checkCallOptions,
   checkCheckOptions,
   checkCost,
+  checkListener,
   checkSignal,
   type LimiterOptions,
   type Mode,
@@ -108,8 +109,13 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return this.settings.name
   }
 
-  /** Calls back when the store goes away (`'degraded'`) or is back (`'recovered'`); returns how to stop it. */
+  /**
+   * Calls back when the store goes away (`'degraded'`) or is back (`'recovered'`); returns how to stop it.
+   *
+   * @throws ConfigError `ERR_OPTION`
+   */
   on(event: 'degraded' | 'recovered', listener: () => void): () => void {
+    checkListener(event, listener)
     this.events.on(event, listener)
     return () => this.events.off(event, listener)
   }
@@ -226,7 +232,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 
   /** The decision that a check of cost 1 would get, taking nothing. */
   async peek(key: K, options: PlanOptions<L> = NO_OPTIONS): Promise<Decision> {
-    checkCallOptions(options)
+    checkCallOptions(options, 'peek')
     const decider = this.prepare(key, 1, options.limit)
     const listed = this.listed(key, decider)
     if (listed !== undefined) return this.enforced(listed)
@@ -242,7 +248,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * limit, `ERR_QUEUE_FULL` where `maxWaiting` wait; the signal's reason on abort. Nothing stays taken then.
    */
   async acquire(key: K, options: AcquireOptions<L> = NO_OPTIONS): Promise<Decision> {
-    checkCallOptions(options)
+    checkCallOptions(options, 'acquire')
     const { signal, maxWait, cost = 1, limit } = options
     checkSignal(signal)
     this.prepare(key, cost, limit)
@@ -322,10 +328,11 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * ```
    */
   async reserve(key: K, estimate: number, options: ReserveOptions<L> = NO_OPTIONS): Promise<Reservation> {
-    checkCallOptions(options)
-    const ms = durationMs(options.settleAfter ?? '1m', 'settleAfter')
+    checkCallOptions(options, 'reserve')
+    const { limit, settleAfter = '1m' } = options
+    const ms = durationMs(settleAfter, 'settleAfter')
     const reserved = kept(key)
-    const { decision, payment } = await this.changes.add(this.taking(reserved, estimate, options.limit))
+    const { decision, payment } = await this.changes.add(this.taking(reserved, estimate, limit))
     const account = payment && {
       refund: (cost: number) =>
         this.changing(reserved, () => this.settling(payment.payer).refund(reserved, cost, payment)),
@@ -346,7 +353,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * where that is a plan, this node goes by it at once.
    */
   async refund(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
-    checkCallOptions(options, 'third', '{ limit: plan }')
+    checkCallOptions(options, 'refund')
     const decider = this.prepare(key, cost, options.limit)
     if (this.listed(key, decider)?.allowed) return true
     return this.changing(key, () => this.plans.refund(key, cost, decider))
@@ -358,7 +365,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * `allow` list nothing is. `limit` as for `refund`.
    */
   async penalty(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
-    checkCallOptions(options, 'third', '{ limit: plan }')
+    checkCallOptions(options, 'penalty')
     const decider = this.prepare(key, cost, options.limit)
     if (this.listed(key, decider)?.allowed) return true
     return this.acknowledged(() => decider.charge(key, cost))

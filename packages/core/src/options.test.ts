@@ -93,7 +93,20 @@ const badOptions: [string, string, unknown][] = [
   ),
   ['sync as a string', 'ERR_OPTION', { ...valid, sync: '1s' }],
   ['sync as null', 'ERR_OPTION', { ...valid, sync: null }],
-  ['an unknown option of sync', 'ERR_OPTION', { ...valid, sync: { every: '1s' } }],
+  ['sync as a list', 'ERR_OPTION', { ...valid, mode: 'soft', sync: [] }],
+  ['a promise of sync', 'ERR_OPTION', { ...valid, mode: 'soft', sync: Promise.resolve({}) }],
+  ['sync in hard mode', 'ERR_OPTION', { ...valid, sync: { interval: '1s' } }],
+  ['sync.early in hard mode', 'ERR_OPTION', { ...valid, mode: 'hard', sync: { early: true } }],
+  ...['mode', 'store', 'onOutage', 'clock', 'random'].map((option): [string, string, unknown] => [
+    `${option} of null`,
+    'ERR_OPTION',
+    { ...valid, [option]: null },
+  ]),
+  ['a timeout of null', 'ERR_DURATION', { ...valid, timeout: null }],
+  ['an interval of null', 'ERR_DURATION', { ...valid, mode: 'soft', sync: { interval: null } }],
+  ['a list of options', 'ERR_OPTION', [valid]],
+  ['a promise of options', 'ERR_OPTION', Promise.resolve(valid)],
+  ['an unknown option of sync', 'ERR_OPTION', { ...valid, mode: 'soft', sync: { every: '1s' } }],
   ['an unknown option', 'ERR_OPTION', { ...valid, limits: 7 }],
   ['a store that is a URL', 'ERR_OPTION', { ...valid, store: 'redis://127.0.0.1' }],
   ['a store that is an object', 'ERR_OPTION', { ...valid, store: {} }],
@@ -115,12 +128,30 @@ const badOptions: [string, string, unknown][] = [
   ['a bad scope', 'ERR_OPTION', { name: 'api', scopes: { 'a~b': limit } }],
   ['spike with scopes', 'ERR_OPTION', { name: 'api', scopes: { a: limit }, spike: { extra: 1, per: '1h' } }],
   ['a spike of 0', 'ERR_LIMIT', { ...valid, spike: { extra: 0, per: '1h' } }],
+  ['an unknown option of spike', 'ERR_OPTION', { ...valid, spike: { extra: 1, per: '1h', refill: 1 } }],
+  ['a spike that is a list', 'ERR_OPTION', { ...valid, spike: [] }],
+  ['a list of keys that are none', 'ERR_OPTION', { ...valid, allow: ['user:1', 42] }],
+  ['a set of keys that are none', 'ERR_OPTION', { ...valid, deny: new Set([42]) }],
   ['dryRun of 1', 'ERR_OPTION', { ...valid, dryRun: 1 }],
   ['a string of keys', 'ERR_OPTION', { ...valid, deny: 'user:42' }],
   ['maxWaiting of 0', 'ERR_OPTION', { ...valid, maxWaiting: 0 }],
 ]
 
 describe('createLimiter', () => {
+  it.each<[unknown, string]>([
+    [undefined, 'createLimiter was given undefined: give an object such as { name, limit }'],
+    [{ ...valid, limits: 7 }, 'the option is "limits": createLimiter has none of that name; there are name,'],
+    [{ ...valid, timeout: 100n }, 'timeout is 100n: give whole milliseconds'],
+    [{ ...valid, spike: { extra: 0, per: '1h' } }, 'spike.extra is 0: give an integer'],
+    [{ ...valid, spike: { extra: 1, per: '1' } }, 'spike.per is "1": give whole milliseconds'],
+    [{ ...valid, spike: { extra: 1, per: '1h', every: 1 } }, 'the option is "every": spike has none'],
+    [{ ...valid, mode: 'soft', sync: { every: 1 } }, 'the option is "every": sync has none of that name'],
+    [{ ...valid, sync: { interval: '1s' } }, 'sync.interval is "1s": leave it out, or give mode'],
+    [{ ...valid, allow: ['user:1', 42] }, 'a key of allow is 42: give strings'],
+  ])('says of %o what is wrong', (options, message) => {
+    expect(() => create(options)).toThrow(message)
+  })
+
   it.each(badOptions)('refuses %s', (_, code, options) => {
     const store = new CountingStore(memoryStore({ clock: new ManualClock() }))
     const withStore =
@@ -142,7 +173,7 @@ describe('createLimiter', () => {
       { maxKeys: 1 },
       { timeout: 1 },
       { timeout: '730d' },
-      { sync: { interval: 1 } },
+      { mode: 'soft', sync: { interval: 1 } },
       { sync: {} },
       { mode: undefined, store: undefined, onOutage: undefined, timeout: undefined, sync: undefined },
     ]
@@ -224,11 +255,57 @@ describe.each(['hard', 'soft'] as const)('calls in %s mode', (mode) => {
 
   it('refuse options that are no object', () =>
     expectRejections('ERR_OPTION', (limiter) =>
-      [5, null, 'cost', true].flatMap((bad) => {
+      [5, null, 'cost', true, [], Promise.resolve({ cost: 5 })].flatMap((bad) => {
         const options = bad as unknown as object
-        return [limiter.check('key', options), limiter.acquire('key', options)]
+        return [
+          limiter.check('key', options),
+          limiter.acquire('key', options),
+          limiter.peek('key', options),
+          limiter.reserve('key', 1, options),
+          limiter.refund('key', 1, options),
+          limiter.penalty('key', 1, options),
+        ]
       }),
     ))
+
+  it('refuse options that are of another call', () =>
+    expectRejections('ERR_OPTION', (limiter) => [
+      limiter.check('key', { signal: undefined, maxWait: '1s' } as object),
+      limiter.acquire('key', { settleAfter: '1s' } as object),
+      limiter.peek('key', { cost: 5 } as object),
+      limiter.reserve('key', 1, { cost: 5 } as object),
+      limiter.refund('key', 1, { cost: 5 } as object),
+      limiter.penalty('key', 1, { cost: 5 } as object),
+    ]))
+
+  it('say which options there are', async () => {
+    const { limiter } = setUp()
+    await expect(limiter.check('key', { cst: 5 } as object)).rejects.toThrow(
+      'the option is "cst": check has none of that name; there are cost, limit',
+    )
+    await expect(limiter.penalty('key', 1, { cst: 5 } as object)).rejects.toThrow(
+      'the option is "cst": penalty has none of that name; there are limit',
+    )
+  })
+
+  it('refuse a settleAfter of null', () =>
+    expectRejections('ERR_DURATION', (limiter) => [
+      limiter.reserve('key', 1, { settleAfter: null as unknown as string }),
+    ]))
+
+  it('refuse events that there are none of, and listeners that are no function', () => {
+    const { limiter } = setUp()
+    for (const event of ['denied', 'error', undefined, null, 5, Symbol('s'), Object.create(null)]) {
+      const error = thrown(() => limiter.on(event as 'degraded', () => {}))
+      expectConfigError('ERR_OPTION', error)
+      expect((error as Error).message).toContain("there are 'degraded' and 'recovered'")
+    }
+    for (const listener of [undefined, null, 5, {}, 'log']) {
+      const error = thrown(() => limiter.on('degraded', listener as unknown as () => void))
+      expectConfigError('ERR_OPTION', error)
+      expect((error as Error).message).toContain('give a function')
+    }
+  })
 })
 
 it('checkSync throws for what is bad', () => {

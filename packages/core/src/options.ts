@@ -1,5 +1,5 @@
 import type { Algorithm } from './algorithms/algorithm.ts'
-import { type Clock, systemClock } from './clock.ts'
+import { type Clock, checkClock, systemClock } from './clock.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, show } from './errors.ts'
 import { type KeyList, onList } from './key-list.ts'
@@ -13,6 +13,7 @@ import {
   type Scopes,
   type SpikeOptions,
 } from './limit-parts.ts'
+import { checkOptionNames, holdsOptions } from './option-names.ts'
 import { memoryStore } from './store/memory.ts'
 import type { Store } from './store/store.ts'
 
@@ -31,7 +32,7 @@ interface CommonOptions<M extends Mode, L> {
   mode?: M | undefined
   /** Default: a `memoryStore()` of the limiter's own. */
   store?: Store | undefined
-  /** Soft and leased. */
+  /** Soft and leased; refused in hard mode, which has nothing to settle. */
   sync?: SyncOptions | undefined
   /** Default: `'local'` for soft without `maxOvershoot`, otherwise `'deny'`. */
   onOutage?: OnOutage | undefined
@@ -129,7 +130,7 @@ export function intervalOf({ interval, strict }: Settings, { window }: Algorithm
   return strict ? Math.min(interval, Math.max(SHORTEST, window / SETTLES)) : interval
 }
 
-const KNOWN = new Set([
+const KNOWN = [
   ...[
     'name',
     'limit',
@@ -144,7 +145,7 @@ const KNOWN = new Set([
     'random',
   ],
   ...['spike', 'dryRun', 'allow', 'deny', 'maxWaiting'],
-])
+]
 
 function fail(what: string, value: unknown, mend: string): never {
   throw new ConfigError('ERR_OPTION', `${what} is ${show(value)}: ${mend}`)
@@ -156,15 +157,15 @@ function fail(what: string, value: unknown, mend: string): never {
  * @throws ConfigError
  */
 export function settings(options: LimiterOptions | ScopedOptions<string>): Settings {
-  if (typeof options !== 'object' || options === null)
-    fail('createLimiter: the options', options, 'give an object')
-  for (const option of Object.keys(options)) {
-    if (!KNOWN.has(option))
-      fail('the option', option, `there is none of that name; there are ${[...KNOWN].join(', ')}`)
+  if (!holdsOptions(options)) {
+    throw new ConfigError(
+      'ERR_OPTION',
+      `createLimiter was given ${show(options)}: give an object such as { name, limit }`,
+    )
   }
-  const { name, sync, maxKeys = 100_000, dryRun = false, maxWaiting = 1000 } = options
+  checkOptionNames(options, 'createLimiter', KNOWN)
+  const { name, mode = 'hard', sync, maxKeys = 100_000, dryRun = false, maxWaiting = 1000 } = options
   const { limit, scopes, spike } = options as Partial<LimiterOptions & ScopedOptions<string>>
-  const mode = options.mode ?? 'hard'
   if (typeof name !== 'string' || !/^[\w.:/-]{1,64}$/.test(name)) {
     fail('name', name, "give 1 to 64 letters, digits and _ - . : /, such as 'api'")
   }
@@ -185,47 +186,44 @@ export function settings(options: LimiterOptions | ScopedOptions<string>): Setti
       spike,
       'leave it out: a limiter of scopes has several keys; make one of its own for the key',
     )
-  if (spike !== undefined && (typeof spike !== 'object' || spike === null))
+  if (spike !== undefined && !holdsOptions(spike))
     fail('spike', spike, "give an object such as { extra: 50, per: '1h' }")
   if (typeof dryRun !== 'boolean') fail('dryRun', dryRun, 'give true or false')
   if (!Number.isInteger(maxWaiting) || maxWaiting < 1)
     fail('maxWaiting', maxWaiting, 'give an integer from 1')
   if (!['hard', 'soft', 'leased'].includes(mode)) fail('mode', mode, "give 'hard', 'soft' or 'leased'")
-  if (sync !== undefined && (typeof sync !== 'object' || sync === null)) {
+  if (sync !== undefined && !holdsOptions(sync))
     fail('sync', sync, "give an object such as { interval: '1s' }")
+  checkOptionNames(sync ?? {}, 'sync', ['interval', 'maxOvershoot', 'early'])
+  for (const [option, value] of Object.entries(sync ?? {})) {
+    if (mode === 'hard' && value !== undefined)
+      fail(
+        `sync.${option}`,
+        value,
+        "leave it out, or give mode 'soft' or 'leased': hard has nothing to settle",
+      )
   }
-  for (const option of Object.keys(sync ?? {})) {
-    if (!['interval', 'maxOvershoot', 'early'].includes(option))
-      fail('the option of sync', option, 'there are interval, maxOvershoot and early')
-  }
-  const { maxOvershoot, early = true } = sync ?? {}
+  const { interval = 1000, maxOvershoot, early = true } = sync ?? {}
   if (maxOvershoot !== undefined) {
     if (typeof maxOvershoot !== 'number' || !(maxOvershoot >= 0 && maxOvershoot <= 1))
       fail('sync.maxOvershoot', maxOvershoot, 'give a share of the limit from 0 to 1, such as 0.05')
-    if (mode !== 'soft')
-      fail('sync.maxOvershoot', maxOvershoot, `leave it out: ${mode} is never above the limit`)
+    if (mode === 'leased')
+      fail('sync.maxOvershoot', maxOvershoot, 'leave it out: leased is never above the limit')
   }
   const strict = mode === 'leased' || maxOvershoot !== undefined
   if (typeof early !== 'boolean') fail('sync.early', early, 'give true or false')
   if (strict && !early) fail('sync.early', early, 'leave it out: booked quota needs early syncs')
-  const onOutage = options.onOutage ?? (mode === 'soft' && !strict ? 'local' : 'deny')
+  const { onOutage = mode === 'soft' && !strict ? 'local' : 'deny', timeout = 100 } = options
   if (!['local', 'allow', 'deny', 'throw'].includes(onOutage)) {
     fail('onOutage', onOutage, "give 'local', 'allow', 'deny' or 'throw'")
   }
   if (!Number.isInteger(maxKeys) || maxKeys < 1 || maxKeys > 2 ** 24) {
     fail('maxKeys', maxKeys, 'give an integer from 1 to 16,777,216')
   }
-  const clock = options.clock ?? systemClock
-  if (
-    ['wall', 'monotonic', 'setTimer', 'clearTimer'].some(
-      (part) => typeof clock[part as keyof Clock] !== 'function',
-    )
-  ) {
-    fail('clock', clock, 'give an object with wall, monotonic, setTimer and clearTimer, or leave it out')
-  }
-  const random = options.random ?? Math.random
+  const { clock = systemClock, random = Math.random } = options
+  checkClock(clock)
   if (typeof random !== 'function') fail('random', random, 'give a function such as Math.random')
-  const store = options.store ?? memoryStore({ clock })
+  const { store = memoryStore({ clock }) } = options
   if (typeof store?.open !== 'function') {
     fail('store', store, "give memoryStore() or redisStore('redis://127.0.0.1:6379')")
   }
@@ -235,12 +233,12 @@ export function settings(options: LimiterOptions | ScopedOptions<string>): Setti
     reserve: spike === undefined ? undefined : reserveOf(name, spike),
     mode,
     store,
-    interval: durationMs(sync?.interval ?? 1000, 'sync.interval'),
+    interval: durationMs(interval, 'sync.interval'),
     strict,
     maxOvershoot: maxOvershoot ?? 0,
     early,
     onOutage,
-    timeout: durationMs(options.timeout ?? 100, 'timeout'),
+    timeout: durationMs(timeout, 'timeout'),
     maxKeys,
     clock,
     random,
@@ -262,33 +260,39 @@ export function checkActual(cost: unknown): asserts cost is number {
   if (cost !== 0) checkCost(cost)
 }
 
-/** @throws ConfigError `ERR_OPTION` where a call's options are not an object, such as a bare cost */
-export function checkCallOptions(options: unknown, place = 'second', example = '{ cost: 5 }'): void {
-  checkIsOptions(options, place, example)
-  checkOptionNames(options)
+/** Which options the calls have, at which place, and how they are written. */
+const CALLS = {
+  check: { names: ['cost', 'limit'], place: 'second', example: '{ cost: 5 }' },
+  peek: { names: ['limit'], place: 'second', example: '{ limit: plan }' },
+  acquire: { names: ['cost', 'limit', 'signal', 'maxWait'], place: 'second', example: "{ maxWait: '5s' }" },
+  reserve: { names: ['limit', 'settleAfter'], place: 'third', example: "{ settleAfter: '5m' }" },
+  refund: { names: ['limit'], place: 'third', example: '{ limit: plan }' },
+  penalty: { names: ['limit'], place: 'third', example: '{ limit: plan }' },
+}
+
+/** @throws ConfigError `ERR_OPTION` where a call's options are not an object, such as a bare cost, or it has none of that name */
+export function checkCallOptions(options: unknown, call: keyof typeof CALLS): void {
+  const { names, place, example } = CALLS[call]
+  if (!holdsOptions(options)) fail(`the ${place} argument`, options, `give an object such as ${example}`)
+  checkOptionNames(options, call, names)
 }
 
 /**
  * As `checkCallOptions`, of a check. Names cost what that can't spare: looked at where nothing known is given, as where it is
  * misspelt.
  */
-export function checkCheckOptions(options: { cost?: unknown; limit?: unknown }): void {
-  checkIsOptions(options, 'second', '{ cost: 5 }')
-  if (options.cost === undefined && options.limit === undefined) checkOptionNames(options)
+export function checkCheckOptions(options: { cost?: unknown; limit?: unknown } | null): void {
+  const isObject = typeof options === 'object' && options !== null
+  if (!isObject || (options.cost === undefined && options.limit === undefined))
+    checkCallOptions(options, 'check')
 }
 
-function checkIsOptions(options: unknown, place: string, example: string): asserts options is object {
-  if (typeof options === 'object' && options !== null) return
-  fail(`the ${place} argument`, options, `give an object such as ${example}`)
-}
+const EVENTS: readonly unknown[] = ['degraded', 'recovered']
 
-const CALL_OPTIONS: readonly string[] = ['cost', 'limit', 'signal', 'maxWait', 'settleAfter']
-
-function checkOptionNames(options: object): void {
-  for (const name in options) {
-    if (CALL_OPTIONS.includes(name)) continue
-    fail('the option', name, `calls have none of that name; there are ${CALL_OPTIONS.join(', ')}`)
-  }
+/** @throws ConfigError `ERR_OPTION` where there is no such event, or the listener is no function */
+export function checkListener(event: unknown, listener: unknown): void {
+  if (!EVENTS.includes(event)) fail('the event', event, "there are 'degraded' and 'recovered'")
+  if (typeof listener !== 'function') fail('the listener', listener, 'give a function')
 }
 
 /** @throws ConfigError `ERR_OPTION` where it is none: known by its methods, since it may be of another realm */

@@ -674,7 +674,7 @@ describe('quota that was leased before the limit was lowered', () => {
 
 describe('what was found by reading', () => {
   it('acquire hears of what happens while it asks, and of other nodes within an interval', async () => {
-    const { clock, one, two } = nodes({ sync: { interval: '1s' } } as Partial<LimiterOptions>)
+    const { clock, one, two } = nodes()
     await one.block('a', '1h')
     const waiting = two.acquire('a')
     await clock.advance(10)

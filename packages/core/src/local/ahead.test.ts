@@ -19,7 +19,8 @@ function fleet(seed: number, modes: readonly LimiterOptions['mode'][]): Simulati
     simulation.addNode({
       limiter: (surroundings) =>
         createLimiter({
-          ...{ name: 'api', limit, mode: mode as 'leased', sync: { interval: '100ms' }, maxKeys: 64 },
+          ...{ name: 'api', limit, mode: mode as 'leased', maxKeys: 64 },
+          sync: mode === 'hard' ? undefined : { interval: '100ms' },
           ...surroundings,
         }),
     })

@@ -39,7 +39,8 @@ function fleet(
     simulation.addNode({
       limiter: (surroundings) =>
         createLimiter({
-          ...{ name: 'api', limit: fixed, mode: 'soft', sync: { interval: 100 }, maxKeys: 100 },
+          ...{ name: 'api', limit: fixed, mode: 'soft', maxKeys: 100 },
+          sync: limiter.mode === 'hard' ? undefined : { interval: 100 },
           ...limiter,
           ...surroundings,
         }),
