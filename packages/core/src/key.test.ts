@@ -75,6 +75,15 @@ test.each<[unknown, string]>([
   })
 })
 
+test('says of which scope a key is', () => {
+  expect(thrownBy(() => checkKey(5, 'user'))).toMatchObject({
+    message: 'the key of the scope "user" is 5: give a string of 1 to 1024 bytes, such as \'user:42\'',
+  })
+  expect((thrownBy(() => checkKey('a'.repeat(1025), 'user')) as Error).message).toMatch(
+    /^the key of the scope "user" "a{60}…" is longer than/,
+  )
+})
+
 test('a key is taken exactly when its UTF-8 has at most 1,024 bytes', () => {
   const long = fc
     .tuple(utf16, fc.integer({ min: 1, max: 1100 }))

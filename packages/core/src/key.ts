@@ -9,21 +9,26 @@ const SURELY_SHORT = Math.floor(LONGEST_KEY / 3)
 /**
  * Accepts strings of 1 to 1,024 bytes of UTF-8, a lone surrogate counted as 3 bytes.
  *
+ * @param scope what it is the key of, where a check has several
  * @throws ConfigError `ERR_KEY`
  */
-export function checkKey(key: unknown): asserts key is string {
+export function checkKey(key: unknown, scope?: string): asserts key is string {
   if (typeof key === 'string' && key.length > 0) {
     if (key.length <= SURELY_SHORT) return
     if (key.length <= LONGEST_KEY && Buffer.byteLength(key) <= LONGEST_KEY) return
     throw new ConfigError(
       'ERR_KEY',
-      `the key ${show(key)} is longer than ${LONGEST_KEY} bytes of UTF-8: hash long identifiers first, for example with SHA-256`,
+      `the key ${ofScope(scope)}${show(key)} is longer than ${LONGEST_KEY} bytes of UTF-8: hash long identifiers first, for example with SHA-256`,
     )
   }
   throw new ConfigError(
     'ERR_KEY',
-    `the key is ${show(key)}: give a string of 1 to ${LONGEST_KEY} bytes, such as 'user:42'`,
+    `the key ${ofScope(scope)}is ${show(key)}: give a string of 1 to ${LONGEST_KEY} bytes, such as 'user:42'`,
   )
+}
+
+function ofScope(scope: string | undefined): string {
+  return scope === undefined ? '' : `of the scope ${show(scope)} `
 }
 
 /** U+FFFF is no character; it introduces an escape on the wire. */

@@ -86,6 +86,7 @@ it('refuses keys that no scope knows', async () => {
   const check = limiter.check.bind(limiter) as (key: unknown) => Promise<Decision>
   for (const key of [{ usr: '1' }, {}, { user: undefined }, { user: 5 }, '1', null, undefined])
     await expect(check(key)).rejects.toMatchObject({ code: 'ERR_KEY' })
+  await expect(check({ user: 5 })).rejects.toThrow('the key of the scope "user" is 5: give a string')
   expect(limiter.stats().storeCalls).toBe(0)
   await limiter.close()
 })

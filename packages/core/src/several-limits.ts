@@ -48,7 +48,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       if (!this.scopes.has(scope))
         throw new ConfigError('ERR_KEY', `there is no scope ${show(scope)}: there are ${names}`)
       if (its === undefined) continue
-      checkKey(its)
+      checkKey(its, scope)
       named++
     }
     if (named === 0) throw new ConfigError('ERR_KEY', `the key names no scope: there are ${names}`)
