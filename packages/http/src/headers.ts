@@ -10,6 +10,9 @@ export type HeaderStyle = 'draft-11' | 'draft-7' | 'draft-6' | 'legacy'
 
 export const HEADER_STYLES: readonly HeaderStyle[] = ['draft-11', 'draft-7', 'draft-6', 'legacy']
 
+/** A header's name, as RFC 9110 has it. */
+export const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+
 /** Where a framework keeps a response's headers: `To` holds them. Names are in lower case, as HTTP/2 has them. */
 export interface HeaderAccess<To> {
   get(to: To, name: string): string | undefined

@@ -91,6 +91,36 @@ describe('combine', () => {
   })
 })
 
+/** A wrong answer would be one key for all, or none. */
+it.each<[string, () => unknown, string]>([
+  [
+    'an object',
+    () => keyOf(byUser(() => ({ id: 1 }) as unknown as string)),
+    'byUser: what the function returned is {',
+  ],
+  ['NaN', () => keyOf(byUser(() => Number.NaN)), 'byUser: what the function returned is NaN'],
+  ['a symbol', () => keyOf(byUser(() => Symbol('a') as unknown as string)), 'is Symbol(a): give'],
+  [
+    'no name of a route',
+    () => keyOf(byRoute(() => undefined as unknown as string)),
+    'byRoute: what the function returned is undefined: give the name of a route',
+  ],
+  [
+    'a number to combine',
+    () => keyOf(combine(byAddress(), () => 5 as unknown as string)),
+    "combine: a part's key is 5: give a string, or undefined",
+  ],
+  ['null to combine', () => keyOf(combine(() => null as unknown as string)), "combine: a part's key is null"],
+])('refuses %s where a function of the request returns it', (_, key, message) => {
+  expect(key).toThrow(
+    expect.objectContaining({ code: 'ERR_OPTION', message: expect.stringContaining(message) }),
+  )
+})
+
+it('takes a bigint for a user', () => {
+  expect(keyOf(byUser(() => 2n ** 60n))).toBe('user:1152921504606846976')
+})
+
 it('firstOf falls back', async () => {
   const key = firstOf<Request>(
     byUser(async ({ user }) => user),
@@ -105,7 +135,14 @@ it('firstOf falls back', async () => {
 it.each<[string, () => unknown]>([
   ['combine', () => combine()],
   ['firstOf', () => firstOf('user' as unknown as KeyOf)],
+  ['firstOf', () => firstOf(undefined as unknown as KeyOf, byAddress())],
+  ['combine', () => combine(byAddress(), undefined as unknown as KeyOf, () => 'a')],
   ['byUser', () => byUser(42 as unknown as () => string)],
+  ['byRoute', () => byRoute('login' as unknown as () => string)],
+  ['byRoute', () => byRoute(null as unknown as () => string)],
+  ['byApiKey', () => byApiKey(5 as unknown as string)],
+  ['byApiKey', () => byApiKey('')],
+  ['byApiKey', () => byApiKey('x api key')],
 ])('%s refuses what is no function', (name, make) => {
   expect(make).toThrow(
     expect.objectContaining({ code: 'ERR_OPTION', message: expect.stringContaining(name) }),

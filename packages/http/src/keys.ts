@@ -1,6 +1,7 @@
 import { ConfigError } from '@spillway/core'
 import { type Awaitable, andThen } from './awaitable.ts'
-import { optionError } from './option-error.ts'
+import { HEADER_NAME } from './headers.ts'
+import { argumentError, optionError } from './option-error.ts'
 import type { RequestFacts } from './request-facts.ts'
 import { sha256 } from './sha256.ts'
 
@@ -43,17 +44,19 @@ export function byAddress(): (request: unknown, facts: RequestFacts) => string {
  * ```
  */
 export function byUser<Req>(
-  user: (request: Req, facts: RequestFacts) => Awaitable<string | number | null | undefined>,
+  user: (request: Req, facts: RequestFacts) => Awaitable<string | number | bigint | null | undefined>,
 ): KeyOf<Req> {
   if (typeof user !== 'function') {
-    throw optionError(
-      'byUser: the argument',
-      user,
-      "give a function of the request that returns the user's id",
-    )
+    throw argumentError('byUser', user, "give a function of the request that returns the user's id")
   }
   return (request, facts) =>
-    andThen(user(request, facts), (id) => (id === undefined || id === null ? undefined : `user:${id}`))
+    andThen(user(request, facts), (id) => (id === undefined || id === null ? undefined : userKey(id)))
+}
+
+/** What is no id would be one key for all users, such as `user:[object Object]`. */
+function userKey(id: string | number | bigint): string {
+  if (typeof id === 'string' || typeof id === 'bigint' || Number.isFinite(id)) return `user:${id}`
+  throw optionError('byUser: what the function returned', id, "give the user's id, a string or a number")
 }
 
 /**
@@ -61,10 +64,14 @@ export function byUser<Req>(
  * without the header are not limited (see {@link firstOf}); whether a key is genuine is for you to check before.
  *
  * @param header default `x-api-key`
+ * @throws ConfigError `ERR_OPTION`
  */
 export function byApiKey(
   header = 'x-api-key',
 ): (request: unknown, facts: RequestFacts) => string | undefined {
+  if (typeof header !== 'string' || !HEADER_NAME.test(header)) {
+    throw argumentError('byApiKey', header, "give the name of a header, such as 'x-api-key'")
+  }
   return (_, facts) => {
     const secret = facts.header(header)
     return secret === undefined || secret === '' ? undefined : `api-key:${sha256(secret)}`
@@ -77,7 +84,7 @@ export function byApiKey(
  *
  * @param name tells the route where the framework does not: `node:http` and `fetch` have none, Express and Koa
  * know it only in middleware of the route itself, and of a router's mount path Express tells no parameters. A raw path is no route: clients could make up new ones.
- * @throws ConfigError `ERR_OPTION`, from the limited request, where the route is not known
+ * @throws ConfigError `ERR_OPTION`, from the limited request where the route is not known
  * @example
  * ```ts
  * import { createLimiter, fixedWindow } from '@spillway/core'
@@ -91,8 +98,11 @@ export function byApiKey(
 export function byRoute<Req = unknown>(
   name?: (request: Req, facts: RequestFacts) => string,
 ): (request: Req, facts: RequestFacts) => string {
+  if (name !== undefined && typeof name !== 'function') {
+    throw argumentError('byRoute', name, 'give a function that names the route of a request, or nothing')
+  }
   return (request, facts) => {
-    if (name !== undefined) return `route:${name(request, facts)}`
+    if (name !== undefined) return `route:${routeName(name(request, facts))}`
     const { route, method } = facts
     if (route === undefined) {
       throw new ConfigError(
@@ -102,6 +112,11 @@ export function byRoute<Req = unknown>(
     }
     return `route:${method === 'HEAD' ? 'GET' : method} ${route}`
   }
+}
+
+function routeName(name: unknown): string {
+  if (typeof name === 'string') return name
+  throw optionError('byRoute: what the function returned', name, 'give the name of a route, a string')
 }
 
 /** One quota for all requests together. */
@@ -140,12 +155,22 @@ export function firstOf<Req>(...choices: KeyOf<Req>[]): KeyOf<Req> {
 }
 
 function checkKeys(name: string, keys: readonly unknown[]): void {
-  const wrong = keys.find((key) => typeof key !== 'function')
-  if (keys.length > 0 && wrong === undefined) return
-  throw optionError(`${name}: an argument`, wrong, 'give functions such as byAddress() and byRoute()')
+  if (keys.length > 0 && keys.every((key) => typeof key === 'function')) return
+  throw argumentError(
+    name,
+    keys.find((key) => typeof key !== 'function'),
+    'give functions such as byAddress() and byRoute()',
+  )
 }
 
 /** So that no two combinations meet: `a|b` with `c` is not `a` with `b|c`. */
 function escaped(part: string): string {
+  if (typeof part !== 'string') {
+    throw optionError(
+      "combine: a part's key",
+      part,
+      'give a string, or undefined where the request is not to be limited',
+    )
+  }
   return part.replace(/[\\|]/g, '\\$&')
 }

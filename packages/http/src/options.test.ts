@@ -9,7 +9,13 @@ const scoped = createLimiter({
 })
 
 it.each<[unknown, string]>([
-  [undefined, 'rateLimit: the options is undefined: give an object such as { limiter }'],
+  [undefined, 'rateLimit was given undefined: give an object such as { limiter }'],
+  [[limiter], 'rateLimit was given [ [Limiter] ]: give an object'],
+  [Promise.resolve({ limiter }), 'rateLimit was given Promise {'],
+  [{ limiter, headers: [undefined] }, 'headers is undefined: give false'],
+  [{ limiter, headers: null }, 'headers is null: give false'],
+  [{ limiter, clock: {} }, 'clock is {}: give an object with wall, monotonic, setTimer and clearTimer'],
+  [{ limiter, clock: null }, 'clock is null'],
   [{}, 'limiter is undefined: make one with createLimiter'],
   [{ limiter: 'api' }, "limiter is 'api': make one with createLimiter"],
   [{ limiter: [] }, 'limiter is []: give at least one limiter'],

@@ -1,9 +1,9 @@
 import { type Clock, type Limit, systemClock } from '@spillway/core'
-import type { Awaitable } from './awaitable.ts'
+import { type Awaitable, isPromise } from './awaitable.ts'
 import { ClientAddresses, type TrustProxy } from './client-address.ts'
 import { HEADER_STYLES, type HeaderStyle } from './headers.ts'
 import { byAddress } from './keys.ts'
-import { optionError } from './option-error.ts'
+import { argumentError, optionError } from './option-error.ts'
 import type { Answer, Refusal } from './refusal.ts'
 import type { RequestFacts } from './request-facts.ts'
 import type { LimiterKey, PlanLimits, RequestLimiter } from './request-limiter.ts'
@@ -68,6 +68,25 @@ const KNOWN = [
   ...['trustProxy', 'ipv6Prefix', 'clock'],
 ]
 
+/** Whether it may hold options: a list or a promise of some would pass for an object that holds none. */
+function holdsOptions(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isPromise(value)
+}
+
+/** @throws ConfigError `ERR_OPTION` where they are no object */
+export function checkOptions(options: unknown): void {
+  if (!holdsOptions(options)) throw argumentError('rateLimit', options, 'give an object such as { limiter }')
+}
+
+/**
+ * @param what how a route has them
+ * @throws ConfigError `ERR_OPTION` where a route's own options are no object, nor false
+ */
+export function checkDiffering(what: string, differing: unknown): void {
+  if (differing === false || holdsOptions(differing)) return
+  throw optionError(what, differing, 'give options of its own such as { cost: 10 }, or false for no limit')
+}
+
 /** The options of a route that differ from the general ones. A plan goes with its limiter, and not with another one. */
 export function differingOptions<O extends object>(
   general: O,
@@ -83,9 +102,7 @@ export function differingOptions<O extends object>(
  * @throws ConfigError `ERR_OPTION`
  */
 export function settings<Req>(options: RateLimitOptions<Req>, own: readonly string[] = []): Settings<Req> {
-  if (typeof options !== 'object' || options === null) {
-    throw optionError('rateLimit: the options', options, 'give an object such as { limiter }')
-  }
+  checkOptions(options)
   const known = [...KNOWN, ...own]
   for (const option of Object.keys(options)) {
     if (!known.includes(option)) {
@@ -93,6 +110,8 @@ export function settings<Req>(options: RateLimitOptions<Req>, own: readonly stri
     }
   }
   const { limiter, key = byAddress(), cost = 1, headers = 'draft-11', dryRun = false } = options
+  const { clock = systemClock } = options
+  checkClock(clock)
   const chosen = typeof limiter === 'function' ? limiter : undefined
   const { plan, skip, response, onDenied } = options
   const functions = { key, plan, skip, response, onDenied }
@@ -121,7 +140,7 @@ export function settings<Req>(options: RateLimitOptions<Req>, own: readonly stri
     onDenied,
     dryRun,
     addresses: new ClientAddresses(options.trustProxy, options.ipv6Prefix),
-    clock: options.clock ?? systemClock,
+    clock,
   }
 }
 
@@ -149,11 +168,25 @@ export function limitersOf<Req>(
   return list
 }
 
+function checkClock(clock: unknown): void {
+  const { wall, monotonic, setTimer, clearTimer } = (clock ?? {}) as Partial<Clock>
+  if ([wall, monotonic, setTimer, clearTimer].every((part) => typeof part === 'function')) return
+  throw optionError(
+    'clock',
+    clock,
+    'give an object with wall, monotonic, setTimer and clearTimer, or leave it out',
+  )
+}
+
 function headerStyles(headers: HeaderStyle | readonly HeaderStyle[] | false): readonly HeaderStyle[] {
   const styles = headers === false ? [] : [headers].flat()
-  const wrong = styles.find((style) => !HEADER_STYLES.includes(style))
-  if (wrong !== undefined) {
-    throw optionError('headers', wrong, `give false, or one or several of ${HEADER_STYLES.join(', ')}`)
+  const wrong = styles.findIndex((style) => !HEADER_STYLES.includes(style))
+  if (wrong >= 0) {
+    throw optionError(
+      'headers',
+      styles[wrong],
+      `give false, or one or several of ${HEADER_STYLES.join(', ')}`,
+    )
   }
   if (styles.includes('draft-11') && styles.includes('draft-7')) {
     throw optionError('headers', styles, 'draft-11 and draft-7 both write RateLimit: take one of them')

@@ -1,4 +1,5 @@
 import type { Decision } from '@spillway/core'
+import { HEADER_NAME } from './headers.ts'
 import { optionError } from './option-error.ts'
 import type { LimiterKey } from './request-limiter.ts'
 
@@ -82,6 +83,9 @@ export function answerOf({ status, problem }: Refusal): Answer {
  * write it can't take back, and some fail past their error path
  */
 export function replaced(standard: Answer, own: Partial<Answer>): Answer {
+  if (typeof own !== 'object' || own === null) {
+    throw optionError('response: the answer', own, 'give an object with status, headers or body')
+  }
   const { status = standard.status } = own
   const headers = own.headers ?? {}
   const body = own.body ?? standard.body
@@ -89,7 +93,7 @@ export function replaced(standard: Answer, own: Partial<Answer>): Answer {
     throw optionError("response: the answer's status", status, 'give an integer from 200 to 599')
   }
   for (const [name, value] of Object.entries(headers)) {
-    if (!TOKEN.test(name))
+    if (!HEADER_NAME.test(name))
       throw optionError('response: the name of a header', name, 'give letters and dashes')
     if (value === undefined || UNWRITABLE.test(String(value))) {
       throw optionError(`response: the header ${name}`, value, 'give text of one line, in Latin-1')
@@ -102,8 +106,7 @@ export function replaced(standard: Answer, own: Partial<Answer>): Answer {
   return { status, headers: keepsType ? { ...standard.headers, ...headers } : headers, body }
 }
 
-/** A header's name, and what its value must not hold. */
-const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+/** What a header's value must not hold. */
 const UNWRITABLE = /[^\t\x20-\x7e\x80-\xff]/
 
 const hasType = (headers: object) =>

@@ -3,7 +3,7 @@ import fastifyPlugin from 'fastify-plugin'
 import type { HeaderAccess } from '../headers.ts'
 import { endWhereItIs, nodeSource } from '../node-response.ts'
 import { optionError } from '../option-error.ts'
-import { differingOptions, type RateLimitOptions } from '../options.ts'
+import { checkDiffering, differingOptions, type RateLimitOptions } from '../options.ts'
 import { type Course, RateLimit, type Verdict } from '../rate-limit.ts'
 import { written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
@@ -75,6 +75,7 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   const ownOf = (differing: FastifyRouteRateLimit): FastifyRateLimit => {
     let limit = own.get(differing)
     if (limit === undefined) {
+      checkDiffering('config.spillway', differing)
       limit = compile(differingOptions(shared, differing))
       own.set(differing, limit)
     }

@@ -1,6 +1,6 @@
 import { andThen } from '../awaitable.ts'
-import { optionError } from '../option-error.ts'
-import type { RateLimitOptions } from '../options.ts'
+import { checkHandler, optionError } from '../option-error.ts'
+import { checkOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit } from '../rate-limit.ts'
 import type { RequestSource } from '../request-facts.ts'
 import { onGone, unreadResponse, webHeaders, webResponse, withHeaders } from '../web-response.ts'
@@ -42,9 +42,11 @@ export interface FetchRateLimitOptions<Rest extends unknown[] = unknown[]> exten
 export function rateLimit<Rest extends unknown[] = unknown[]>(
   options: FetchRateLimitOptions<Rest>,
 ): (handler: FetchHandler<Rest>) => FetchHandler<Rest> {
+  checkOptions(options)
   const limit = new RateLimit(options, sourceOf(options), ['peer'])
-  return (handler) =>
-    (request, ...rest) =>
+  return (handler) => {
+    checkHandler(handler)
+    return (request, ...rest) =>
       limit.admitAnd(request, rest, (verdict) => {
         if (verdict === undefined) return handler(request, ...rest)
         if (verdict.gone) return unreadResponse()
@@ -53,6 +55,7 @@ export function rateLimit<Rest extends unknown[] = unknown[]>(
         // Bun's handlers give none where the request became a WebSocket.
         return andThen(handler(request, ...rest), (response) => response && withHeaders(response, write))
       })
+  }
 }
 
 function sourceOf<Rest extends unknown[]>({

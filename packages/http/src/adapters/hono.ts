@@ -3,7 +3,7 @@ import type { Context, Env, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { optionError } from '../option-error.ts'
-import type { RateLimitOptions } from '../options.ts'
+import { checkOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit, type Verdict } from '../rate-limit.ts'
 import { written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
@@ -37,6 +37,7 @@ export interface HonoRateLimitOptions<E extends Env = Env> extends RateLimitOpti
  * ```
  */
 export function rateLimit<E extends Env = Env>(options: HonoRateLimitOptions<E>): MiddlewareHandler<E> {
+  checkOptions(options)
   const limit = new RateLimit<Context<E>, undefined>(options, sourceOf(options), ['peer'])
   // Hono's type asks for a promise; its dispatch takes a plain value as well.
   return ((context, next) =>

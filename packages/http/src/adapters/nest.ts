@@ -17,7 +17,7 @@ import { APP_FILTER, Reflector } from '@nestjs/core'
 import { isPromise } from '../awaitable.ts'
 import type { HeaderAccess } from '../headers.ts'
 import { endWhereItIs, mountOf, nodeHeaders, nodeSource } from '../node-response.ts'
-import { differingOptions, type RateLimitOptions } from '../options.ts'
+import { checkDiffering, differingOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit as Limit, type Verdict } from '../rate-limit.ts'
 import { type Answer, type Refusal, written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
@@ -99,6 +99,7 @@ const ROUTE_OPTIONS = Symbol('@spillway/http: the rate limit of a route')
 /**
  * Options of its own for a controller or a route, beside those of the module or guard; false: no rate limit.
  *
+ * @throws ConfigError `ERR_OPTION` where it is neither
  * @example
  * ```ts
  * import { Controller, Get } from '@nestjs/common'
@@ -121,6 +122,7 @@ const ROUTE_OPTIONS = Symbol('@spillway/http: the rate limit of a route')
  * ```
  */
 export function RateLimit(options: Partial<NestRateLimitOptions> | false): CustomDecorator<symbol> {
+  checkDiffering('@RateLimit', options)
   return SetMetadata(ROUTE_OPTIONS, options)
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { carryOut, nodeSource } from '../node-response.ts'
-import { optionError } from '../option-error.ts'
+import { checkHandler, optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { type Course, RateLimit } from '../rate-limit.ts'
 
@@ -41,7 +41,10 @@ export function rateLimit(options: NodeRateLimitOptions): (handler: NodeHandler)
     },
     failed: onError,
   }
-  return (handler) => (request, response) => limit.admitThen(request, response, handler, course)
+  return (handler) => {
+    checkHandler(handler)
+    return (request, response) => limit.admitThen(request, response, handler, course)
+  }
 }
 
 function answer500(error: unknown, _: IncomingMessage, response: ServerResponse): void {
