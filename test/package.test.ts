@@ -143,6 +143,8 @@ test('every adapter loads and typechecks beside its framework', async () => {
     import * as onKoa from '@spillway/http/koa'
     import * as onNest from '@spillway/http/nest'
     import * as onNode from '@spillway/http/node'
+    import { createServer } from 'node:http'
+    import { createServer as createServer2, type Http2ServerRequest } from 'node:http2'
     import express, { type Request } from 'express'
     import fastify from 'fastify'
     import { Hono } from 'hono'
@@ -154,8 +156,17 @@ test('every adapter loads and typechecks beside its framework', async () => {
     new Koa().use(onKoa.rateLimit({ limiter, cost: (context) => context.length ?? 1 }))
     new Hono().use(onHono.rateLimit({ limiter, skip: (context) => context.req.path === '/health' }))
     onNest.RateLimitModule.forRoot({ limiter })
-    onNode.rateLimit({ limiter })((request, response) => response.end(request.url))
+    createServer(onNode.rateLimit({ limiter, key: byAddress() })((request, response) => response.end(request.statusMessage)))
+    createServer2(onNode.rateLimit<Http2ServerRequest>({ limiter, key: ({ authority }) => authority })(
+      (request, response) => response.end(request.authority, () => response.stream.close()),
+    ))
     onFetch.rateLimit({ limiter, trustProxy: 1 })(() => new Response('hello'))
+    // @ts-expect-error: a request of HTTP/1 has no stream
+    onNode.rateLimit({ limiter })((request, response) => response.end(request.stream))
+    // @ts-expect-error: this one is no any
+    onNode.rateLimit<Http2ServerRequest>({ limiter, key: (request) => request.nothing })
+    // @ts-expect-error: what is made for HTTP/1 does not get requests of HTTP/2
+    createServer2(onNode.rateLimit({ limiter })((_, response) => response.end()))
     // @ts-expect-error: there is no such style
     export const wrong = () => onNode.rateLimit({ limiter, headers: 'draft-1' })`
   await writeFile(join(folder, 'adapters.ts'), consumer)

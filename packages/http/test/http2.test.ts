@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { connect, constants, createServer } from 'node:http2'
+import { connect, constants, createServer, type Http2ServerRequest } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { createLimiter, leakyBucket } from '@spillway/core'
+import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
 import { ManualClock } from '@spillway/core/testing'
 import type { RateLimitOptions } from '@spillway/http'
 import { rateLimit as koaLimit } from '@spillway/http/koa'
@@ -73,3 +73,42 @@ test.each(Object.entries(LISTENERS))(
     expect(handle).not.toHaveBeenCalled()
   },
 )
+
+test('a handler of HTTP/2 gets its own requests, and refusals go out as streams', async () => {
+  const limiter = createLimiter({
+    name: 'api',
+    clock: new ManualClock(0),
+    limit: fixedWindow({ limit: 1, window: '1h' }),
+  })
+  const limited = nodeLimit<Http2ServerRequest>({ limiter, key: ({ authority }) => authority })
+  const server = createServer(
+    limited((request, response) => {
+      response.setHeader('x-stream', String(request.stream.id))
+      response.end(`hello ${request.authority}`)
+    }),
+  ).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  onTestFinished(() => {
+    client.destroy()
+    server.close()
+  })
+  const get = async () => {
+    const stream = client.request({ ':path': '/' })
+    const [headers] = await once(stream, 'response')
+    const body = await stream.setEncoding('utf8').toArray()
+    return { headers, body: body.join('') }
+  }
+  expect(await get()).toMatchObject({
+    headers: { ':status': 200, 'x-stream': '1', ratelimit: '"api";r=0;t=3600' },
+    body: expect.stringMatching(/^hello 127\.0\.0\.1:\d+$/),
+  })
+  const refused = await get()
+  expect(refused.headers).toMatchObject({
+    ':status': 429,
+    ratelimit: '"api";r=0;t=3600',
+    'retry-after': '3600',
+    'content-type': 'application/problem+json',
+  })
+  expect(JSON.parse(refused.body)).toMatchObject({ status: 429, 'violated-policies': ['api'] })
+})

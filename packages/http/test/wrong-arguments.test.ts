@@ -33,8 +33,9 @@ test.each(
 })
 
 test.each([undefined, null, 'hello', {}])('%o is no handler', (handler) => {
-  for (const limit of [nodeLimit, fetchLimit])
-    expect(make(limit({ limiter, key: globally() }), handler)).toThrow('the handler is')
+  const options = { limiter, key: globally() }
+  for (const limited of [nodeLimit(options), fetchLimit(options)])
+    expect(make(limited, handler)).toThrow('the handler is')
 })
 
 test.each([[true], [null], [5], [[]]])(

@@ -1,22 +1,36 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { carryOut, nodeSource } from '../node-response.ts'
 import { checkHandler, optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { type Course, RateLimit } from '../rate-limit.ts'
 
-export type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void
+/** A request of `node:http`, or of `node:http2` by its compatibility API. */
+export type NodeRequest = IncomingMessage | Http2ServerRequest
 
-export interface NodeRateLimitOptions extends RateLimitOptions<IncomingMessage> {
+/** What comes with such a request. */
+export type NodeResponse<Req extends NodeRequest = IncomingMessage> = Req extends IncomingMessage
+  ? ServerResponse
+  : Http2ServerResponse
+
+export type NodeHandler<Req extends NodeRequest = IncomingMessage> = (
+  request: Req,
+  response: NodeResponse<Req>,
+) => void
+
+export interface NodeRateLimitOptions<Req extends NodeRequest = IncomingMessage>
+  extends RateLimitOptions<Req> {
   /**
    * Answers a request that could not be decided, because a function of the options threw, the limiter is closed, or
    * the store is away and `onOutage` says to throw. Default: prints the error and answers 500.
    */
-  onError?: ((error: unknown, request: IncomingMessage, response: ServerResponse) => void) | undefined
+  onError?: ((error: unknown, request: Req, response: NodeResponse<Req>) => void) | undefined
 }
 
 /**
- * Limits a handler of `node:http`.
+ * Limits a handler of `node:http`, or of `node:http2` by its compatibility API: `rateLimit<Http2ServerRequest>({ … })`.
  *
+ * @typeParam Req the request that the handler and the options' functions get
  * @returns takes the handler and gives one that runs it for requests that are allowed
  * @throws ConfigError `ERR_OPTION` where an option is wrong
  * @example
@@ -30,6 +44,11 @@ export interface NodeRateLimitOptions extends RateLimitOptions<IncomingMessage> 
  * const server = createServer(limited((request, response) => response.end(`hello ${request.url}`)))
  * ```
  */
+export function rateLimit<Req extends NodeRequest = IncomingMessage>(
+  // Not inferred: a key of any request, such as `byAddress()`, would make it one of either kind.
+  options: NodeRateLimitOptions<NoInfer<Req>>,
+): (handler: NodeHandler<Req>) => NodeHandler<Req>
+// The compatibility API's requests and responses have all that is asked of Node's own.
 export function rateLimit(options: NodeRateLimitOptions): (handler: NodeHandler) => NodeHandler {
   const limit = new RateLimit(options, nodeSource, ['onError'])
   const { onError = answer500 } = options
