@@ -137,6 +137,7 @@ test('a gateway that is killed and started again under load loses nothing it sho
     const seen = results[number]!
     // nginx asks another gateway where one dies over a request: no client sees it.
     expect(new Set(seen.map(({ status }) => status))).toEqual(new Set([200, 429]))
+    for (const { status, headers, body } of seen) wellFormed(expect, mode, status, headers, body)
     const admitted = allowed(seen).length
     const bound = EXACT.includes(mode) ? LIMIT.limit : softBound(askedOf(seen, restartedAt), STALENESS_MS)
     expect(admitted).toBeLessThanOrEqual(bound)

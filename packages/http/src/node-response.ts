@@ -65,13 +65,15 @@ export function mountOf(baseUrl = ''): string {
   return baseUrl.toLowerCase()
 }
 
+/** What a response's header holds, which may stand on several lines. */
+export function headerText(value: number | string | readonly string[] | undefined): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  return Array.isArray(value) ? value.join(', ') : String(value)
+}
+
 /** The headers of a response of Node's; where they were sent, writing throws. */
 export const nodeHeaders: HeaderAccess<ServerResponse> = {
-  get(response, name) {
-    const value = response.getHeader(name)
-    if (value === undefined || typeof value === 'string') return value
-    return Array.isArray(value) ? value.join(', ') : String(value)
-  },
+  get: (response, name) => headerText(response.getHeader(name)),
   set(response, name, value) {
     response.setHeader(name, value)
   },

@@ -185,6 +185,7 @@ export class RateLimit<Req, Res> {
     const passage = { facts, key: stored, terms }
     const takings = takeInTurn(limiters, stored, terms)
     if (Array.isArray(takings)) return this.judge(takings, passage)
+    this.meetForRefusal(facts)
     return (takings as PromiseLike<readonly Taking[]>).then((takings) => this.judge(takings, passage))
   }
 
@@ -195,9 +196,16 @@ export class RateLimit<Req, Res> {
     terms: Terms,
   ): Awaitable<Verdict> {
     const decision = take(limiter, key, terms)
-    if (isPromise(decision))
+    if (isPromise(decision)) {
+      this.meetForRefusal(facts)
       return decision.then((decision) => this.judgeOne(limiter, decision, facts, key, terms))
+    }
     return this.judgeOne(limiter, decision, facts, key, terms)
+  }
+
+  /** The client may be gone before a function that is told of refusals asks for its address. */
+  private meetForRefusal(facts: LazyFacts<Req, Res>): void {
+    if (this.settings.onDenied !== undefined || this.settings.response !== undefined) facts.meet()
   }
 
   /** Nearly all requests: nothing is made for one that is allowed but what its headers tell. */

@@ -87,24 +87,45 @@ export function replaced(standard: Answer, own: Partial<Answer>): Answer {
     throw optionError('response: the answer', own, 'give an object with status, headers or body')
   }
   const { status = standard.status } = own
-  const headers = own.headers ?? {}
   const body = own.body ?? standard.body
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw optionError("response: the answer's status", status, 'give an integer from 200 to 599')
   }
-  for (const [name, value] of Object.entries(headers)) {
-    if (!HEADER_NAME.test(name))
-      throw optionError('response: the name of a header', name, 'give letters and dashes')
-    if (value === undefined || UNWRITABLE.test(String(value))) {
-      throw optionError(`response: the header ${name}`, value, 'give text of one line, in Latin-1')
-    }
+  const given: object = own.headers ?? {}
+  if (typeof given !== 'object' || Symbol.iterator in given) {
+    throw optionError('response: the headers', given, "give an object such as { 'X-Calm': 'yes' }")
   }
+  const headers = Object.fromEntries(
+    Object.entries(given).flatMap(([name, value]) => (isLength(name) ? [] : [[name, writable(name, value)]])),
+  )
   if (typeof textOf(body) !== 'string') {
     throw optionError("response: the answer's body", body, 'give text, or an object that JSON can hold')
   }
   const keepsType = body === standard.body && !hasType(headers)
   return { status, headers: keepsType ? { ...standard.headers, ...headers } : headers, body }
 }
+
+/** A header's value as text, so that what was looked at is what is written; in a list where there are several, as of cookies. */
+function writable(name: string, value: unknown): string {
+  if (!HEADER_NAME.test(name))
+    throw optionError('response: the name of a header', name, 'give letters and dashes')
+  if (FRAMING.test(name)) {
+    throw optionError('response: the header', name, 'leave it out: how a body is framed the server says')
+  }
+  const isText = (part: unknown) =>
+    part !== undefined && typeof part !== 'symbol' && !UNWRITABLE.test(String(part))
+  const parts: unknown[] = Array.isArray(value) ? value : [value]
+  if (!parts.every(isText)) {
+    throw optionError(`response: the header ${name}`, value, 'give text of one line, in Latin-1')
+  }
+  return Array.isArray(value) ? (value.map(String) as unknown as string) : String(value)
+}
+
+/** The server counts its bytes itself; a wrong length would leave some for the next answer. */
+const isLength = (name: string) => name.toLowerCase() === 'content-length'
+
+/** What Node refuses beside a length, or writes so that no client can read it. */
+const FRAMING = /^(transfer-encoding|trailer)$/i
 
 /** What a header's value must not hold. */
 const UNWRITABLE = /[^\t\x20-\x7e\x80-\xff]/

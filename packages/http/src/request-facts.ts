@@ -35,7 +35,8 @@ export interface RequestFacts {
 
 /** Looks each fact up when it is asked for: most requests need one or two. */
 export class LazyFacts<Req, Res> implements RequestFacts {
-  private peer: string | undefined
+  /** Null: asked, and not told. */
+  private peer: string | null | undefined
 
   constructor(
     private readonly source: RequestSource<Req, Res>,
@@ -47,8 +48,9 @@ export class LazyFacts<Req, Res> implements RequestFacts {
   /** Looks up where the request comes from while that can be told: Node forgets it as the connection closes. */
   meet(): void {
     if (this.peer !== undefined) return
+    this.peer = null
     try {
-      this.peer = this.source.peer(this.request, this.response)
+      this.peer = this.source.peer(this.request, this.response) ?? null
     } catch {
       // Where it can't be told, whoever asks is told why.
     }

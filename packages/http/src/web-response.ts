@@ -68,7 +68,10 @@ export function webResponse(answer: Answer, method: string, write: (headers: Hea
   const { headers, body } = written(answer)
   const response = new Response(contentOf(answer.status, method, body), { status: answer.status })
   write(response.headers)
-  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value)
+  for (const [name, value] of Object.entries(headers)) {
+    response.headers.delete(name)
+    for (const each of [value].flat()) response.headers.append(name, each)
+  }
   return response
 }
 

@@ -2,11 +2,17 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect, constants, createServer, type Http2ServerRequest } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
 import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
 import { ManualClock } from '@spillway/core/testing'
 import type { RateLimitOptions } from '@spillway/http'
+import { rateLimit as fastifyLimit } from '@spillway/http/fastify'
+import { rateLimit as fetchLimit } from '@spillway/http/fetch'
+import { rateLimit as honoLimit } from '@spillway/http/hono'
 import { rateLimit as koaLimit } from '@spillway/http/koa'
 import { rateLimit as nodeLimit } from '@spillway/http/node'
+import Fastify from 'fastify'
+import { Hono } from 'hono'
 import Koa from 'koa'
 import { expect, onTestFinished, test, vi } from 'vitest'
 
@@ -25,6 +31,39 @@ const LISTENERS: Record<string, (options: RateLimitOptions<unknown>, handle: () 
       context.body = 'hello'
     })
     return app.callback()
+  },
+  hono: (options, handle) => {
+    const app = new Hono()
+    app.use(honoLimit(options)).get('/', (context) => {
+      handle()
+      return context.text('hello')
+    })
+    return getRequestListener(app.fetch) as Listener
+  },
+  fetch: (options, handle) => {
+    const handler = fetchLimit(options)(() => {
+      handle()
+      return new Response('hello')
+    })
+    return getRequestListener(handler as never) as Listener
+  },
+  fastify: (options, handle) => {
+    let listener: Listener
+    const app = Fastify({
+      http2: true,
+      serverFactory: (handler: unknown) => {
+        listener = handler as Listener
+        return createServer()
+      },
+    } as never)
+    app.register(fastifyLimit, options).get('/', async () => {
+      handle()
+      return 'hello'
+    })
+    return async (request, response) => {
+      await app.ready()
+      listener(request, response)
+    }
   },
 }
 

@@ -1,11 +1,11 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { HeaderAccess } from '../headers.ts'
-import { endWhereItIs, nodeSource } from '../node-response.ts'
+import { endWhereItIs, headerText, nodeSource } from '../node-response.ts'
 import { optionError } from '../option-error.ts'
 import { checkDiffering, differingOptions, type RateLimitOptions } from '../options.ts'
 import { type Course, RateLimit, type Verdict } from '../rate-limit.ts'
-import { written } from '../refusal.ts'
+import { takesBody, written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
 
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
@@ -37,7 +37,7 @@ const fastifySource: RequestSource<FastifyRequest, FastifyReply> = {
 
 /** Through the reply, which hands Node all headers at once: written to Node's response one by one they cost twice as much. */
 const replyHeaders: HeaderAccess<FastifyReply> = {
-  get: (reply, name) => reply.getHeader(name)?.toString(),
+  get: (reply, name) => headerText(reply.getHeader(name)),
   set: (reply, name, value) => reply.header(name, value),
 }
 
@@ -115,7 +115,11 @@ function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: 
     return false
   }
   const { headers, body } = written(verdict.answer)
-  reply.code(verdict.answer.status).headers(headers).send(body)
+  const { status } = verdict.answer
+  reply
+    .code(status)
+    .headers(headers)
+    .send(takesBody(status) ? body : undefined)
   return false
 }
 

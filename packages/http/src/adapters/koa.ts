@@ -1,6 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import type { HeaderAccess } from '../headers.ts'
-import { endWhereItIs, nodeSource } from '../node-response.ts'
+import { endWhereItIs, nodeHeaders, nodeSource } from '../node-response.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { RateLimit, type Verdict } from '../rate-limit.ts'
 import { written } from '../refusal.ts'
@@ -17,7 +17,7 @@ const koaSource: RequestSource<Context, Context> = {
 
 /** Once they are sent, Koa leaves them as they are. */
 const koaHeaders: HeaderAccess<Context> = {
-  get: ({ response }, name) => response.get(name) || undefined,
+  get: ({ res }, name) => nodeHeaders.get(res, name),
   set: (context, name, value) => context.set(name, value),
 }
 

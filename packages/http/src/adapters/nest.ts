@@ -16,10 +16,10 @@ import {
 import { APP_FILTER, Reflector } from '@nestjs/core'
 import { isPromise } from '../awaitable.ts'
 import type { HeaderAccess } from '../headers.ts'
-import { endWhereItIs, mountOf, nodeHeaders, nodeSource } from '../node-response.ts'
+import { endWhereItIs, headerText, mountOf, nodeHeaders, nodeSource } from '../node-response.ts'
 import { checkDiffering, differingOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit as Limit, type Verdict } from '../rate-limit.ts'
-import { type Answer, type Refusal, written } from '../refusal.ts'
+import { type Answer, type Refusal, takesBody, written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
 
 /** Functions of the options get Nest's context: `context.switchToHttp().getRequest()`. */
@@ -40,7 +40,7 @@ type PlatformResponse = (ServerResponse | FastifyResponse) & {
 
 interface FastifyResponse {
   readonly raw: ServerResponse
-  getHeader(name: string): { toString(): string } | undefined
+  getHeader(name: string): ReturnType<ServerResponse['getHeader']>
   header(name: string, value: string): unknown
   hijack(): unknown
 }
@@ -89,7 +89,7 @@ export class RateLimitFilter implements ExceptionFilter<RateLimitException> {
     const { headers, body } = written(answer)
     for (const [name, value] of Object.entries(headers)) nestHeaders.set(response, name, value)
     response.status(answer.status)
-    response.send(body)
+    response.send(takesBody(answer.status) ? body : '')
   }
 }
 Catch(RateLimitException)(RateLimitFilter)
@@ -186,7 +186,7 @@ function carryOut(
 
 const nestHeaders: HeaderAccess<PlatformResponse> = {
   get(response, name) {
-    return 'raw' in response ? response.getHeader(name)?.toString() : nodeHeaders.get(response, name)
+    return headerText(response.getHeader(name))
   },
   set(response, name, value) {
     if ('raw' in response) response.header(name, value)

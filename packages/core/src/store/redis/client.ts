@@ -78,7 +78,7 @@ export function checkTarget(target: unknown): asserts target is string | RedisCl
   if (typeof target === 'string' && /^(rediss?|unix):\/\/./.test(target)) return
   if (isClient(target)) return
   // There may be a password in what was meant to be a URL.
-  const given = typeof target === 'string' && target.includes('@') ? 'no URL of Redis' : show(target)
+  const given = typeof target === 'string' && target !== '' ? 'no URL of Redis' : show(target)
   throw new ConfigError(
     'ERR_OPTION',
     `redisStore was given ${given}: give a URL such as 'redis://127.0.0.1:6379', or an ioredis Redis or Cluster`,

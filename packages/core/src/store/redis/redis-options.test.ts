@@ -36,6 +36,8 @@ test.each([
   'redis://:secret@127.0.0.1:99999',
   'valkey://:secret@127.0.0.1:6379',
   'eve:secret@127.0.0.1',
+  '127.0.0.1:6379?password=secret',
+  'secret',
 ])('a URL that is none is a ConfigError, which tells no password: %s', (url) => {
   const error = failure(() => redisStore(url))
   expect(error).toBeInstanceOf(ConfigError)
