@@ -1,25 +1,27 @@
 import { CHANGES_KEPT, LIMIT_KEPT } from '../store.ts'
 import { closeLua, FILE_KEPT, noteLua, PLAIN_GIVEN } from './quick-take.lua.ts'
 
-/** After what the algorithm's takes need: the files that rows lie in. */
-export const rowsLua = /* lua */ `
-local PLAIN, PLAINBYTES = '>dddd', 32
--- of a bucket of which anything was given back or whose rate has changed, last in its row: since when that is
--- kept, how much it is, and until when; and when the rate changed last, and the fastest before that
-local GIVEN, GIVENBYTES = '>ddddI4', 36
--- where nothing else is kept but the state
-local PLAINGIVEN, PLAINGIVENBYTES = '>ddddddddI4', ${PLAIN_GIVEN}
--- a log's row is the log; where more is kept it ends with the log, and begins with this number and the log's length
-local MORE, MOREBYTE = -1, 191
-local MOSTKEYS = 4000
--- rows that are written at once: what Redis makes of them for that is then still in the caches from those before them
-local ATONCE = 64
-local top = max(slice + late, tonumber(meta[5] or 0))
-local FILES = prefix .. ':'
+/** Rows that are written at once: what Redis makes of them for that is then still in the caches from those before them. */
+const AT_ONCE = 64
+/** As many rows in a hash are found as fast either way. */
+const FEW = 32
 
--- what is kept of each key, or false, and the slice under which it lies, where that is not the top
-local function found(keys)
-  local rows, filedin = redis.call('HMGET', FILES .. top, unpack(keys)), {}
+/** Writes the first `size` of a list of keys and rows. */
+export function writesLua(
+  file: string,
+  rowsof: string,
+  size: string,
+  told: (added: string) => string,
+): string {
+  return /* lua */ `
+    for first = 1, ${size}, ${2 * AT_ONCE} do
+      ${told(`redis.call('HSET', ${file}, unpack(${rowsof}, first, min(first + ${2 * AT_ONCE - 1}, ${size})))`)}
+    end
+`
+}
+
+/** Puts what is kept of those of the keys that are not in `rows` there, and under which slice it lies into `filedin`. */
+export const missingLua = /* lua */ `
   for under = top - 1, slice, -1 do
     local missing, places, count = {}, {}, 0
     for i = 1, #keys do
@@ -34,6 +36,43 @@ local function found(keys)
       if values[i] then rows[places[i]], filedin[places[i]] = values[i], under end
     end
   end
+`
+
+/**
+ * After rows were written to a `file`, of which so many were `added`. Redis keeps few short fields as a list, and looks for
+ * each from its front, but not in a hash that has once held a long value (decision 0023). No key has this name.
+ *
+ * @param begun what is to be done if they are the first
+ */
+export function grownLua(begun: string): string {
+  return /* lua */ `
+      local rows = redis.call('HLEN', file)
+      if rows == added then ${begun} end
+      if rows > ${FEW} and rows - added <= ${FEW} then
+        redis.call('HSET', file, '\\255', '${' '.repeat(65)}')
+        redis.call('HDEL', file, '\\255')
+      end
+`
+}
+
+/** After what the algorithm's takes need: the files that rows lie in. */
+export const rowsLua = /* lua */ `
+local PLAIN, PLAINBYTES = '>dddd', 32
+-- of a bucket of which anything was given back or whose rate has changed, last in its row: since when that is
+-- kept, how much it is, and until when; and when the rate changed last, and the fastest before that
+local GIVEN, GIVENBYTES = '>ddddI4', 36
+-- where nothing else is kept but the state
+local PLAINGIVEN, PLAINGIVENBYTES = '>ddddddddI4', ${PLAIN_GIVEN}
+-- a log's row is the log; where more is kept it ends with the log, and begins with this number and the log's length
+local MORE, MOREBYTE = -1, 191
+local MOSTKEYS = 4000
+local top = max(slice + late, tonumber(meta[5] or 0))
+local FILES = prefix .. ':'
+
+-- what is kept of each key, or false, and the slice under which it lies, where that is not the top
+local function found(keys)
+  local rows, filedin = redis.call('HMGET', FILES .. top, unpack(keys)), {}
+${missingLua}
   return rows, filedin
 end
 
@@ -42,9 +81,7 @@ local function write(files)
   local news
   for under, rowsof in pairs(files) do
     local added = 0
-    for first = 1, #rowsof, 2 * ATONCE do
-      added = added + redis.call('HSET', FILES .. under, unpack(rowsof, first, min(first + 2 * ATONCE - 1, #rowsof)))
-    end
+${writesLua('FILES .. under', 'rowsof', '#rowsof', (added) => `added = added + ${added}`)}
     if added > 0 or under > top then
       news = news or {}
       news[under] = added
@@ -65,9 +102,6 @@ end
 
 /** After the algorithm's functions: what is to be done where files begin, and for the first command. Ends the short way. */
 export const filesLua = /* lua */ `
--- as many rows in a hash are found as fast either way; this many bytes are a long value for Redis
-local FEW, LONG = 32, '${' '.repeat(65)}'
-
 -- what tells of the others outlives them, and a limit that was set all use of it
 local function keepmeta(ms)
   if meta[7] or setlimit then ms = max(ms, ${LIMIT_KEPT}) end
@@ -92,14 +126,7 @@ local function filed(news)
   for under, added in pairs(news or {}) do
     if added > 0 then
       local file = FILES .. under
-      local rows = redis.call('HLEN', file)
-      if rows == added then begun(under) end
-      -- Redis keeps few short fields as a list, and looks for each from its front, but not in a hash that has once held a long
-      -- value (decision 0023). No key has this name
-      if rows > FEW and rows - added <= FEW then
-        redis.call('HSET', file, '\\255', LONG)
-        redis.call('HDEL', file, '\\255')
-      end
+${grownLua('begun(under)')}
     end
     if under > top then
       top = under
@@ -167,7 +194,7 @@ local function packlist(numbers)
 end
 
 if guard then notequick() end
-if isshort then answer, news = takes(request.t, request.c) end
+if isshort and isplain then answer, news = takes(request.t, request.c) end
 if answer then
   filed(news)
   if guard then openquick() end

@@ -5,7 +5,7 @@
  * p parameters (p[1] limit, p[2] window), s signature, id the node's, q sequence, d deadline, since, presence, x extra
  * (0 where it is missing), l what is known of the limit in force, now (tests only); and o operations (see `store.ts`), or
  * takes alone: t their keys, c each one's costs: a list, or how many there are where all are 1; missing where it is
- * 1 for each key. One take alone comes word by word instead, see `quick-take.lua.ts`.
+ * 1 for each key. Takes alone that can be quick come word by word instead, see `quick-take.lua.ts`.
  *
  * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit, limitset, smallest; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
  * under the last slice in which they are worth anything; `:l:<key>` list of a long log's middle; `:blocks` hash; `:changes` and
@@ -19,8 +19,12 @@ local prefix, META = KEYS[1], KEYS[2]
 if guard then
   prefix = string.match(FILE, '^(.*):')
   META = prefix .. ':meta'
-  request.t = {ARGV[4]}
-  if ARGV[5] then request.c = {{tonumber(ARGV[5])}} end
+  if several then
+    request.t, request.c = several.t, several.c
+  else
+    request.t = {ARGV[4]}
+    if ARGV[5] then request.c = {{tonumber(ARGV[5])}} end
+  end
   exact = tonumber(ARGV[6])
 else
   sequence, deadline, exact = request.q, request.d, request.now

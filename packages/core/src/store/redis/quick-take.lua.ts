@@ -23,60 +23,86 @@ export const PLAIN_TOLD = 48
 /** Milliseconds for which a file is kept after its slice. */
 export const FILE_KEPT = 1000
 
-/** Of all scripts: what a quick take may have found. */
+/** Of all scripts: what a quick way may have found. `isplain`: it found no row that is more than a state. */
 export const beginningLua = /* lua */ `
 local pack, unpack_row = struct.pack, struct.unpack
 local sequence, deadline, exact
 local FILE, guard, seen, introduced
+local several, isplain = nil, true
 `
 
 /**
  * KEYS[1]: the file, under which the algorithm files what is new in the slice; KEYS[2], on a Cluster: the prefix. ARGV: what
- * the node's requests begin with, as JSON; sequence; deadline; key; cost, if it is not 1; now (tests only).
+ * the node's requests begin with, as JSON; sequence; deadline; key; cost, if it is not 1; now (tests only). Of several takes,
+ * see `quick-batch.lua.ts`, no key, and in place of the cost their keys and costs.
  *
- * Returns the status byte 5, the time, and the row as it lay there: of a bucket of which anything was given back, all of it.
+ * Returns the status byte 5, the time, and the row as it lay there; 8 where anything was given back of it, with how much.
  * Where it does not do, nothing was written, and the script goes on.
+ *
+ * @param batch what several takes run
  */
-export function quickTakeLua({ opens, late, roll, use, ends }: NonNullable<LuaHalf['take']>): string {
+export function quickTakeLua(
+  { opens, late, roll, use, ends }: NonNullable<LuaHalf['take']>,
+  batch: string,
+): string {
   return /* lua */ `${opens}
 if ARGV[4] then
   sequence, deadline = ARGV[2] - 0, ARGV[3] - 0
   local key = ARGV[4]
   FILE, guard = KEYS[1], '\\255' .. ARGV[1]
-  local found = redis.call('HMGET', FILE, '', guard, key)
-  seen = found[2]
+  local found, opened
+  if key ~= '' then
+    found = redis.call('HMGET', FILE, '', guard, key)
+    opened, seen = found[1], found[2]
+  else
+    several = cjson.decode(ARGV[5])
+    local keys = several.t
+    local n = #keys
+    keys[n + 1], keys[n + 2] = '', guard
+    found = redis.call('HMGET', FILE, unpack(keys))
+    opened, seen = found[n + 1], found[n + 2]
+    keys[n + 1], keys[n + 2], found[n + 1], found[n + 2] = nil, nil, nil, nil
+  end
   if seen then
     local last, number, limit, window, drainsby, per, ends = unpack_row('${FIELDS}', seen)
-    introduced = found[1] and found[1] - number == 0
+    introduced = opened and opened - number == 0
     local time = KEYS[2] and not ARGV[6] and redis.call('TIME')
     local now = ARGV[6] and ARGV[6] - 0 or time and time[1] * 1000 + math.floor(time[2] / 1000) or ends - redis.call('PTTL', FILE)
     if introduced and last < sequence and now <= deadline then
-      local row = found[3]
+      local noted = pack('${FIELDS}', sequence, number, limit, window, drainsby, per, ends)
+      if several then
+${batch}
+      else
+        local row = found[3]
 ${late === 0 ? '' : beforeLua}
-      local a, b, c, d = 0, 0, 0, drainsby
-      local length = row and #row or 0
-      if length == 32 then a, b, c, d = unpack_row('>dddd', row) end
+        local a, b, c, d = 0, 0, 0, drainsby
+        local length = row and #row or 0
+        if length == 32 then a, b, c, d = unpack_row('>dddd', row) end
 ${ends === undefined ? '' : readsGivenLua}
-      if length == 0 or length == ${ends === undefined ? '32' : 'plain'} and d == drainsby then
-        ${roll}
-        ${use}
-        local cost = ARGV[5] and ARGV[5] - 0 or 1
-        local noted = pack('${FIELDS}', sequence, number, limit, window, drainsby, per, ends)
-        if used + cost <= limit then
-          b = b + cost
+        if length == 0 or ${ends === undefined ? 'length == 32' : bucketFitsLua} then
+          ${roll}
+          ${use}
+          local cost = ARGV[5] and ARGV[5] - 0 or 1
+${ends === undefined ? '' : answersGivenLua}
+          if used + cost <= limit then
+            b = b + cost
 ${ends === undefined ? "local packed = pack('>dddd', a, b, c, d)" : packsGivenLua(ends)}
 ${ends === undefined ? '' : endsBeforeLua(ends)}
-          redis.call('HSET', FILE, guard, noted, key, packed)
-        else
-          redis.call('HSET', FILE, guard, noted)
+            redis.call('HSET', FILE, guard, noted, key, packed)
+          else
+            redis.call('HSET', FILE, guard, noted)
+          end
+          return ${ends === undefined ? answerLua : 'answer'}
         end
-        return pack('>Bd', 5, now) .. (row or '${'\\0'.repeat(32)}')
+        isplain = length == ${ends === undefined ? '32' : 'plain'}
       end
     end
   end
 end
 `
 }
+
+const answerLua = `pack('>Bd', 5, now) .. (row or '${'\\0'.repeat(32)}')`
 
 /** A row may lie in the file of the slice before. */
 const beforeLua = /* lua */ `
@@ -96,6 +122,19 @@ const readsGivenLua = /* lua */ `
         plain = ${PLAIN_GIVEN}
         if lasts <= now then given = nil end
       end
+`
+
+/** It goes by the same, and the clock has not gone back: then it may last beyond the next slice. */
+const bucketFitsLua = 'length == plain and d == drainsby and a <= now'
+
+/** What is told of it ends where nothing is to be told. */
+const answersGivenLua = /* lua */ `
+          local answer
+          if length == ${PLAIN_GIVEN} then
+            answer = pack('>Bd', given and 8 or 5, now) .. string.sub(row, 1, given and ${PLAIN_TOLD} or 32)
+          else
+            answer = ${answerLua}
+          end
 `
 
 /** What is in use now may go back, too. */
@@ -123,7 +162,7 @@ function endsBeforeLua(ends: string): string {
               if redis.call('HSET', before, key, packed) == 1 and redis.call('HLEN', before) == 1 then
                 redis.call('PEXPIRE', before, under * window - now + ${FILE_KEPT})
               end
-              return pack('>Bd', 5, now) .. (row or '${'\\0'.repeat(32)}')
+              return answer
             end
           end
 `

@@ -1,6 +1,8 @@
+import { connect } from 'node:net'
+import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
 import { afterAll, beforeEach, describe, expect, inject, it } from 'vitest'
-import type { Algorithm } from '../../algorithms/algorithm.ts'
+import { type Algorithm, isWindow } from '../../algorithms/algorithm.ts'
 import { fixedWindow } from '../../algorithms/fixed-window/fixed-window.ts'
 import { slidingWindow } from '../../algorithms/sliding-window/sliding-window.ts'
 import { tokenBucket } from '../../algorithms/token-bucket/token-bucket.ts'
@@ -26,6 +28,7 @@ afterAll(async () => {
 })
 
 beforeEach(() => {
+  beside = []
   name = `${names++}`
   now = 1_000_100
 })
@@ -42,9 +45,21 @@ function exchange(table: Table, operations: Operation[], rest: Partial<Request> 
   return table.exchange({ ...once, since: -1, presence: 0, extra: 0, operations, ...rest })
 }
 
+/** Of the keys that each command takes of beside the one that is looked at, a unit each. */
+let beside: readonly string[] = []
+
+/** Of `key`. */
 async function take(table: Table, cost = 1, rest: Partial<Request> = {}): Promise<Decision> {
-  const { results } = await exchange(table, [['take', 'key', cost]], rest)
-  return (results[0] as readonly Decision[])[0] as Decision
+  const [decision] = await takeEach(table, ['key'], cost, rest)
+  return decision as Decision
+}
+
+/** Of each key. */
+async function takeEach(table: Table, keys: readonly string[], cost = 1, rest: Partial<Request> = {}) {
+  const takes = keys.map((key): Operation => ['take', key, cost])
+  const others = beside.map((key): Operation => ['take', key, 1])
+  const { results } = await exchange(table, [...takes, ...others], rest)
+  return (results as (readonly Decision[])[]).slice(0, keys.length).map(([decision]) => decision as Decision)
 }
 
 /** The number under which the file of the slice is open; below 0 it is closed. */
@@ -61,11 +76,56 @@ async function quickTable(limit: Algorithm): Promise<Table> {
   return table
 }
 
-describe.each(limits)('$algorithm', (limit) => {
+/** What scripts ask Redis for about the table meanwhile, and of which of its Redis keys. */
+async function commandsOf(does: () => Promise<unknown>): Promise<string[]> {
+  const { hostname, port } = new URL(inject('redisUrl'))
+  const monitor = connect(Number(port), hostname)
+  const lines = createInterface(monitor)[Symbol.asyncIterator]()
+  monitor.write('MONITOR\r\n')
+  await lines.next()
+  await does()
+  await client.echo(name)
+  const asked = new RegExp(`^\\S+ \\[0 lua\\] "(\\w+)" "${PREFIX}:1:\\{${name}\\}:(\\w+)"`)
+  const commands: string[] = []
+  for (;;) {
+    const { value } = await lines.next()
+    if (value.endsWith(`"echo" "${name}"`)) break
+    const [, command, key] = asked.exec(value) ?? []
+    if (command !== undefined) commands.push(`${command} ${key}`)
+  }
+  monitor.destroy()
+  return commands
+}
+
+const ways = [
+  { way: 'one take', others: [] },
+  { way: 'several takes', others: ['beside', 'another'] },
+]
+const all = ways.flatMap((way) => limits.map((limit) => ({ ...way, limit, algorithm: limit.algorithm })))
+
+describe.each(all)('$way, $algorithm', ({ others, limit }) => {
+  beforeEach(() => {
+    beside = others
+  })
+
+  it('asks Redis for nothing but the slice’s file, and of a bucket the one before', async () => {
+    const table = await quickTable(limit)
+    const heard = await commandsOf(() => take(table))
+    const file = Math.floor(now / WINDOW) + limit.lateSlices
+    const files = isWindow(limit) ? [file] : [file, file - 1]
+    const reads = files.map((file, place) =>
+      place > 0 && others.length === 0 ? `HGET ${file}` : `HMGET ${file}`,
+    )
+    expect(heard).toEqual([...reads, ...files.map((file) => `HSET ${file}`)])
+  })
+
   it('goes on from what the long way took, and the other way round', async () => {
     const table = await quickTable(limit)
     expect(await take(table, 2)).toMatchObject({ allowed: true, remaining: 5 })
-    await exchange(table, [['take', 'key', 1, 1]])
+    await exchange(table, [
+      ['take', 'key', 1, 1],
+      ['peek', 'key'],
+    ])
     expect(await take(table, 4)).toMatchObject({ allowed: false, remaining: 3 })
     expect(await take(table, 3)).toMatchObject({ allowed: true, remaining: 0 })
   })
@@ -126,12 +186,23 @@ describe.each(limits)('$algorithm', (limit) => {
       expect((await exchange(table, [['take', 'key', 1]])).marker).toBe(marker)
   })
 
-  it('sees what was settled', async () => {
+  it('counts a command once while the clock is back in the slice before', async () => {
+    const table = await quickTable(limit)
+    const again = { sequence: ++sequence, deadline: now }
+    now = 999_990
+    expect(await take(table, 1, again)).toMatchObject({ allowed: true, remaining: 6 })
+    await expect(take(table, 1, again)).rejects.toMatchObject({ code: 'ERR_STORE_REPLY' })
+  })
+
+  it('sees what was settled, and looks at the rows twice then', async () => {
     const table = await quickTable(limit)
     const slice = Math.floor(now / limit.window)
     const settled: Operation = ['settle', 'key', 0, slice, [4, 0, 0, 0], [0, 0, 0, 0]]
     await exchange(store.open(name, limit), [settled], { node: OTHER })
-    expect(await take(table)).toMatchObject({ allowed: true, remaining: 2 })
+    const heard = await commandsOf(async () => {
+      expect(await take(table)).toMatchObject({ allowed: true, remaining: 2 })
+    })
+    expect(heard.filter((command) => command === `HMGET ${slice + limit.lateSlices}`)).toHaveLength(2)
   })
 
   it('keeps nodes apart, and each one’s limit: a plan, and the limiter’s own', async () => {
@@ -143,6 +214,25 @@ describe.each(limits)('$algorithm', (limit) => {
     for (let time = 0; time < 3; time++) await take(plan, 3, its)
     expect(await take(plan, 6, its)).toMatchObject({ allowed: true, limit: 20, remaining: 2 })
     expect(await take(table)).toMatchObject({ allowed: false, limit: 10 })
+  })
+
+  it('takes several costs of a key in turn', async () => {
+    const table = await quickTable(limit)
+    const costs = [1, 7, 2, 4, 1, 1, 1, 1]
+    const operations: Operation[] = [
+      ['take', 'key', ...costs],
+      ...beside.map((key): Operation => ['take', key, 1]),
+    ]
+    const memory = limit.create()
+    for (let time = 0; time < 3; time++) limit.take(memory, now, 1, 'store', true)
+    const expected = costs.map((cost) => ({ ...limit.take(memory, now, cost, 'store', true) }))
+    let results: Reply['results'] = []
+    const heard = await commandsOf(async () => {
+      results = (await exchange(table, operations)).results
+    })
+    expect(results[0]).toEqual(expected)
+    expect(heard.filter((command) => command.endsWith('meta'))).toEqual([])
+    expect(await take(table)).toMatchObject({ allowed: false, remaining: 0 })
   })
 
   it('goes from slice to slice: nothing of a file that is over counts, and all Redis keys end', async () => {
@@ -178,12 +268,120 @@ it('tells the store’s time, in whole milliseconds', async () => {
   await real.close()
 })
 
-it('a key can’t be taken for what a file notes', async () => {
+it('a key can’t be taken for what a file notes, nor for another one', async () => {
   const table = await quickTable(limits[0] as Algorithm)
   const head = `{"p":[10,1000],"s":"fixed-window/1000","id":"${ONE}","l":[]}`
-  for (const key of [`\u00ff${head}`, `\uffff${head}`, head, '\udcff', `\udcff${head}`]) {
-    const { results } = await exchange(table, [['take', key, 1]])
-    expect(results).toMatchObject([[{ allowed: true, remaining: 9 }]])
+  const keys = [
+    `\u00ff${head}`,
+    `\uffff${head}`,
+    head,
+    '\udcff',
+    `\udcff${head}`,
+    '\ud800',
+    '\udcff\ud800',
+    '\ufffd',
+  ]
+  keys.push('\n', '\r\n', ' ', '\0', '""', '\\', "'", '[]', 'null', '0', '__proto__', '🙂', '\uffffdcff', 'é')
+  const alone = async () => {
+    const decisions: Decision[] = []
+    for (const key of keys) decisions.push(...(await takeEach(table, [key])))
+    return decisions
   }
+  for (const [turn, way] of [
+    alone,
+    () => takeEach(table, keys),
+    alone,
+    () => takeEach(table, keys),
+  ].entries())
+    expect(await way()).toEqual(
+      keys.map(() => expect.objectContaining({ allowed: true, remaining: 9 - turn })),
+    )
   expect(await take(table)).toMatchObject({ allowed: true, remaining: 6 })
+})
+
+it('more keys than go into one command of a file go the long way', async () => {
+  const limit = limits[1] as Algorithm
+  const table = await quickTable(limit)
+  const keys = Array.from({ length: 2001 }, (_, place) => `key ${place}`)
+  const remaining = async (keys: readonly string[]) =>
+    (await takeEach(table, keys)).map(({ remaining }) => remaining)
+  expect(await remaining(keys.slice(1))).toEqual(keys.slice(1).map(() => 9))
+  expect(await commandsOf(async () => expect(await remaining(keys.slice(1))).toContain(8))).not.toContain(
+    'HMGET meta',
+  )
+  expect(await commandsOf(async () => expect(await remaining(keys)).toContain(9))).toContain('HMGET meta')
+  expect(await remaining(keys)).toEqual(keys.map((_, place) => (place === 0 ? 8 : 6)))
+})
+
+describe.each(ways)('$way of a bucket, which may lie in the file of the slice before', ({ others }) => {
+  const limit = limits[2] as Algorithm
+  const earlier = () => `${PREFIX}:1:{${name}}:${Math.floor(now / WINDOW)}`
+  /** Of which nothing lies there yet. */
+  async function fullTable(): Promise<Table> {
+    const table = store.open(name, limit)
+    for (let time = 0; time < 3; time++) await take(table, 10)
+    expect(await opened(limit)).toBe(1)
+    expect(await client.exists(earlier())).toBe(0)
+    return table
+  }
+
+  it('has that end where it is the first in it', async () => {
+    const table = await fullTable()
+    await takeEach(table, ['new', ...others])
+    expect(await client.hkeys(earlier())).toEqual(['new', ...others])
+    expect(await client.pttl(earlier())).toBeGreaterThan(0)
+  })
+
+  it('is kept where the clock goes back into the slice before', async () => {
+    const table = await fullTable()
+    const keys = ['new', ...others]
+    now = 1_001_005
+    await takeEach(table, keys, 5)
+    now -= 10
+    const back = { deadline: now }
+    const all = (expected: Partial<Decision>) => keys.map(() => expect.objectContaining(expected))
+    expect(await takeEach(table, keys, 5, back)).toEqual(all({ allowed: true, remaining: 0 }))
+    expect(await takeEach(table, keys, 1, back)).toEqual(all({ allowed: false, remaining: 0 }))
+    now = 1_002_000
+    expect(await takeEach(table, keys, 10)).toEqual(all({ allowed: false }))
+    now += 5
+    expect(await takeEach(table, keys, 10)).toEqual(all({ allowed: true }))
+  })
+
+  it('tells what was given back', async () => {
+    const table = await fullTable()
+    const keys = ['new', ...others]
+    await takeEach(table, keys, 4)
+    await exchange(table, [['refund', 'new', 2]])
+    const takes = keys.map((key): Operation => ['take', key, 1])
+    const heard = await commandsOf(async () => {
+      const { given, results } = await exchange(table, takes)
+      expect(given).toEqual(new Map([['new', [now, 2]]]))
+      expect(results).toMatchObject(keys.map((_, place) => [{ remaining: place === 0 ? 7 : 5 }]))
+    })
+    expect(heard).not.toContain('HMGET meta')
+  })
+
+  it('moves on where it is worth anything in the next slice', async () => {
+    const table = await fullTable()
+    const keys = ['new', ...others]
+    await takeEach(table, keys)
+    now += 100
+    expect(await takeEach(table, keys, 9)).toEqual(keys.map(() => expect.objectContaining({ remaining: 1 })))
+    expect(await client.hlen(earlier())).toBe(keys.length)
+    now += 850
+    const refused = { allowed: false, remaining: 9, retryAfterMs: 50 }
+    expect(await takeEach(table, keys, 10)).toEqual(keys.map(() => expect.objectContaining(refused)))
+  })
+})
+
+it('has Redis keep many rows of a bucket as a table in either file, in which none is searched for', async () => {
+  const limit = limits[2] as Algorithm
+  const table = await quickTable(limit)
+  const files = [0, 1].map((later) => `${PREFIX}:1:{${name}}:${Math.floor(now / WINDOW) + later}`)
+  const keys = Array.from({ length: 40 }, (_, place) => `user:${place}`)
+  await takeEach(table, keys.slice(0, 20))
+  expect(await client.object('ENCODING', files[0] as string)).toBe('listpack')
+  await takeEach(table, keys.slice(20))
+  for (const file of files) expect(await client.object('ENCODING', file)).toBe('hashtable')
 })

@@ -1,21 +1,10 @@
-import { type Algorithm, Numbers } from '../../algorithms/algorithm.ts'
+import type { Algorithm } from '../../algorithms/algorithm.ts'
 import { wireKey } from '../../key.ts'
-import { CHANGES_KEPT, type GivenBack, type Reply, type Request, type Snapshot } from '../store.ts'
-import { PLAIN_GIVEN } from './quick-take.lua.ts'
-import { quickHead, type SingleTake } from './script.ts'
+import { CHANGES_KEPT, type Reply, type Request, type Snapshot } from '../store.ts'
+import { ReplyReader } from './reply.ts'
+import { quickHead, takeAlone, takesJson } from './script.ts'
 
 const NO_SNAPSHOTS: readonly Snapshot[] = []
-
-/** Where the row begins, and how long the answer is where more is kept of the key than its state. */
-const ROW = 9
-const GIVEN = ROW + PLAIN_GIVEN
-
-/** What was given back, unless that is over. */
-function givenBack(answer: Buffer, now: number, key: string): Reply['given'] {
-  if (answer.readDoubleBE(ROW + 48) <= now) return undefined
-  const given: GivenBack = [answer.readDoubleBE(ROW + 32), answer.readDoubleBE(ROW + 40)]
-  return given[1] > 0 ? new Map([[key, given]]) : undefined
-}
 
 /** What a table needs to take quickly, see `quick-take.lua.ts`: it sends as little as can be, and remembers the rest. */
 export class QuickTakes {
@@ -28,13 +17,12 @@ export class QuickTakes {
   private begins = ''
   private limit: Request['limit']
   private inForce: Algorithm
+  private readonly state: unknown
   /** Of the slice that begins `from`, and ends before `until`. */
   private file = ''
   private from = 0
   private until = 0
   private hasBegun = false
-  private readonly state: unknown
-  private readonly numbers = new Numbers()
 
   constructor(
     private readonly own: Algorithm,
@@ -60,17 +48,17 @@ export class QuickTakes {
   /**
    * The command, if it can be a quick one.
    *
+   * @param request see `mayBeTakes`
    * @param begins what the node's requests begin with
    * @param table what knows the store's time
    */
   words(
     request: Request,
-    [, key, cost]: SingleTake,
     begins: string,
     table: { now(): number },
     testNow: (() => number) | undefined,
   ): string[] | undefined {
-    const { sequence, deadline, limit } = request
+    const { sequence, deadline, limit, operations, distinct } = request
     if (!this.isHeard) return undefined
     if (deadline >= this.until || deadline < this.from) this.turn(deadline)
     // Good for a slice that has not begun yet: its file can't be open.
@@ -78,9 +66,15 @@ export class QuickTakes {
     this.hasBegun = true
     if (begins !== this.begins || limit !== this.limit) this.begin(begins, limit)
     const { sha, file, head } = this
-    const words = [sha, '1', file, head, `${sequence}`, `${deadline}`, wireKey(key)]
+    const alone = takeAlone(operations)
+    const key = alone === undefined ? '' : wireKey(alone[1])
+    const words = [sha, '1', file, head, `${sequence}`, `${deadline}`, key]
     if (this.isCluster) words.splice(1, 2, '2', file, this.prefix)
-    if (cost !== 1 || testNow !== undefined) words.push(`${cost}`)
+    if (alone === undefined) {
+      const takes = takesJson(operations, distinct)
+      if (takes === undefined) return undefined
+      words.push(`{${takes}}`)
+    } else if (alone[2] !== 1 || testNow !== undefined) words.push(`${alone[2]}`)
     if (testNow !== undefined) words.push(`${testNow()}`)
     return words
   }
@@ -106,21 +100,23 @@ export class QuickTakes {
     return limit === undefined || limit.length === 0 ? this.own : this.own.with(limit.slice(1))
   }
 
-  /** Replays the decision from the state before it, as the script took. */
+  /** Replays the decisions from the states before them, as the script took. */
   read(answer: Buffer, { operations, limit }: Request): Reply {
-    const { numbers, state, marker } = this
-    const inForce = this.inForceOf(limit)
-    const now = answer.readDoubleBE(1)
-    numbers.a = answer.readDoubleBE(9)
-    numbers.b = answer.readDoubleBE(17)
-    numbers.c = answer.readDoubleBE(25)
-    numbers.d = answer.readDoubleBE(33)
-    inForce.load(state, numbers)
-    const [, key, cost] = operations[0] as SingleTake
-    const results = [[inForce.take(state, now, cost, 'store', true)]]
+    const reader = new ReplyReader(answer)
+    const { results, given } = reader.taken(this.inForceOf(limit), operations, this.state)
+    const { time: now } = reader
     const changesFrom = Math.max(this.changesFrom, now - CHANGES_KEPT)
-    const given = answer.length === GIVEN ? givenBack(answer, now, key) : undefined
-    const kept = { booked: undefined, given }
-    return { now, marker, nodes: 0, changesFrom, changed: NO_SNAPSHOTS, results, limit, ...kept }
+    const { marker } = this
+    return {
+      now,
+      marker,
+      nodes: 0,
+      changesFrom,
+      changed: NO_SNAPSHOTS,
+      results,
+      limit,
+      booked: undefined,
+      given,
+    }
   }
 }

@@ -26,15 +26,15 @@ import {
 import { StoreOffset } from './offset.ts'
 import { OwnConnection } from './own-connection.ts'
 import { QuickTakes } from './quick-takes.ts'
-import { ReplyReader, Status } from './reply.ts'
+import { isQuickAnswer, ReplyReader, Status } from './reply.ts'
 import {
   isQuick,
   jointScriptOf,
+  mayBeTakes,
   requestHead,
   requestJson,
   type Script,
   scriptOf,
-  takeAlone,
 } from './script.ts'
 import { Settlements } from './settlements.ts'
 
@@ -112,13 +112,12 @@ class RedisTable implements Table {
     return this.answer(this.script, this.keys, words, read)
   }
 
-  /** A quick take where it can be one. */
+  /** Takes quickly where it can. */
   private words(request: Request, settlements: Settlements | undefined): Word[] {
     const { script, keys, quick, store } = this
     const head = this.headOf(request)
-    const take = quick && takeAlone(request)
-    if (take !== undefined) {
-      const words = quick?.words(request, take, head, this, store.testNow)
+    if (quick !== undefined && mayBeTakes(request)) {
+      const words = quick.words(request, head, this, store.testNow)
       if (words !== undefined) return words
     }
     const json = requestJson(head, request, store.testNow?.(), settlements)
@@ -150,7 +149,7 @@ class RedisTable implements Table {
   read(answer: Buffer, request: Request, settlements?: Settlements, payer?: number): Reply {
     const { limit, quick } = this
     const status = answer[0]
-    if (status === Status.takenQuickly) return (quick as QuickTakes).read(answer, request)
+    if (isQuickAnswer(answer)) return (quick as QuickTakes).read(answer, request)
     if (status === Status.late) throw lateError()
     if (status === Status.repeated) throw repeatedError()
     const reader = new ReplyReader(answer)
@@ -368,7 +367,7 @@ class RedisStore implements Store {
       ended(true)
       if (this.testNow === undefined) {
         const bytes = (Array.isArray(answer) ? answer.find(said) : answer) as Buffer
-        const cut = bytes[0] === Status.takenQuickly ? 1 : 0
+        const cut = isQuickAnswer(bytes) ? 1 : 0
         offset.learn(bytes.readDoubleBE(1), sent, clock.monotonic(), sentWall, cut)
       }
       return read(answer)

@@ -14,7 +14,7 @@ import type { Settlements } from './settlements.ts'
 
 /**
  * What the status byte of a reply says. `taken`: as done, but of each key only its state is told; `takenGiven`: and what was
- * given back of it; `takenQuickly`: see `quick-take.lua.ts`; `settled`: as done, and before the results come those of the settlements that travelled as lists.
+ * given back of it; `takenQuickly` and `takenQuicklyGiven`: so too, see `quick-take.lua.ts`; `settled`: as done, and before the results come those of the settlements that travelled as lists.
  */
 export const Status = {
   done: 0,
@@ -25,12 +25,21 @@ export const Status = {
   takenQuickly: 5,
   settled: 6,
   takenGiven: 7,
+  takenQuicklyGiven: 8,
 } as const
 
 const HEADER = 9
 const MARKER = 36
 /** From here on what a log has admitted is counted from 0 again. */
 const LOG_SUMS = 2 ** 52
+
+type AnyTake = Operation & { 0: 'take' }
+
+/** Whether the script has taken quickly. */
+export function isQuickAnswer(answer: Buffer): boolean {
+  const status = answer[0]
+  return status === Status.takenQuickly || status === Status.takenQuicklyGiven
+}
 
 /** Reads a script's answer from its first byte to its last. */
 export class ReplyReader {
@@ -49,11 +58,17 @@ export class ReplyReader {
   private replayed: unknown
   /** Reads doubles in a third of the time that a Buffer takes. */
   private readonly view: DataView
+  /** Of each key only its state is told; and, of a bucket, what was given back. */
+  private readonly isBrief: boolean
+  private readonly tellsGiven: boolean
 
   constructor(private readonly bytes: Buffer) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.status = bytes.readUInt8(0)
     this.time = this.view.getFloat64(1)
+    const { status } = this
+    this.isBrief = status >= Status.taken && status !== Status.settled
+    this.tellsGiven = status !== Status.taken && status !== Status.takenQuickly
   }
 
   /** The rest as text: what a mismatch carries. */
@@ -95,6 +110,17 @@ export class ReplyReader {
     const set = follows ? (inForce as unknown as LimitInForce) : undefined
     const { bookedOf: booked, givenOf: given } = this
     return { now, marker, nodes, changesFrom, changed, results, limit: set, booked, given }
+  }
+
+  /** Of what was taken quickly: nothing but the states is told. @param state to replay in */
+  taken(
+    limit: Algorithm,
+    operations: readonly Operation[],
+    state: unknown,
+  ): Pick<Reply, 'results' | 'given'> {
+    this.replayed = state
+    const results = operations.map((take) => this.decisions(limit, this.time, take as AnyTake))
+    return { results, given: this.givenOf }
   }
 
   private result(
@@ -207,12 +233,11 @@ export class ReplyReader {
       numbers.c = this.double()
       numbers.d = this.double()
     }
-    const { status } = this
-    if (status !== Status.taken && status !== Status.takenGiven) {
+    if (!this.isBrief) {
       this.booked = this.double()
       this.blockedUntil = this.double()
     }
-    if (status !== Status.taken && isBucket(limit)) this.readGiven()
+    if (this.tellsGiven && isBucket(limit)) this.readGiven()
     if (isLog) numbers.entries = this.entries()
   }
 
@@ -243,12 +268,7 @@ export class ReplyReader {
     return snapshot
   }
 
-  private decisions(
-    limit: Algorithm,
-    now: number,
-    take: (Operation & { 0: 'take' }) | undefined,
-    payer?: number,
-  ): Decision[] {
+  private decisions(limit: Algorithm, now: number, take: AnyTake | undefined, payer?: number): Decision[] {
     const paid = this.at - 2
     if (take !== undefined && payer !== undefined) this.at += take.length - 2
     const { numbers } = this

@@ -11,6 +11,7 @@ import { engineLua } from './engine.lua.ts'
 import { filesLua } from './files.lua.ts'
 import { jointLua } from './joint.lua.ts'
 import { openingLua } from './opening.lua.ts'
+import { quickBatchLua } from './quick-batch.lua.ts'
 import { beginningLua, quickTakeLua } from './quick-take.lua.ts'
 import { asSettled, type Settlements } from './settlements.ts'
 import { takesLua } from './takes.lua.ts'
@@ -52,7 +53,8 @@ function longWay(half: LuaHalf): string {
 /** One script an algorithm: its Lua half, between the same beginning and end. */
 export function scriptOf(algorithm: AlgorithmName): Script {
   const half = halves[algorithm]
-  const quick = half.take === undefined ? '' : quickTakeLua(half.take)
+  const { take } = half
+  const quick = take === undefined ? '' : quickTakeLua(take, quickBatchLua(half, take))
   return script(`local joint = false\n${beginningLua}${quick}${longWay(half)}`)
 }
 
@@ -86,21 +88,23 @@ export function quickHead(head: string, limit: Request['limit']): string {
   return limit === undefined ? `${head}}` : `${head},"l":${JSON.stringify(limit)}}`
 }
 
-/** The only operation, if it is one take of one cost, not to be carried out twice, and nothing else is asked for. */
-export function takeAlone({
-  operations,
-  sequence,
-  deadline,
-  since,
-  presence,
-}: Request): SingleTake | undefined {
-  if (operations.length !== 1 || sequence === 0 || deadline === 0 || since >= 0 || presence > 0)
-    return undefined
-  const take = operations[0] as Operation
-  return take[0] === 'take' && take.length === 3 ? (take as SingleTake) : undefined
+/** So many keys go into one command of Redis with room to spare. */
+const MOST_QUICK = 2000
+
+/** Whether it can be that nothing but takes is asked for, that must not be carried out twice. */
+export function mayBeTakes({ operations, sequence, deadline, since, presence }: Request): boolean {
+  const { length } = operations
+  if (length === 0 || length > MOST_QUICK || operations[0]?.[0] !== 'take') return false
+  return sequence !== 0 && deadline !== 0 && since < 0 && presence === 0
 }
 
-export type SingleTake = readonly ['take', key: string, cost: number]
+/** The only operation, if it is one take of one cost. */
+export function takeAlone(operations: readonly Operation[]): SingleTake | undefined {
+  const take = operations[0] as Operation
+  return operations.length === 1 && take.length === 3 ? (take as SingleTake) : undefined
+}
+
+type SingleTake = readonly ['take', key: string, cost: number]
 
 /** The request as the script reads it: what it has not is left out. `now` is set by tests only. */
 export function requestJson(
@@ -118,10 +122,7 @@ export function requestJson(
   if (now !== undefined) json += `,"now":${now}`
   if (settlements !== undefined)
     return `${json}${settlements.json()},"o":${operationsJson(settlements.others)}}`
-  const takes = takesAlone(operations, distinct)
-  if (takes === undefined) return `${json},"o":${operationsJson(operations)}}`
-  const costs = takes.costs === undefined ? '' : `,"c":${JSON.stringify(takes.costs)}`
-  return `${json},"t":${takes.keys}${costs}}`
+  return `${json},${takesJson(operations, distinct) ?? `"o":${operationsJson(operations)}`}}`
 }
 
 function operationsJson(operations: readonly Operation[]): string {
@@ -130,11 +131,8 @@ function operationsJson(operations: readonly Operation[]): string {
 
 type Costs = number | readonly number[]
 
-/** The keys of the operations as JSON, if they are takes, of a key each; without costs where each is one of 1. */
-function takesAlone(
-  operations: readonly Operation[],
-  areDistinct = false,
-): { keys: string; costs: Costs[] | undefined } | undefined {
+/** The keys of the operations, if they are takes, of a key each; without costs where each is one of 1. */
+export function takesJson(operations: readonly Operation[], areDistinct = false): string | undefined {
   if (operations.length === 0) return undefined
   const keys: string[] = []
   let areOnes = true
@@ -144,8 +142,8 @@ function takesAlone(
     areOnes &&= operation.length === 3 && operation[2] === 1
   }
   if (!areDistinct && keys.length > 1 && new Set(keys).size !== keys.length) return undefined
-  const costs = areOnes ? undefined : (operations as readonly AnyTake[]).map(costsOf)
-  return { keys: wireKeysJson(keys), costs }
+  const json = `"t":${wireKeysJson(keys)}`
+  return areOnes ? json : `${json},"c":${JSON.stringify((operations as readonly AnyTake[]).map(costsOf))}`
 }
 
 /** All keys are looked at together, in their JSON, which escapes a lone surrogate: hardly any need be written otherwise. */
