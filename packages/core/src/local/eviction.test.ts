@@ -188,3 +188,18 @@ function away() {
   const exchange = () => Promise.reject(new StoreError('ERR_STORE_AWAY', 'away'))
   return { known: true, now: () => 1_000_000, latest: () => 1_000_000, exchange }
 }
+
+test('alone on its store, a flood of new keys within an interval is settled as it comes, and not taken for an outage', async () => {
+  const clock = new ManualClock(1_000_000)
+  const limit = fixedWindow({ limit: 10, window: '1h' })
+  const limiter = createLimiter({ name: 'api', limit, mode: 'soft', clock, random: () => 0.5, maxKeys: 100 })
+  for (let key = 0; key < 5000; key++) {
+    if (key % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(await limiter.check(`key-${key}`), `key ${key}`).toMatchObject({ allowed: true, remaining: 9 })
+  }
+  expect(limiter.stats().keys).toBeLessThan(1500)
+  await limiter.flush()
+  for (let key = 0; key < 5000; key++)
+    expect((await limiter.peek(`key-${key}`)).remaining, `key ${key}`).toBe(8)
+  await limiter.close()
+})

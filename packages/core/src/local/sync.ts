@@ -80,6 +80,8 @@ export class Sync {
     )
   }
 
+  private relieving = false
+
   /** Nobody need be told what is pending: it is settled when a key is pushed out, or nearly used up, or by `flush`. */
   get lone(): boolean {
     return this.pacing.lone
@@ -145,9 +147,20 @@ export class Sync {
   /** To be sent at the next interval. */
   queue(key: LocalKey): void {
     // One that is in flight is queued again with its answer.
-    if (key.queued || key.inFlight) return
+    if (key.inFlight) return
     this.requeue(key)
-    if (this.full) void this.flushDirty().catch(() => {})
+    // Also for one that was queued before, such as one pushed out: its answer queued it without a look.
+    if (this.full) this.relieve()
+  }
+
+  /** At the bound a flush starts at once, one at a time. */
+  private relieve(): void {
+    if (this.relieving) return
+    this.relieving = true
+    const done = () => {
+      this.relieving = false
+    }
+    this.flushDirty().then(done, done)
   }
 
   private requeue(key: LocalKey): void {
