@@ -1,11 +1,8 @@
 import { CHANGES_KEPT, LIMIT_KEPT } from '../store.ts'
-import { closeLua, FILE_KEPT, noteLua, PLAIN_GIVEN } from './quick-take.lua.ts'
+import { closeLua, FILE_KEPT, grownLua, noteLua, PLAIN_GIVEN } from './quick-take.lua.ts'
 
 /** Rows that are written at once: what Redis makes of them for that is then still in the caches from those before them. */
 const AT_ONCE = 64
-/** As many rows in a hash are found as fast either way. */
-const FEW = 32
-
 /** Writes the first `size` of a list of keys and rows. */
 export function writesLua(
   file: string,
@@ -37,23 +34,6 @@ export const missingLua = /* lua */ `
     end
   end
 `
-
-/**
- * After rows were written to a `file`, of which so many were `added`. Redis keeps few short fields as a list, and looks for
- * each from its front, but not in a hash that has once held a long value (decision 0023). No key has this name.
- *
- * @param begun what is to be done if they are the first
- */
-export function grownLua(begun: string): string {
-  return /* lua */ `
-      local rows = redis.call('HLEN', file)
-      if rows == added then ${begun} end
-      if rows > ${FEW} and rows - added <= ${FEW} then
-        redis.call('HSET', file, '\\255', '${' '.repeat(65)}')
-        redis.call('HDEL', file, '\\255')
-      end
-`
-}
 
 /** After what the algorithm's takes need: the files that rows lie in. */
 export const rowsLua = /* lua */ `

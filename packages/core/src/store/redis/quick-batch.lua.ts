@@ -1,6 +1,6 @@
 import type { LuaHalf } from '../../algorithms/lua-half.ts'
-import { grownLua, missingLua, writesLua } from './files.lua.ts'
-import { FILE_KEPT } from './quick-take.lua.ts'
+import { missingLua, writesLua } from './files.lua.ts'
+import { FILE_KEPT, grownLua } from './quick-take.lua.ts'
 import { answersGivenLua, FILES_BY_SLICE, lastsLua, takeEachLua, type Way } from './takes.lua.ts'
 
 /**

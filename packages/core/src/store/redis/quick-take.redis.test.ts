@@ -362,6 +362,18 @@ describe.each(ways)('$way of a bucket, which may lie in the file of the slice be
     expect(heard).not.toContain('HMGET meta')
   })
 
+  it('tells no more of what was given back once that has drained', async () => {
+    const table = await fullTable()
+    const keys = ['new', ...others]
+    await takeEach(table, keys, 4)
+    await exchange(table, [['refund', 'new', 2]])
+    const takes = keys.map((key): Operation => ['take', key, 1])
+    now += 399
+    expect((await exchange(table, takes)).given?.get('new')).toEqual([now - 399, 2])
+    now = 1_000_100 + 500
+    expect((await exchange(table, takes)).given).toBeUndefined()
+  })
+
   it('moves on where it is worth anything in the next slice', async () => {
     const table = await fullTable()
     const keys = ['new', ...others]
@@ -373,6 +385,14 @@ describe.each(ways)('$way of a bucket, which may lie in the file of the slice be
     const refused = { allowed: false, remaining: 9, retryAfterMs: 50 }
     expect(await takeEach(table, keys, 10)).toEqual(keys.map(() => expect.objectContaining(refused)))
   })
+})
+
+it('so it does where each was taken alone', async () => {
+  const table = await quickTable(limits[2] as Algorithm)
+  for (let place = 0; place < 40; place++) await takeEach(table, [`user:${place}`])
+  expect(await client.object('ENCODING', `${PREFIX}:1:{${name}}:${Math.floor(now / WINDOW)}`)).toBe(
+    'hashtable',
+  )
 })
 
 it('has Redis keep many rows of a bucket as a table in either file, in which none is searched for', async () => {
