@@ -1,6 +1,7 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { slowStore } from '../test/slow-store.ts'
 import { createLimiter, fixedWindow, memoryStore, slidingLog } from './index.ts'
+import { LocalKey } from './local/local-key.ts'
 import { ManualClock } from './testing.ts'
 
 /** Whether it has ended by then, on that clock. */
@@ -59,3 +60,36 @@ it('what a soft limiter has not settled by then is pending', async () => {
   for (let key = 0; key < 8000; key++) if ((await counted.peek(`key-${key}`)).remaining === 98) settled++
   expect(settled).toBe(8000 - pending)
 })
+
+it.each(['soft', 'leased'] as const)(
+  '%s: what is given up then is not gone through key by key',
+  async (mode) => {
+    const clock = new ManualClock(1_000_000)
+    const took = { ms: 0 }
+    const store = slowStore(clock, () => took.ms)
+    const limit = fixedWindow({ limit: 100, window: '1h' })
+    const options = {
+      name: 'api',
+      limit,
+      mode,
+      store,
+      clock,
+      timeout: '6s',
+      sync: { interval: '10m' },
+    } as const
+    const limiter = createLimiter({ ...options, random: () => 0.5 })
+    const checks = Promise.all(Array.from({ length: 10_000 }, (_, key) => limiter.check(`key-${key}`)))
+    await clock.advance(0)
+    await checks
+    await limiter.flush()
+    for (let key = 0; key < 10_000; key++) limiter.checkSync(`key-${key}`)
+    took.ms = 2500
+    const closed = limiter.close()
+    await clock.advance(9999)
+    const looks = vi.spyOn(LocalKey.prototype, 'operation')
+    expect(await endsWithin(clock, 6100, closed)).toBe(true)
+    expect(limiter.stats().pending).toBeGreaterThan(4000)
+    expect(looks).not.toHaveBeenCalled()
+    looks.mockRestore()
+  },
+)

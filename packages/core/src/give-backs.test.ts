@@ -71,6 +71,17 @@ const GIVEN_BETWEEN: Step[] = [
   ['others take', 9],
 ]
 
+/** Of two windows, of each of which others took too. */
+const OVER_AN_END: Step[] = [
+  ['others take', 9],
+  ['advance', 9990],
+  ['take', 5],
+  ['advance', 20],
+  ['others take', 9],
+  ['take', 3],
+  ['send', 2],
+]
+
 describe.each(LIMITS)('%s', (algorithm, limit) => {
   it('no more goes back than still counts of what was taken: as much is in use as if it had not been', async () => {
     await fc.assert(
@@ -108,7 +119,7 @@ describe.each(LIMITS)('%s', (algorithm, limit) => {
           await clock.advance(500)
         }
       }),
-      { seed: 20_261_128, examples: [[GIVEN_BETWEEN]] },
+      { seed: 20_261_128, examples: [[GIVEN_BETWEEN], [OVER_AN_END]] },
     )
   })
 
@@ -157,6 +168,21 @@ it('of a log what was taken within a sixteenth of the window goes back together,
     [1, 20_626],
   ])
   expect(giveBacks.size).toBe(0)
+})
+
+it('it goes back by the receipt of what was taken first, whichever was heard of first', () => {
+  const giveBacks = new GiveBacks(MS, Infinity)
+  const add = (key: string, at: number, beside: number) =>
+    void giveBacks.add(key, 1, { at, marker: 'm', others: [beside, 0, 0, 0, 1, at] })
+  for (const at of [20_001, 20_000]) add('of two times', at, 0)
+  for (const beside of [7, 5, 6]) add('of one time', 20_000, beside)
+  expect(giveBacks.take(9).map(({ operation }) => [operation[1], operation[2], operation[3]])).toEqual([
+    ['of two times', 1, 20_001],
+    ['of two times', 1, 20_000],
+    ['of one time', 3, 20_000],
+  ])
+  for (const beside of [7, 5, 6]) add('of one time', 20_000, beside)
+  expect(giveBacks.take(9).map(({ operation }) => operation[6])).toEqual([[5, 0, 0, 0, 1, 20_000]])
 })
 
 it('what waits of a key is had in its order, and no more than may wait is kept', async () => {

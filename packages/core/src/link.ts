@@ -47,7 +47,8 @@ export class Link {
   /** Monotonic time at which the first command of an unanswered row was sent. */
   private failingSince = 0
   private isAway = false
-  private hasEnded = false
+  /** No command leaves any more. */
+  hasEnded = false
   /** A command asks whether the store is back. */
   private isProbing = false
   private probeAt = 0

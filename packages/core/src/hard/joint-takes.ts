@@ -1,4 +1,4 @@
-import pLimit from 'p-limit'
+import pLimit, { type LimitFunction } from 'p-limit'
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import { exchangeJointly, type Link } from '../link.ts'
@@ -7,7 +7,7 @@ import type { SingleLimit } from '../single-limit.ts'
 import type { JointTable, Operation, Reply } from '../store/store.ts'
 import { UnderWay } from '../under-way.ts'
 import type { HardChecks } from './hard-checks.ts'
-import { type Heard, IN_FLIGHT, TAKES, toldTo } from './take-queue.ts'
+import { type Heard, TAKES, toldTo } from './take-queue.ts'
 
 /** What each limit says, in their order, and the answers that told of it; not there: it is not the store's. */
 export interface JointlyTaken {
@@ -41,7 +41,7 @@ class Batch {
 export class JointTakes {
   private readonly links: readonly [Link, ...Link[]]
   private open: Batch | undefined
-  private readonly sending = pLimit(IN_FLIGHT)
+  private readonly sending: LimitFunction
   private readonly underWay = new UnderWay()
 
   constructor(
@@ -53,6 +53,7 @@ export class JointTakes {
     private readonly asking = TAKES,
   ) {
     this.links = limits.map(({ link }) => link) as [Link, ...Link[]]
+    this.sending = pLimit(asking.inFlight)
   }
 
   /** @param keys of each limit */

@@ -7,8 +7,8 @@ import type { Extras, Link } from '../link.ts'
 import { NOTHING_GIVEN, type Operation, type Reply } from '../store/store.ts'
 import { KeyPlaces } from './key-places.ts'
 
-/** Commands under way at once; what arrives meanwhile waits, and travels together. */
-export const IN_FLIGHT = 2
+/** Commands with takes under way at once; what arrives meanwhile waits, and travels together. */
+const IN_FLIGHT = 2
 
 /** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
 const WORTH_HALVING = 48
@@ -81,6 +81,8 @@ export interface Asking {
   readonly what: 'take' | 'peek'
   readonly extras: Extras
   readonly mostKeys: number
+  /** Commands under way at once. */
+  readonly inFlight: number
 }
 
 /** Not to be carried out twice. */
@@ -88,6 +90,7 @@ export const TAKES: Asking = {
   what: 'take',
   extras: { once: true, distinct: true },
   mostKeys: 1000,
+  inFlight: IN_FLIGHT,
 }
 
 const PEEKS: Asking = {
@@ -95,10 +98,12 @@ const PEEKS: Asking = {
   extras: { once: false, distinct: true },
   // They go a longer way.
   mostKeys: 250,
+  // With two at once those of a burst came too late far from the store, and it counted as away, for checks too.
+  inFlight: 16,
 }
 
 /** Each may cost as much as its log is long, of what has expired: a take cuts that off. */
-const PEEKS_OF_LOGS: Asking = { ...PEEKS, mostKeys: 10 }
+const PEEKS_OF_LOGS: Asking = { ...PEEKS, mostKeys: 10, inFlight: 50 }
 
 /** How those that only look at keys of such limits ask. */
 export function peeksOf(...limits: readonly Algorithm[]): Asking {
@@ -191,7 +196,7 @@ export class TakeQueue {
     this.open = batch
     this.places.begin()
     this.waiting.push(batch)
-    if (this.underWay < IN_FLIGHT) this.sendSoon()
+    if (this.underWay < this.asking.inFlight) this.sendSoon()
     return batch
   }
 
@@ -207,7 +212,7 @@ export class TakeQueue {
   }
 
   private sendWaiting(): void {
-    while (this.underWay < IN_FLIGHT) {
+    while (this.underWay < this.asking.inFlight) {
       const batch = this.waiting.shift()
       if (batch === undefined) return
       if (this.open === batch) this.open = undefined

@@ -248,6 +248,8 @@ export class Sync {
   }
 
   private async sendNext(queue: KeyQueue, all: boolean, changes: boolean): Promise<void> {
+    // None of them would leave: to go through hundreds of thousands would hold the event loop.
+    if (this.link.hasEnded) this.link.checkOpen()
     const monotonic = this.settings.clock.monotonic()
     const keys: LocalKey[] = []
     for (let looks = 0; looks < MOST_LOOKS && keys.length < MOST_KEYS; looks++) {
@@ -588,7 +590,8 @@ export class Sync {
   async close(): Promise<void> {
     this.pacing.closing = true
     for (const key of this.keys) key.giveUp()
-    for (let tries = 0; tries < CLOSING_TRIES && !(await this.hasFlushed()); tries++);
+    for (let tries = 0; tries < CLOSING_TRIES && !(await this.hasFlushed()); tries++)
+      if (this.link.hasEnded) break
     this.closed = true
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
   }
