@@ -95,8 +95,6 @@ const badOptions: [string, string, unknown][] = [
   ['sync as null', 'ERR_OPTION', { ...valid, sync: null }],
   ['sync as a list', 'ERR_OPTION', { ...valid, mode: 'soft', sync: [] }],
   ['a promise of sync', 'ERR_OPTION', { ...valid, mode: 'soft', sync: Promise.resolve({}) }],
-  ['sync in hard mode', 'ERR_OPTION', { ...valid, sync: { interval: '1s' } }],
-  ['sync.early in hard mode', 'ERR_OPTION', { ...valid, mode: 'hard', sync: { early: true } }],
   ...['mode', 'store', 'onOutage', 'clock', 'random'].map((option): [string, string, unknown] => [
     `${option} of null`,
     'ERR_OPTION',
@@ -146,7 +144,6 @@ describe('createLimiter', () => {
     [{ ...valid, spike: { extra: 1, per: '1' } }, 'spike.per is "1": give whole milliseconds'],
     [{ ...valid, spike: { extra: 1, per: '1h', every: 1 } }, 'the option is "every": spike has none'],
     [{ ...valid, mode: 'soft', sync: { every: 1 } }, 'the option is "every": sync has none of that name'],
-    [{ ...valid, sync: { interval: '1s' } }, 'sync.interval is "1s": leave it out, or give mode'],
     [{ ...valid, allow: ['user:1', 42] }, 'a key of allow is 42: give strings'],
   ])('says of %o what is wrong', (options, message) => {
     expect(() => create(options)).toThrow(message)

@@ -32,7 +32,7 @@ interface CommonOptions<M extends Mode, L> {
   mode?: M | undefined
   /** Default: a `memoryStore()` of the limiter's own. */
   store?: Store | undefined
-  /** Soft and leased; refused in hard mode, which has nothing to settle. */
+  /** Soft and leased; in hard mode only how soon those that wait in `acquire` ask again. */
   sync?: SyncOptions | undefined
   /** Default: `'local'` for soft without `maxOvershoot`, otherwise `'deny'`. */
   onOutage?: OnOutage | undefined
@@ -195,20 +195,12 @@ export function settings(options: LimiterOptions | ScopedOptions<string>): Setti
   if (sync !== undefined && !holdsOptions(sync))
     fail('sync', sync, "give an object such as { interval: '1s' }")
   checkOptionNames(sync ?? {}, 'sync', ['interval', 'maxOvershoot', 'early'])
-  for (const [option, value] of Object.entries(sync ?? {})) {
-    if (mode === 'hard' && value !== undefined)
-      fail(
-        `sync.${option}`,
-        value,
-        "leave it out, or give mode 'soft' or 'leased': hard has nothing to settle",
-      )
-  }
   const { interval = 1000, maxOvershoot, early = true } = sync ?? {}
   if (maxOvershoot !== undefined) {
     if (typeof maxOvershoot !== 'number' || !(maxOvershoot >= 0 && maxOvershoot <= 1))
       fail('sync.maxOvershoot', maxOvershoot, 'give a share of the limit from 0 to 1, such as 0.05')
-    if (mode === 'leased')
-      fail('sync.maxOvershoot', maxOvershoot, 'leave it out: leased is never above the limit')
+    if (mode !== 'soft')
+      fail('sync.maxOvershoot', maxOvershoot, `leave it out: ${mode} is never above the limit`)
   }
   const strict = mode === 'leased' || maxOvershoot !== undefined
   if (typeof early !== 'boolean') fail('sync.early', early, 'give true or false')
