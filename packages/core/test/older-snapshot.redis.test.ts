@@ -4,19 +4,13 @@ import { join } from 'node:path'
 import { startRedis } from '@spillway/redis-server'
 import { Redis } from 'ioredis'
 import { expect, it, onTestFinished } from 'vitest'
-import { createLimiter, fixedWindow, slidingLog, slidingWindow, tokenBucket } from '../src/index.ts'
+import { createLimiter } from '../src/index.ts'
 import { redisStore } from '../src/redis.ts'
-
-const LIMITS = {
-  bucket: tokenBucket({ capacity: 100, refill: 1, per: '10m' }),
-  'fixed window': fixedWindow({ limit: 100, window: '365d' }),
-  'sliding window': slidingWindow({ limit: 100, window: '365d' }),
-  'sliding log': slidingLog({ limit: 100, window: '365d' }),
-}
+import { LASTING_LIMITS } from './lasting-limits.ts'
 
 it.each(
   (['hard', 'leased'] as const).flatMap((mode) =>
-    Object.entries(LIMITS).map(([name, limit]) => [mode, name, limit] as const),
+    Object.entries(LASTING_LIMITS).map(([name, limit]) => [mode, name, limit] as const),
   ),
 )('%s: of a %s nothing goes back that a server with an older snapshot never had', async (mode, _, limit) => {
   const dir = await mkdtemp(join(tmpdir(), 'spillway-snapshot-'))

@@ -20,7 +20,7 @@ export interface NodeBindings {
 }
 
 /** Anything may be handed on: told by what is asked of it. */
-export function isNodeBindings(handed: unknown): handed is NodeBindings {
+function isNodeBindings(handed: unknown): handed is NodeBindings {
   const { incoming, outgoing } = (handed ?? {}) as Partial<NodeBindings>
   return typeof incoming?.socket === 'object' && typeof outgoing?.once === 'function'
 }

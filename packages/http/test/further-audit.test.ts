@@ -4,7 +4,7 @@ import { createServer, get } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createLimiter, fixedWindow, leakyBucket, type Mode } from '@spillway/core'
+import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
 import { globally, type RateLimitOptions, type RequestFacts } from '@spillway/http'
@@ -17,14 +17,13 @@ import Fastify from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { hangUpOnce } from './hang-up.ts'
+import { limiterOf } from './limiter-of.ts'
 import { SERVERS } from './servers/index.ts'
 import { CAUGHT, Handled, listening, type Serve } from './servers/served.ts'
 import { listOf } from './standing-fields.ts'
 
 const NOWHERE = 'redis://127.0.0.1:1'
-
-const limiterOf = (mode: Mode = 'soft', limit = 1, name = 'api') =>
-  createLimiter({ name, mode, clock: new ManualClock(0), limit: fixedWindow({ limit, window: '1h' }) })
 
 describe.each(Object.entries(SERVERS))('%s', (_, serve) => {
   async function start(options: RateLimitOptions<unknown>) {
@@ -125,12 +124,7 @@ describe.each(Object.entries(SERVERS))('%s', (_, serve) => {
     const told: string[] = []
     const onDenied = (_: unknown, __: unknown, facts: RequestFacts) => void told.push(facts.address)
     const served = await start({ limiter: slow as never, key: () => 'user', onDenied })
-    const closed = once(served.server, 'connection').then(([socket]) => once(socket, 'close'))
-    const client = connect(Number(new URL(served.url).port), '127.0.0.1')
-    client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    await vi.waitUntil(() => answers.length === 1)
-    client.destroy()
-    await closed
+    await hangUpOnce(served, () => answers.length === 1)
     answers[0]!()
     await vi.waitUntil(() => told.length === 1)
     expect(told).toEqual(['127.0.0.1'])

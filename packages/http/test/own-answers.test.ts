@@ -1,19 +1,11 @@
-import { createLimiter, fixedWindow, type Mode } from '@spillway/core'
-import { ManualClock } from '@spillway/core/testing'
+import type { Mode } from '@spillway/core'
 import type { RateLimitOptions } from '@spillway/http'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { limiterOf } from './limiter-of.ts'
 import { SERVERS } from './servers/index.ts'
 import { type Around, CAUGHT, type Serve } from './servers/served.ts'
 
 // What an own `response` may hold, beside text: what JavaScript allows, and what a status asks for.
-
-const limiterOf = (mode: Mode) =>
-  createLimiter({
-    name: 'api',
-    mode,
-    clock: new ManualClock(0),
-    limit: fixedWindow({ limit: 1, window: '1h' }),
-  })
 
 describe.each(Object.entries(SERVERS))('%s', (_, serve) => {
   async function refused(answer: object, init: RequestInit = {}, around?: Around, mode: Mode = 'soft') {

@@ -1,15 +1,11 @@
-import { createLimiter, fixedWindow } from '@spillway/core'
-import { ManualClock } from '@spillway/core/testing'
 import { globally } from '@spillway/http'
 import { rateLimit as fetchLimit } from '@spillway/http/fetch'
 import { rateLimit as honoLimit } from '@spillway/http/hono'
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
+import { limiterOf } from './limiter-of.ts'
 
 // Without @hono/node-server, which puts a `Response` of its own in the place of the platform's.
-
-const limiterOf = () =>
-  createLimiter({ name: 'api', clock: new ManualClock(0), limit: fixedWindow({ limit: 1, window: '1h' }) })
 
 test.each([204, 205, 304])('an answer of %i has no body, not even an empty one', async (status) => {
   const options = { limiter: limiterOf(), key: globally(), response: () => ({ status, body: '' }) }

@@ -1,19 +1,10 @@
-import { createLimiter, fixedWindow, type Mode } from '@spillway/core'
-import { ManualClock } from '@spillway/core/testing'
 import type { RateLimitOptions } from '@spillway/http'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { limiterOf } from './limiter-of.ts'
 import { SERVERS } from './servers/index.ts'
 import { type Around, CAUGHT, type Serve } from './servers/served.ts'
 
 // What an own `response` or `onDenied` does to the server, in each framework and mode.
-
-const limiterOf = (mode: Mode) =>
-  createLimiter({
-    name: 'api',
-    mode,
-    clock: new ManualClock(0),
-    limit: fixedWindow({ limit: 1, window: '1h' }),
-  })
 
 describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
   async function start(options: RateLimitOptions<unknown>, around?: Around) {

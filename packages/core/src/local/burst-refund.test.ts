@@ -1,13 +1,8 @@
 import { expect, it } from 'vitest'
+import { takeAll } from '../../test/take-all.ts'
 import type { Clock } from '../clock.ts'
-import { createLimiter, type HardLimiter, memoryStore, slidingLog } from '../index.ts'
+import { createLimiter, memoryStore, slidingLog } from '../index.ts'
 import { ManualClock } from '../testing.ts'
-
-async function takeAll(limiter: HardLimiter): Promise<number> {
-  let taken = 0
-  while ((await limiter.check('key')).allowed) taken++
-  return taken
-}
 
 it.each(['soft', 'leased'] as const)(
   '%s: of a log goes back what was reserved late in a burst that shares a reading of the clock',

@@ -1,14 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { takeAll } from '../../test/take-all.ts'
 import type { Clock } from '../clock.ts'
-import {
-  createLimiter,
-  fixedWindow,
-  type HardLimiter,
-  type Limit,
-  type Mode,
-  memoryStore,
-  slidingWindow,
-} from '../index.ts'
+import { createLimiter, fixedWindow, type Limit, type Mode, memoryStore, slidingWindow } from '../index.ts'
 import { ManualClock } from '../testing.ts'
 
 /** A node, and one beside it on a store whose clock runs faster by this part, and may step forward. */
@@ -39,12 +32,6 @@ function world(limit: Limit, mode: Mode, drift: number) {
       await node.flush()
     },
   }
-}
-
-async function takeAll(limiter: HardLimiter): Promise<number> {
-  let taken = 0
-  while ((await limiter.check('key')).allowed) taken++
-  return taken
 }
 
 /** The most that the design has clocks differ in speed, or nearly so. */

@@ -1,12 +1,6 @@
 import { expect, it } from 'vitest'
-import {
-  createLimiter,
-  fixedWindow,
-  type HardLimiter,
-  type Limit,
-  memoryStore,
-  slidingWindow,
-} from '../index.ts'
+import { takeAll } from '../../test/take-all.ts'
+import { createLimiter, fixedWindow, type Limit, memoryStore, slidingWindow } from '../index.ts'
 import { StoreOffset } from '../store/redis/offset.ts'
 import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
@@ -36,12 +30,6 @@ function learning(clock: ManualClock, store: Store, there: () => number): Store 
     },
     close: () => store.close(),
   }
-}
-
-async function takeAll(limiter: HardLimiter, key: string): Promise<number> {
-  let taken = 0
-  while ((await limiter.check(key)).allowed) taken++
-  return taken
 }
 
 /** Once slow commands have put a node's idea of the store's time ahead, it has begun a window that has not begun there. */

@@ -1,14 +1,7 @@
 import { expect, it } from 'vitest'
 import { slowStore } from '../../test/slow-store.ts'
-import {
-  createLimiter,
-  fixedWindow,
-  type HardLimiter,
-  type Mode,
-  memoryStore,
-  slidingLog,
-  slidingWindow,
-} from '../index.ts'
+import { takeAll } from '../../test/take-all.ts'
+import { createLimiter, fixedWindow, type Mode, memoryStore, slidingLog, slidingWindow } from '../index.ts'
 import { ManualClock } from '../testing.ts'
 
 const LIMITS = {
@@ -26,12 +19,6 @@ function world(limit: (typeof LIMITS)[keyof typeof LIMITS], mode: Mode) {
   const options = { name: 'api', limit, clock, random: () => 0.5, maxKeys: 16, timeout: '500ms' } as const
   const node = createLimiter({ ...options, mode, store: far })
   return { clock, way, node, other: createLimiter({ ...options, store }) }
-}
-
-async function takeAll(limiter: HardLimiter, key: string): Promise<number> {
-  let taken = 0
-  while ((await limiter.check(key)).allowed) taken++
-  return taken
 }
 
 it.each(

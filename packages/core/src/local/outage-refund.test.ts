@@ -1,14 +1,7 @@
 import { expect, it } from 'vitest'
 import { farStore } from '../../test/far-store.ts'
-import {
-  createLimiter,
-  type HardLimiter,
-  leakyBucket,
-  memoryStore,
-  StoreError,
-  slidingLog,
-  tokenBucket,
-} from '../index.ts'
+import { takeAll } from '../../test/take-all.ts'
+import { createLimiter, leakyBucket, memoryStore, StoreError, slidingLog, tokenBucket } from '../index.ts'
 import { ManualClock } from '../testing.ts'
 
 const LIMITS = [
@@ -16,12 +9,6 @@ const LIMITS = [
   tokenBucket({ capacity: 10, refill: 10, per: '10s' }),
   leakyBucket({ capacity: 10, leak: 10, per: '10s' }),
 ]
-
-async function takeAll(limiter: HardLimiter, key: string): Promise<number> {
-  let taken = 0
-  while ((await limiter.check(key)).allowed) taken++
-  return taken
-}
 
 it.each(
   (['leased', 'soft'] as const).flatMap((mode) =>

@@ -52,6 +52,8 @@ export class Sync {
   marker: string | undefined
   private since = -1
   private closed = false
+  /** A flush is under way since so much is owed. */
+  private relieving = false
 
   readonly isLog: boolean
   private readonly drains: boolean
@@ -79,8 +81,6 @@ export class Sync {
       },
     )
   }
-
-  private relieving = false
 
   /** Nobody need be told what is pending: it is settled when a key is pushed out, or nearly used up, or by `flush`. */
   get lone(): boolean {

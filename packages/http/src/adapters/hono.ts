@@ -7,7 +7,14 @@ import { checkOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit, type Verdict } from '../rate-limit.ts'
 import { written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
-import { contentOf, onGone, unreadResponse, webHeaders, withHeaders } from '../web-response.ts'
+import {
+  contentOf,
+  type NodeBindings,
+  onGone,
+  unreadResponse,
+  webHeaders,
+  withHeaders,
+} from '../web-response.ts'
 
 export interface HonoRateLimitOptions<E extends Env = Env> extends RateLimitOptions<Context<E>> {
   /**
@@ -91,13 +98,8 @@ function sourceOf<E extends Env>({
   }
 }
 
-/** What `@hono/node-server` hands on. */
-interface NodeBindings {
-  incoming?: { socket?: { remoteAddress?: string | undefined } }
-}
-
 function nodePeer(context: { env: unknown }, isTrusting: boolean): string | undefined {
-  const { incoming } = (context.env ?? {}) as NodeBindings
+  const { incoming } = (context.env ?? {}) as Partial<NodeBindings>
   if (incoming !== undefined || isTrusting) return incoming?.socket?.remoteAddress
   throw new ConfigError(
     'ERR_OPTION',
