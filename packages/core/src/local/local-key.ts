@@ -1,4 +1,4 @@
-import { type Algorithm, isWindow, Numbers } from '../algorithms/algorithm.ts'
+import { type Algorithm, Numbers } from '../algorithms/algorithm.ts'
 import { mulDivUp } from '../algorithms/arithmetic.ts'
 import { costOf } from '../store/row.ts'
 import type { Ask, Operation, Raise, Snapshot } from '../store/store.ts'
@@ -127,7 +127,7 @@ export class LocalKey extends KeyRecord {
   }
 
   /**
-   * Gives cost back, and notes it; of what was taken of a window at `at`, what still counts. Returns how much that was.
+   * Gives cost of a window back, and notes it; of what was taken at `at`, what still counts. Returns how much that was.
    *
    * Where a better reading of the store's time has put `now` back before the slice, what others and this node had admitted by then
    * is of the one before: none of it is given back of this one.
@@ -142,7 +142,7 @@ export class LocalKey extends KeyRecord {
     const isBefore =
       this.limit.algorithm === 'sliding-window' && at !== undefined && at < this.sliceEnd - this.limit.window
     const ledger = isBefore ? this.ownLate : this.current
-    const isEarly = now < begun && !isBefore && isWindow(this.limit)
+    const isEarly = now < begun && !isBefore
     const most = isEarly ? Math.max(0, ledger.admitted - ledger.refunded) : cost
     const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, Math.min(cost, most))
     ledger.refunded += back
@@ -396,11 +396,10 @@ export class LocalKey extends KeyRecord {
   private settlePending(ledger: Ledger, behind: number, now: number): void {
     if (behind > this.limit.lateSlices || !ledger.owes) return
     const log = this.limit.algorithm === 'sliding-log'
+    if (ledger.pending > 0)
+      this.limit.settle(this.state, now, behind, ledger.pending, log ? ledger.entries : undefined)
+    // Of windows alone: what goes back of others goes by the store.
     const back = ledger.unsettledRefund
-    // As the store does, see `Row.merge`.
-    const gone = log ? Math.min(ledger.pending, back) : 0
-    const more = ledger.pending - gone
-    if (more > 0) this.limit.settle(this.state, now, behind, more, log ? ledger.entries : undefined)
-    if (back > gone) this.limit.refund(this.state, now, behind, back - gone)
+    if (back > 0) this.limit.refund(this.state, now, behind, back)
   }
 }
