@@ -11,7 +11,10 @@ const leasedShort: Track = { label: 'leased', mode: 'leased', onOutage: 'deny', 
 const short: Track = { label: 'short', mode: 'soft', onOutage: 'local', limit: 100, window: 1000 }
 
 function phase(): PhaseTally {
-  return { checks: 1, admitted: 1, admittedInOutage: 0, denied: {}, thrown: {}, storeCalls: 1, longest: 1 }
+  return {
+    ...{ checks: 1, admitted: 1, admittedInOutage: 0, denied: {}, thrown: {} },
+    ...{ storeCalls: 1, unanswered: 0, longest: 1 },
+  }
 }
 
 function tally(track: Track, key: Partial<KeyTally>, changes: Partial<TrackTally> = {}): TrackTally {
@@ -112,15 +115,22 @@ test('onOutage must do what it says', () => {
     after: phase(),
   })
   const told = { degraded: 1, recovered: 1 }
-  const denied = { ...told, phases: during({ denied: { outage: 1 } }) }
+  const denied = { ...told, phases: during({ denied: { outage: 1 }, unanswered: 1 }) }
   expect(judge(evidence({ outage: 'away', tally: denied })).holds).toBe(true)
   const passed = { ...told, phases: during({ denied: { outage: 1 }, admittedInOutage: 1 }) }
   expect(judge(evidence({ outage: 'away', tally: passed })).holds).toBe(false)
-  const hammered = { ...told, phases: during({ denied: { outage: 1 }, storeCalls: 31 }) }
-  expect(judge(evidence({ outage: 'away', tally: hammered })).holds).toBe(false)
+  const commands = (unanswered: number) => ({
+    ...told,
+    phases: during({ denied: { outage: 1 }, storeCalls: 60, unanswered }),
+  })
+  expect(judge(evidence({ outage: 'away', tally: commands(30) })).holds).toBe(true)
+  expect(judge(evidence({ outage: 'away', tally: commands(31) })).holds).toBe(false)
   const calls = (storeCalls: number) => ({ ...denied.phases, after: { ...phase(), storeCalls } })
   const calm = { ...denied, phases: calls(102) }
   expect(judge(evidence({ outage: 'away', tally: calm })).holds).toBe(true)
   const stampede = { ...denied, phases: calls(103) }
   expect(judge(evidence({ outage: 'away', tally: stampede })).holds).toBe(false)
+  // Before the nodes were told that the fault is over.
+  const early = { ...told, phases: during({ denied: { outage: 1 }, storeCalls: 132, unanswered: 30 }) }
+  expect(judge(evidence({ outage: 'away', tally: early })).holds).toBe(false)
 })

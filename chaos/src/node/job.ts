@@ -75,7 +75,9 @@ export interface PhaseTally {
   admittedInOutage: number
   denied: Partial<Record<'limit' | 'blocked' | 'cost' | 'sync' | 'outage', number>>
   thrown: Record<string, number>
+  /** Commands that were sent in it, and those of them that had no answer as long as one was waited for. */
   storeCalls: number
+  unanswered: number
   /** Milliseconds. */
   longest: number
 }

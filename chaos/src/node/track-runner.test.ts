@@ -1,5 +1,5 @@
 import { memoryStore } from '@spillway/core'
-import { ManualClock } from '@spillway/core/testing'
+import { faultyStore, ManualClock } from '@spillway/core/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { EventLoop } from './event-loop.ts'
 import type { Job, Track } from './job.ts'
@@ -33,4 +33,54 @@ test('what the store has acknowledged before the record began is not in it, also
   await offer(4)
   expect(runner.tally.acknowledged).toBe(6)
   await runner.close()
+})
+
+/** A hard limiter's runner, whose store can break. */
+function breakable() {
+  const clock = new ManualClock(10_000)
+  const loop = new EventLoop()
+  onTestFinished(() => loop.stop())
+  const store = faultyStore(memoryStore({ clock }), { clock })
+  const hard: Track = { ...track, label: 'hard deny', mode: 'hard', onOutage: 'deny', window: 1e10 }
+  const runner = new TrackRunner(hard, job, store, loop, clock)
+  onTestFinished(() => runner.close())
+  runner.enter('during')
+  return { clock, store, runner, during: runner.tally.phases.during }
+}
+
+test('what a store answers before the fault is over was sent to no dead store', async () => {
+  const { clock, store, runner, during } = breakable()
+  const load = async (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 10) {
+      runner.offer('key', 1)
+      await clock.advance(10)
+    }
+    runner.refresh()
+  }
+  await load(20)
+  expect(during).toMatchObject({ storeCalls: 2, unanswered: 0 })
+  store.goAway(3000)
+  await load(3000)
+  const { unanswered } = during
+  expect(during.storeCalls).toBe(2 + unanswered)
+  // One that is refused, and then probes after 100, 200, 400, 800 and 1600 ms, each of them by up to a half sooner.
+  expect(unanswered).toBeGreaterThan(4)
+  expect(unanswered).toBeLessThan(9)
+  await load(3000)
+  expect(during.storeCalls).toBeGreaterThan(100)
+  expect(during.unanswered).toBe(unanswered)
+})
+
+test('what comes when nobody waits for it any more is no answer', async () => {
+  const { clock, store, runner, during } = breakable()
+  const asked = async (latency: number) => {
+    Object.assign(store.network, { latency })
+    runner.offer('key', 1)
+    await clock.advance(500)
+  }
+  await asked(99)
+  expect(during.unanswered).toBe(0)
+  // It is there in time; its answer is not.
+  await asked(101)
+  expect(during.unanswered).toBe(1)
 })

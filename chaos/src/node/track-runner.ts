@@ -26,7 +26,10 @@ interface Synchronous {
 }
 
 function emptyPhase(): PhaseTally {
-  return { checks: 0, admitted: 0, admittedInOutage: 0, denied: {}, thrown: {}, storeCalls: 0, longest: 0 }
+  return {
+    ...{ checks: 0, admitted: 0, admittedInOutage: 0, denied: {}, thrown: {} },
+    ...{ storeCalls: 0, unanswered: 0, longest: 0 },
+  }
 }
 
 /** One limiter of a node, and the record of all it answered. */
@@ -50,7 +53,7 @@ export class TrackRunner {
     private readonly job: Job,
     private readonly store: Store,
     private readonly loop: EventLoop,
-    clock: Clock,
+    private readonly clock: Clock,
   ) {
     this.tally = {
       ...{ label: track.label, keys: {}, longest: 0, longestExcess: -Infinity, open: 0, mostOpen: 0 },
@@ -85,7 +88,11 @@ export class TrackRunner {
           latest: () => table.latest(),
           exchange: async (request) => {
             const sent = performance.now()
+            const phase = this.tally.phases[this.phase]
+            phase.unanswered++
             const reply = await table.exchange(request)
+            // What comes later comes from a store that hung.
+            if (this.clock.monotonic() <= (request.until ?? Infinity)) phase.unanswered--
             for (const [place, operation] of request.operations.entries()) {
               const [name, key] = operation
               if (name === 'settle' || name === 'raise' || name === 'read') this.answered(key, sent)
