@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Algorithm } from './algorithms/algorithm.ts'
 import { fixedWindow } from './algorithms/fixed-window/fixed-window.ts'
-import { StoreError } from './errors.ts'
+import { ConfigError, StoreError } from './errors.ts'
 import { exchangeJointly, Link } from './link.ts'
 import { memoryStore } from './store/memory.ts'
 import type { JointTable, Table } from './store/store.ts'
@@ -9,6 +9,8 @@ import { ManualClock } from './testing.ts'
 
 const TIMEOUT = 100
 const limit = fixedWindow({ limit: 10, window: '1h' }) as Algorithm
+
+const refused = () => new StoreError('ERR_STORE_AWAY', 'the connection was refused')
 
 /** A link whose store answers after so many milliseconds, and what it told of outages. */
 function setUp() {
@@ -97,8 +99,7 @@ test('of limits that are asked together none is put off where another is not to 
         limit,
       ),
   ) as [Link, Link]
-  for (const link of [sooner, later])
-    link.failed(new StoreError('ERR_STORE_AWAY', 'the connection was refused'), clock.monotonic())
+  for (const link of [sooner, later]) link.failed(refused(), clock.monotonic())
   const joint: JointTable = {
     exchange: (requests) =>
       Promise.all(requests.map((request, at) => store.open(`${at}`, limit).exchange(request))),
@@ -120,4 +121,26 @@ test('of limits that are asked together none is put off where another is not to 
   expect(await ask()).toBe(false)
   await clock.advance(40)
   expect(await ask()).toBe(true)
+})
+
+test('limits that were asked together, and refused for another reason, may be asked at once again', async () => {
+  const clock = new ManualClock(1_000_000)
+  const table = memoryStore({ clock }).open('link', limit)
+  const link = new Link(
+    table,
+    clock,
+    () => 1,
+    () => {},
+    TIMEOUT,
+    limit,
+  )
+  link.failed(refused(), clock.monotonic())
+  await clock.advance(100)
+  const mismatch = new ConfigError('ERR_MISMATCH', 'the store has another limit')
+  const joint: JointTable = { exchange: () => Promise.reject(mismatch) }
+  const deadline = clock.monotonic() + TIMEOUT
+  await expect(exchangeJointly([link], joint, clock, [[]], deadline, false)).rejects.toBe(mismatch)
+  link.probe()
+  await clock.advance(0)
+  expect(link.away).toBe(false)
 })

@@ -166,8 +166,7 @@ export class Link {
         answered(reply)
       },
       (error) => {
-        if (error instanceof StoreError) this.failed(error, sentAt)
-        else this.isProbing = false
+        this.unanswered(error, sentAt)
         failed(error)
       },
     )
@@ -253,6 +252,12 @@ export class Link {
     this.changed(false)
   }
 
+  /** It has not, or refused: then it is there. @param sentAt monotonic time at which the command left */
+  unanswered(error: unknown, sentAt: number): void {
+    if (error instanceof StoreError) this.failed(error, sentAt)
+    else this.isProbing = false
+  }
+
   /** It has not. @param sentAt monotonic time at which the command left */
   failed(error: StoreError, sentAt: number): void {
     const now = this.clock.monotonic()
@@ -311,7 +316,7 @@ export async function exchangeJointly(
         resolve(replies)
       },
       (error) => {
-        if (error instanceof StoreError) for (const link of links) link.failed(error, sentAt)
+        for (const link of links) link.unanswered(error, sentAt)
         reject(error)
       },
     ),
