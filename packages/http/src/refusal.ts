@@ -105,27 +105,38 @@ export function replaced(standard: Answer, own: Partial<Answer>): Answer {
   return { status, headers: keepsType ? { ...standard.headers, ...headers } : headers, body }
 }
 
-/** A header's value as text, so that what was looked at is what is written; in a list where there are several, as of cookies. */
+/**
+ * A header's value as text, so that what was looked at is what is written. Several are one line, but for cookies, of which they
+ * are a list: over HTTP/2 Node writes many a header on one line only.
+ */
 function writable(name: string, value: unknown): string {
   if (!HEADER_NAME.test(name))
     throw optionError('response: the name of a header', name, 'give letters and dashes')
   if (FRAMING.test(name)) {
-    throw optionError('response: the header', name, 'leave it out: how a body is framed the server says')
+    throw optionError(
+      'response: the header',
+      name,
+      'leave it out: how a body is framed, and of the connection, the server says',
+    )
   }
-  const isText = (part: unknown) =>
-    part !== undefined && typeof part !== 'symbol' && !UNWRITABLE.test(String(part))
   const parts: unknown[] = Array.isArray(value) ? value : [value]
-  if (!parts.every(isText)) {
+  const isNone = parts.some((part) => part === undefined || typeof part === 'symbol')
+  const lines = isNone ? [] : parts.map(String)
+  if (isNone || lines.some((line) => UNWRITABLE.test(line))) {
     throw optionError(`response: the header ${name}`, value, 'give text of one line, in Latin-1')
   }
-  return Array.isArray(value) ? (value.map(String) as unknown as string) : String(value)
+  const isCookie = name.toLowerCase() === 'set-cookie'
+  return isCookie && Array.isArray(value) ? (lines as unknown as string) : lines.join(', ')
 }
 
 /** The server counts its bytes itself; a wrong length would leave some for the next answer. */
 const isLength = (name: string) => name.toLowerCase() === 'content-length'
 
-/** What Node refuses beside a length, or writes so that no client can read it. */
-const FRAMING = /^(transfer-encoding|trailer)$/i
+/**
+ * What Node refuses beside a length, or writes so that no client can read it; and what is of a connection, which it refuses over
+ * HTTP/2, also when the error is to be answered. `Connection` itself it leaves out there.
+ */
+const FRAMING = /^(transfer-encoding|trailer|te|upgrade|keep-alive|proxy-connection|http2-settings)$/i
 
 /** What a header's value must not hold. */
 const UNWRITABLE = /[^\t\x20-\x7e\x80-\xff]/

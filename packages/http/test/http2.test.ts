@@ -14,7 +14,8 @@ import { rateLimit as nodeLimit } from '@spillway/http/node'
 import Fastify from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { limiterOf } from './limiter-of.ts'
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -26,6 +27,7 @@ const LISTENERS: Record<string, (options: RateLimitOptions<unknown>, handle: () 
     }),
   koa: (options, handle) => {
     const app = new Koa()
+    app.silent = true
     app.use(koaLimit(options)).use((context) => {
       handle()
       context.body = 'hello'
@@ -150,4 +152,52 @@ test('a handler of HTTP/2 gets its own requests, and refusals go out as streams'
     'content-type': 'application/problem+json',
   })
   expect(JSON.parse(refused.body)).toMatchObject({ status: 429, 'violated-policies': ['api'] })
+})
+
+describe.each(Object.entries(LISTENERS))('%s over HTTP/2', (_, listenerOf) => {
+  async function refused(mode: 'soft' | 'hard', headers: object) {
+    const options = { limiter: limiterOf(mode), key: () => 'key', response: () => ({ headers }) }
+    const listener = listenerOf(options as unknown as RateLimitOptions<unknown>, () => {})
+    const server = createServer((request, response) =>
+      listener(request as unknown as IncomingMessage, response as unknown as ServerResponse),
+    ).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    onTestFinished(() => {
+      client.destroy()
+      server.close()
+    })
+    const get = async () => {
+      const stream = client.request({ ':path': '/' }, { signal: AbortSignal.timeout(2000) })
+      const [answered] = await once(stream, 'response')
+      await stream.toArray()
+      return answered
+    }
+    expect((await get())[':status']).toBe(200)
+    return get()
+  }
+
+  beforeEach(() => {
+    const printed = [vi.spyOn(console, 'error'), vi.spyOn(process, 'emitWarning')]
+    for (const spy of printed) spy.mockImplementation(() => {})
+    onTestFinished(() => {
+      for (const spy of printed) spy.mockRestore()
+    })
+  })
+
+  test.each(['soft', 'hard'] as const)(
+    'what is of a connection is for the server to say (%s)',
+    async (mode) => {
+      for (const name of ['Upgrade', 'Keep-Alive', 'TE', 'Proxy-Connection', 'HTTP2-Settings'])
+        expect((await refused(mode, { [name]: 'x' }))[':status'], name).toBe(500)
+      expect((await refused(mode, { Connection: 'close' }))[':status']).toBe(429)
+    },
+  )
+
+  test.each(['soft', 'hard'] as const)('several values are one line, but for cookies (%s)', async (mode) => {
+    const headers = { 'Retry-After': ['1', '2'], Location: ['/a', '/b'], 'Set-Cookie': ['a=1', 'b=2'] }
+    expect(await refused(mode, headers)).toMatchObject({
+      ...{ ':status': 429, 'retry-after': '1, 2', location: '/a, /b', 'set-cookie': ['a=1', 'b=2'] },
+    })
+  })
 })

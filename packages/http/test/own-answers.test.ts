@@ -39,7 +39,7 @@ describe.each(Object.entries(SERVERS))('%s', (_, serve) => {
     expect(await response.text()).toContain(CAUGHT)
   })
 
-  test.each([{ Trailer: 'x-late' }, { 'transfer-encoding': 'chunked' }])(
+  test.each([{ Trailer: 'x-late' }, { 'transfer-encoding': 'chunked' }, { 'Keep-Alive': 'timeout=5' }])(
     'what frames a body is for the server to say: %o',
     async (headers) => {
       const response = await refused({ headers }, {}, {}, 'hard')
