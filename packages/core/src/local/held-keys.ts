@@ -53,6 +53,10 @@ export class HeldKeys {
     this.rows.delete(key)
   }
 
+  isPushedOut(key: LocalKey): boolean {
+    return this.engaged.size > 0 && this.engaged.get(key.key) === key
+  }
+
   /** Whether as many keys again as may be held, and some, were pushed out and can't be forgotten yet. */
   get isFull(): boolean {
     return this.engaged.size >= this.maxKeys + MOST_IN_A_HURRY

@@ -149,13 +149,13 @@ export class Sync {
     // One that is in flight is queued again with its answer.
     if (key.inFlight) return
     this.requeue(key)
-    // Also for one that was queued before, such as one pushed out: its answer queued it without a look.
-    if (this.full) this.relieve()
+    // Also for one that was queued before, such as one pushed out.
+    this.relieve()
   }
 
-  /** At the bound a flush starts at once, one at a time. */
+  /** At the bound a flush starts at once, one at a time; not where nothing would leave, as each would go through all keys for nothing. */
   private relieve(): void {
-    if (this.relieving) return
+    if (!this.full || this.relieving || this.link.barred) return
     this.relieving = true
     const done = () => {
       this.relieving = false
@@ -422,6 +422,8 @@ export class Sync {
       }
       if (changes) this.takeChanges(reply)
       if (hasLost) this.giveBack()
+      // Of a burst of new keys none is queued but by its answer, and no other comes while there is no room for it.
+      this.relieve()
     } catch (error) {
       for (const key of keys) this.unanswered(key, error)
       throw error
@@ -487,9 +489,14 @@ export class Sync {
     key.stale = false
     key.lost = false
     this.serve(key)
+    const isAwaited = key.waiting.length > 0
     // Quota that was booked by an answer under way.
     if (this.pacing.closing) key.giveUp()
-    const isAwaited = key.waiting.length > 0
+    else if (!isAwaited && key.isBooked && this.keys.isPushedOut(key)) {
+      // Nothing is asked for in its place: it is to be forgotten.
+      key.withdraw(Infinity)
+      key.giveUp()
+    }
     if ((isAwaited || (isPressing && key.owes)) && this.isAboutToBegin(key)) this.queueAtOnce(key)
     else if (isAwaited || key.owes || key.isBooked) this.requeue(key)
     else this.keys.release(key)
