@@ -98,6 +98,7 @@ it.each<[string, () => unknown, string]>([
     () => keyOf(byUser(() => ({ id: 1 }) as unknown as string)),
     'byUser: what the function returned is {',
   ],
+  ['an empty text', () => keyOf(byUser(() => '')), "byUser: what the function returned is ''"],
   ['NaN', () => keyOf(byUser(() => Number.NaN)), 'byUser: what the function returned is NaN'],
   ['a symbol', () => keyOf(byUser(() => Symbol('a') as unknown as string)), 'is Symbol(a): give'],
   [

@@ -53,9 +53,10 @@ export function byUser<Req>(
     andThen(user(request, facts), (id) => (id === undefined || id === null ? undefined : userKey(id)))
 }
 
-/** What is no id would be one key for all users, such as `user:[object Object]`. */
+/** What is no id would be one key for all users, such as `user:` or `user:[object Object]`. */
 function userKey(id: string | number | bigint): string {
-  if (typeof id === 'string' || typeof id === 'bigint' || Number.isFinite(id)) return `user:${id}`
+  const isId = typeof id === 'string' ? id !== '' : typeof id === 'bigint' || Number.isFinite(id)
+  if (isId) return `user:${id}`
   throw optionError('byUser: what the function returned', id, "give the user's id, a string or a number")
 }
 
