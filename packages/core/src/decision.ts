@@ -190,14 +190,18 @@ export function deniedDecision(
   return decisionOf(false, limit, remaining, retryAfterMs, resetAfterMs, 0, source, 'limit')
 }
 
-/** A refusal while a key is blocked: also the limit itself must allow it afterwards. */
-export function blockedDecision(wouldBe: Decision, blockedForMs: number): Decision {
+/**
+ * A refusal while a key is blocked: also the limit itself must allow it afterwards.
+ *
+ * @param resetAfterMs as it stands with the limit: nothing of what it would allow is taken
+ */
+export function blockedDecision(wouldBe: Decision, blockedForMs: number, resetAfterMs: number): Decision {
   return decisionOf(
     false,
     wouldBe.limit,
     0,
     Math.max(wouldBe.retryAfterMs, blockedForMs),
-    Math.max(wouldBe.resetAfterMs, blockedForMs),
+    Math.max(resetAfterMs, blockedForMs),
     0,
     wouldBe.source,
     wouldBe.reason === 'cost' ? 'cost' : 'blocked',

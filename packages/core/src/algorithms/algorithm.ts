@@ -104,6 +104,11 @@ export function rateOf({ parameters }: Algorithm): number {
   return parameters[2] ?? 0
 }
 
+/** Milliseconds until the full quota is back, if nothing more is taken: as a refusal tells it. */
+export function resetAfterOf(its: Algorithm, state: unknown, now: number): number {
+  return its.take(state, now, its.limit + 1, 'local', false).resetAfterMs
+}
+
 /** Whether it is a fixed or a sliding window: of one or two counts. */
 export function isWindow({ algorithm }: Limit): boolean {
   return algorithm === 'fixed-window' || algorithm === 'sliding-window'

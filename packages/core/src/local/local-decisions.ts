@@ -1,4 +1,4 @@
-import type { Algorithm } from '../algorithms/algorithm.ts'
+import { type Algorithm, resetAfterOf } from '../algorithms/algorithm.ts'
 import {
   blockedDecision,
   type Decision,
@@ -227,7 +227,10 @@ export class LocalDecisions {
     if (now >= local.sliceEnd) this.sync.begin(local, now, clock.monotonic())
     if (this.isStrictLog) this.sync.ripen(local)
     const blockedFor = (local.blockedUntil ?? now) - now
-    if (blockedFor > 0) return blockedDecision(limit.take(local.state, now, cost, 'local', false), blockedFor)
+    if (blockedFor > 0) {
+      const wouldBe = limit.take(local.state, now, cost, 'local', false)
+      return blockedDecision(wouldBe, blockedFor, resetAfterOf(limit, local.state, now))
+    }
     local.blockedUntil = undefined
     const within = cost <= local.headroom && (!strict || this.link.table.latest() < local.sliceEnd)
     if (away && !(strict && within)) {

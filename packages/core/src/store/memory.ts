@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Algorithm, isWindow, Numbers } from '../algorithms/algorithm.ts'
+import { type Algorithm, isWindow, Numbers, resetAfterOf } from '../algorithms/algorithm.ts'
 import { type Clock, checkClock, systemClock } from '../clock.ts'
 import { blockedDecision, type Decision, withoutBooked } from '../decision.ts'
 import { ConfigError, show } from '../errors.ts'
@@ -266,7 +266,8 @@ class MemoryTable implements Table {
     const state = row.bookedInAll > 0 ? this.withBooked(row, now) : row.state
     const decision = withoutBooked(this.limit.take(state, now, cost, 'store', takes), row.bookedInAll)
     if (takes && decision.allowed && state !== row.state) this.limit.settle(row.state, now, 0, cost)
-    return blockedFor > 0 ? blockedDecision(decision, blockedFor) : decision
+    if (blockedFor <= 0) return decision
+    return blockedDecision(decision, blockedFor, resetAfterOf(this.limit, state, now))
   }
 
   /** What is booked counts as if it were spent now. */

@@ -1,4 +1,4 @@
-import { type Algorithm, isBucket, isWindow, Numbers } from '../../algorithms/algorithm.ts'
+import { type Algorithm, isBucket, isWindow, Numbers, resetAfterOf } from '../../algorithms/algorithm.ts'
 import { blockedDecision, type Decision, withoutBooked } from '../../decision.ts'
 import { keyOfWire } from '../../key.ts'
 import {
@@ -290,7 +290,8 @@ export class ReplyReader {
       const cost = take === undefined ? 1 : (take[turn + 2] as number)
       const takes = consume && (payer === undefined || this.bytes[paid + turn + 2] === payer)
       const decision = withoutBooked(limit.take(state, now, cost, 'store', takes), booked)
-      decisions[turn] = blockedFor > 0 ? blockedDecision(decision, blockedFor) : decision
+      decisions[turn] =
+        blockedFor > 0 ? blockedDecision(decision, blockedFor, resetAfterOf(limit, state, now)) : decision
     }
     return decisions
   }
