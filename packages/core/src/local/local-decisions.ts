@@ -284,11 +284,9 @@ export class LocalDecisions {
     if (decision.allowed && !strict && sync.pacing.mayExceed(local, cost, now, clock.monotonic())) {
       return this.taken(limit, local, now, cost, consume)
     }
-    // Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile.
-    const { quietUntil } = local.pace
-    const scarce = quietUntil > -Infinity
     const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
-    if (decision.allowed && waits && !scarce) return syncDecision(limit, decision, cost)
+    if (decision.allowed && waits && !this.isScarce(local)) return syncDecision(limit, decision, cost)
+    const { quietUntil } = local.pace
     // Of a node that is alone on its store nobody else can have given any back.
     const isUsedUp = quietUntil === Infinity || (sync.lone && !decision.allowed)
     // A reading costs as much as the rest: most keys that are used up are so until their window ends.
@@ -301,6 +299,15 @@ export class LocalDecisions {
       return decision
     }
     return this.bookedElsewhere(local, decision, now, cost)
+  }
+
+  /**
+   * Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile. Of what comes
+   * with its next turn nobody waits.
+   */
+  private isScarce({ pace: { quietUntil, takesTurns } }: LocalKey): boolean {
+    if (quietUntil === -Infinity) return false
+    return takesTurns || quietUntil === Infinity || this.settings.clock.monotonic() < quietUntil
   }
 
   /**

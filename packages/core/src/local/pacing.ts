@@ -126,7 +126,8 @@ export class Pacing {
   /** Whether the others, as far as they are known, can't use up what is left before the store is heard again. */
   private isPlenty(key: LocalKey, left: number): boolean {
     if (!this.knowsShare(key)) return false
-    return left >= this.plenty(key)
+    // Cost is whole: of what is less than one, nobody is expected to take any.
+    return left >= Math.floor(this.plenty(key))
   }
 
   private plenty({ pace }: LocalKey): number {
@@ -140,10 +141,11 @@ export class Pacing {
     return this.knowsShare(key) ? this.isPlenty(key, left) : isAsGoodAsNew(key, need)
   }
 
-  /** What is left by the time `monotonic`, if the others went on as they did. */
+  /** What is left by the time `monotonic`, if the others went on as they did: what they took a window ago counts no more. */
   private expected(key: LocalKey, now: number, monotonic: number): number {
     const { limit } = this.settings
-    return limit.limit - limit.usage(key.state, now) - key.pace.others * (monotonic - key.pace.heardAt)
+    const since = Math.min(monotonic - key.pace.heardAt, limit.window)
+    return limit.limit - limit.usage(key.state, now) - Math.floor(key.pace.others * since)
   }
 
   /** What time has freed for this node since the store was heard, while it takes turns. */
@@ -220,9 +222,12 @@ export class Pacing {
     if (strict) {
       key.headroom = 0
       // Booked quota has ended for all nodes at once: they do not come back at once, but for what is dealt out evenly.
-      const { takesTurns, turn } = key.pace
+      const { takesTurns, turn, heardAt } = key.pace
       const wait = this.booksAhead ? 0 : this.settings.random() * turn
-      if (takesTurns) key.ownPace.quietUntil = monotonic + wait
+      if (!takesTurns) return
+      // Who has missed turns takes them no more: a key that is rarely asked for would be put off in each slice anew.
+      if (monotonic - heardAt > 2 * (turn + this.roundTrip)) key.ownPace.takesTurns = false
+      else key.ownPace.quietUntil = monotonic + wait
     } else if (limit.lateSlices === 0) {
       // Half of its share, until the store has booked more.
       if (key.isPaced) key.ownPace.heardAt = monotonic
@@ -311,7 +316,9 @@ export class Pacing {
     // A node that is alone has nobody to take turns with.
     const alone = others === 0 && elsewhere === 0
     const saturated = flow > 0 && own + others > flow && left - booked < (own + others) * this.pause
-    if (saturated && !alone) {
+    // Of less than one nobody can take a share: it is booked by whoever asks.
+    const isShared = strict || this.share(key) * limit.limit >= 1
+    if (saturated && !alone && isShared) {
       this.takeTurn(key, left, now, monotonic)
       return
     }

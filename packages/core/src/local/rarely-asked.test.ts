@@ -1,0 +1,117 @@
+import { expect, it } from 'vitest'
+import {
+  createLimiter,
+  type Limit,
+  type LimiterOptions,
+  leakyBucket,
+  memoryStore,
+  slidingLog,
+  slidingWindow,
+  tokenBucket,
+} from '../index.ts'
+import { ManualClock, seededRandom } from '../testing.ts'
+
+// Nodes that share a key which is asked for more slowly than its limit: nobody is to be refused.
+
+const MODES = {
+  soft: { mode: 'soft' },
+  capped: { mode: 'soft', sync: { maxOvershoot: 0.05 } },
+  leased: { mode: 'leased' },
+} as const
+
+function nodes(limit: Limit, options: object, count = 2) {
+  const clock = new ManualClock(1_000_000)
+  const store = memoryStore({ clock })
+  const random = seededRandom(1)
+  const node = () => createLimiter({ name: 'api', limit, store, clock, random, ...options } as LimiterOptions)
+  return { clock, all: Array.from({ length: count }, node) }
+}
+
+const TENS: Record<string, Limit> = {
+  'sliding window': slidingWindow({ limit: 10, window: '1s' }),
+  'sliding log': slidingLog({ limit: 10, window: '1s' }),
+  'token bucket': tokenBucket({ capacity: 10, refill: 10, per: '1s' }),
+  'leaky bucket': leakyBucket({ capacity: 10, leak: 10, per: '1s' }),
+}
+
+it.each(Object.keys(MODES).flatMap((mode) => Object.keys(TENS).map((name) => [mode, name] as const)))(
+  '%s, %s: after a rush a key that is asked for once in a while is not refused for ever',
+  async (mode, name) => {
+    const { clock, all } = nodes(TENS[name] as Limit, MODES[mode as keyof typeof MODES])
+    for (let turn = 0; turn < 150; turn++) {
+      for (const node of all) await node.check('a')
+      await clock.advance(20)
+    }
+    let refused = 0
+    for (let turn = 0; turn < 20; turn++) {
+      await clock.advance(1500)
+      if (!(await all[1]?.check('a'))?.allowed) refused++
+    }
+    expect(refused).toBe(0)
+    await Promise.all(all.map((node) => node.close()))
+  },
+)
+
+const SMALL: Record<string, readonly [limit: Limit, gap: number, most: number]> = {
+  'two, one a second': [tokenBucket({ capacity: 2, refill: 1, per: '1s' }), 1112, 0.02],
+  'three, one a second': [tokenBucket({ capacity: 3, refill: 1, per: '1s' }), 1112, 0.02],
+  'one each ten seconds': [tokenBucket({ capacity: 1, refill: 1, per: '10s' }), 11_120, 0.02],
+  'one a second': [tokenBucket({ capacity: 1, refill: 1, per: '1s' }), 1250, 0.1],
+  'a log of one each ten seconds': [slidingLog({ limit: 1, window: '10s' }), 11_120, 0.03],
+}
+
+it.each(
+  Object.keys(MODES).flatMap((mode) =>
+    Object.keys(SMALL).flatMap((name) => [2, 4].map((count) => [mode, name, count] as const)),
+  ),
+)('%s, %s, %i nodes: what comes more slowly than a small limit passes', async (mode, name, count) => {
+  const [limit, gap, most] = SMALL[name] as (typeof SMALL)[string]
+  const { clock, all } = nodes(limit, MODES[mode as keyof typeof MODES], count)
+  let refused = 0
+  for (let turn = 0; turn < 300; turn++) {
+    if (!(await all[turn % count]?.check('a'))?.allowed) refused++
+    await clock.advance(gap)
+  }
+  // Four soft nodes reckon with more of each other than there is.
+  const isCautious = mode === 'soft' && count > limit.limit && limit.limit > 1
+  expect(refused / 300).toBeLessThanOrEqual(isCautious ? 0.25 : most)
+  await Promise.all(all.map((node) => node.close()))
+})
+
+it('soft: a small limit that is asked for all the time lets most of it pass', async () => {
+  const { clock, all } = nodes(tokenBucket({ capacity: 1, refill: 1, per: '10s' }), MODES.soft)
+  let admitted = 0
+  for (let turn = 0; turn < 1000; turn++) {
+    if ((await all[turn % 2]?.check('a'))?.allowed) admitted++
+    await clock.advance(1000)
+  }
+  // 100 are free, and one node may have let one pass that the other did not know of.
+  expect(admitted).toBeGreaterThan(70)
+  expect(admitted).toBeLessThanOrEqual(102)
+  await Promise.all(all.map((node) => node.close()))
+})
+
+it.each(['capped', 'leased'] as const)(
+  '%s: a node that is alone admits when it said it would',
+  async (mode) => {
+    const limits: Limit[] = [
+      tokenBucket({ capacity: 100, refill: 100, per: '1m' }),
+      leakyBucket({ capacity: 20, leak: 5, per: '1m' }),
+      slidingWindow({ limit: 100, window: '1m' }),
+    ]
+    for (const limit of limits) {
+      const { clock, all } = nodes(limit, MODES[mode], 1)
+      const [node] = all
+      const cost = limit.limit / 10
+      for (let turn = 0; turn < 10; turn++) await node?.check('a', { cost })
+      for (let turn = 0; turn < 12; turn++) {
+        const refused = await node?.check('a', { cost })
+        if (refused === undefined || refused.allowed) continue
+        await clock.advance(refused.retryAfterMs)
+        const { allowed, retryAfterMs } = (await node?.check('a', { cost })) ?? {}
+        expect({ limit: limit.algorithm, turn, allowed, retryAfterMs }).toMatchObject({ allowed: true })
+      }
+      await node?.close()
+    }
+  },
+)
