@@ -1,18 +1,21 @@
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, get } from 'node:http'
+import { createServer, get, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
 import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
 import { globally, type RateLimitOptions, type RequestFacts } from '@spillway/http'
+import { rateLimit as expressLimit } from '@spillway/http/express'
 import { rateLimit as fastifyLimit } from '@spillway/http/fastify'
 import { rateLimit as fetchLimit } from '@spillway/http/fetch'
 import { rateLimit as honoLimit } from '@spillway/http/hono'
 import { rateLimit as koaLimit } from '@spillway/http/koa'
 import { rateLimit as nodeLimit } from '@spillway/http/node'
+import express from 'express'
 import Fastify from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
@@ -72,6 +75,12 @@ describe.each(Object.entries(SERVERS))('%s', (_, serve) => {
     expect(handled() + other.handled()).toBe(0)
   })
 
+  test('requests of all methods count, also an OPTIONS ahead of another', async () => {
+    const { get } = await start({ limiter: limiterOf('hard', 1) })
+    await get({ method: 'OPTIONS' })
+    expect((await get()).status).toBe(429)
+  })
+
   test('in a dry run an outage denies nobody', async () => {
     const onDenied = vi.fn()
     const { get } = await start({ limiter: outage('deny'), dryRun: true, onDenied })
@@ -128,6 +137,54 @@ describe.each(Object.entries(SERVERS))('%s', (_, serve) => {
     answers[0]!()
     await vi.waitUntil(() => told.length === 1)
     expect(told).toEqual(['127.0.0.1'])
+  })
+})
+
+describe('the headers of an answer to what a handler throws', () => {
+  const failure = new Error('no such page')
+  const limiter = limiterOf('soft', 5)
+
+  async function headersOf(server: Server): Promise<(string | null)[]> {
+    const served = await listening(server, new Handled())
+    onTestFinished(() => served.close())
+    const { status, headers } = await fetch(served.url)
+    expect(status).toBe(500)
+    return ['ratelimit-policy', 'ratelimit'].map((name) => headers.get(name))
+  }
+
+  test('are kept by Express, Fastify and Hono', async () => {
+    const expressApp = express().set('env', 'test')
+    expressApp.use(expressLimit({ limiter }))
+    expressApp.get('/', () => {
+      throw failure
+    })
+    const fastifyApp = Fastify()
+    await fastifyApp.register(fastifyLimit, { limiter })
+    fastifyApp.get('/', () => {
+      throw failure
+    })
+    await fastifyApp.ready()
+    const honoApp = new Hono().onError((_, context) => context.text('failed', 500))
+    honoApp.use(honoLimit({ limiter }))
+    honoApp.get('/', () => {
+      throw failure
+    })
+    for (const server of [
+      createServer(expressApp),
+      fastifyApp.server,
+      createServer(getRequestListener(honoApp.fetch)),
+    ])
+      expect(await headersOf(server)).toEqual([expect.any(String), expect.any(String)])
+  })
+
+  test('are dropped by Koa', async () => {
+    const app = new Koa()
+    app.on('error', () => {})
+    app.use(koaLimit({ limiter }))
+    app.use(() => {
+      throw failure
+    })
+    expect(await headersOf(createServer(app.callback()))).toEqual([null, null])
   })
 })
 
