@@ -125,6 +125,9 @@ function writable(name: string, value: unknown): string {
   if (isNone || lines.some((line) => UNWRITABLE.test(line))) {
     throw optionError(`response: the header ${name}`, value, 'give text of one line, in Latin-1')
   }
+  // The one value of it that Node does not leave out over HTTP/2, and then refuses.
+  if (name.toLowerCase() === 'connection' && lines.join() === 'trailers')
+    throw optionError('response: the header', name, 'leave it out, or give `close`')
   const isCookie = name.toLowerCase() === 'set-cookie'
   return isCookie && Array.isArray(value) ? (lines as unknown as string) : lines.join(', ')
 }

@@ -190,6 +190,8 @@ describe.each(Object.entries(LISTENERS))('%s over HTTP/2', (_, listenerOf) => {
     async (mode) => {
       for (const name of ['Upgrade', 'Keep-Alive', 'TE', 'Proxy-Connection', 'HTTP2-Settings'])
         expect((await refused(mode, { [name]: 'x' }))[':status'], name).toBe(500)
+      expect((await refused(mode, { connection: 'trailers' }))[':status']).toBe(500)
+      expect((await refused(mode, { Connection: ['trailers'] }))[':status']).toBe(500)
       expect((await refused(mode, { Connection: 'close' }))[':status']).toBe(429)
     },
   )
