@@ -194,7 +194,12 @@ export class LocalDecisions {
 
   /** The key as it is held; one that is not is taken in. Not there: there is no room for it, or the store to be asked is away. */
   keyOf(name: string): LocalKey | undefined {
-    return this.sync.keys.find(name) ?? (this.refusesNew ? undefined : this.sync.add(name))
+    const local = this.sync.keys.find(name)
+    if (local !== undefined) return local
+    if (!this.refusesNew) return this.sync.add(name)
+    // A flush for room may have failed, or come while the store was away; and nothing else need come for a long time.
+    this.sync.relieve()
+    return undefined
   }
 
   /** As `decide`, where the store need not be heard first. */

@@ -13,7 +13,7 @@ const MODES = [
 ] as const
 
 function limiterOf(clock: ManualClock, store: Store, mode: 'soft' | 'leased' = 'soft', more: object = {}) {
-  const sync = { interval: '10m', ...more } as const
+  const sync = { interval: '10m', ...more }
   return createLimiter({
     name: 'api',
     limit: LIMIT,
@@ -68,6 +68,33 @@ it('with the store away and as many keys owed as may be, a check does not go thr
   isAway = false
   await clock.advance(10_000)
   await limiter.flush()
+  expect(limiter.stats()).toMatchObject({ degraded: false, pending: 0 })
+  await limiter.close()
+})
+
+it('with the store away, keys that are owed are gone through no oftener than it is asked whether it is back', async () => {
+  const clock = new ManualClock(1_000_000)
+  let commands = 0
+  let isAway = false
+  const store = farStore(memoryStore({ clock }), (table, request) => {
+    commands++
+    return isAway ? Promise.reject(new StoreError('ERR_STORE_AWAY', 'away')) : table.exchange(request)
+  })
+  const limiter = limiterOf(clock, store, 'soft', { interval: '200ms' })
+  for (let key = 0; key < 80; key++) limiter.checkSync(`key-${key}`)
+  await clock.advance(1000)
+  isAway = true
+  for (let key = 0; key < 80; key++) limiter.checkSync(`key-${key}`)
+  await clock.advance(20_000)
+  const looks = vi.spyOn(LocalKey.prototype, 'operation')
+  commands = 0
+  await clock.advance(60_000)
+  const looked = looks.mock.calls.length
+  looks.mockRestore()
+  expect(commands).toBeGreaterThan(10)
+  expect(looked).toBeLessThanOrEqual(80 * commands)
+  isAway = false
+  await clock.advance(10_000)
   expect(limiter.stats()).toMatchObject({ degraded: false, pending: 0 })
   await limiter.close()
 })

@@ -76,7 +76,7 @@ export class Sync {
       settings.limit,
       () => link.table.now(),
       (key) => {
-        key.giveUp()
+        this.giveUp(key)
         if (key.owes) this.queue(key)
       },
     )
@@ -154,7 +154,7 @@ export class Sync {
   }
 
   /** At the bound a flush starts at once, one at a time; not where nothing would leave, as each would go through all keys for nothing. */
-  private relieve(): void {
+  relieve(): void {
     if (!this.full || this.relieving || this.link.barred) return
     this.relieving = true
     const done = () => {
@@ -219,7 +219,9 @@ export class Sync {
   private async tick(): Promise<void> {
     const { pacing } = this
     pacing.ticks++
-    await all(this.commands(this.turn(), pacing.ticks % 2 === 0, false)).catch(() => {})
+    // Where none would leave, all stays queued as it is.
+    if (!this.link.barred)
+      await all(this.commands(this.turn(), pacing.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
     if (this.keys.size > 0) this.arm()
   }
@@ -261,8 +263,13 @@ export class Sync {
         keys.push(key)
       }
     }
-    if (keys.length > 0 || changes) await this.send(keys, undefined, changes)
-    if (queue.length > 0 && this.link.table.answersAtOnce) await turnOver(this.settings.clock)
+    try {
+      if (keys.length > 0 || changes) await this.send(keys, undefined, changes)
+    } finally {
+      // Where the store answers at once, or nothing leaves since it is away, the event loop would not turn between commands.
+      if (queue.length > 0 && (this.link.table.answersAtOnce || this.link.barred))
+        await turnOver(this.settings.clock)
+    }
   }
 
   /** Settles all that is owed at the call. @throws StoreError where the store does not acknowledge it */
@@ -495,13 +502,21 @@ export class Sync {
     else if (!isAwaited && key.isBooked && this.keys.isPushedOut(key)) {
       // Nothing is asked for in its place: it is to be forgotten.
       key.withdraw(Infinity)
-      key.giveUp()
+      this.giveUp(key)
     }
     if ((isAwaited || (isPressing && key.owes)) && this.isAboutToBegin(key)) this.queueAtOnce(key)
     else if (isAwaited || key.owes || key.isBooked) this.requeue(key)
     else this.keys.release(key)
     if (isAwaited && !key.urgent) this.askOnceBegun(key)
     this.makeReady(key)
+  }
+
+  /** What is booked of a key that was pushed out goes back. Should it be wanted again, a soft node goes by its share of what is left. */
+  private giveUp(key: LocalKey): void {
+    key.giveUp()
+    if (this.settings.strict) return
+    if (key.isPaced) key.ownPace.asked = 0
+    this.pacing.plan(key, this.link.table.now(), this.settings.clock.monotonic())
   }
 
   /**
