@@ -30,7 +30,7 @@ export function byAddress(): (request: unknown, facts: RequestFacts) => string {
 /**
  * One quota for each user, as your authentication tells; requests without one are not limited (see {@link firstOf}).
  *
- * @param user the user's identifier; undefined or null: there is none
+ * @param user the user's identifier; undefined, null or empty: there is none
  * @example
  * ```ts
  * import { createLimiter, fixedWindow } from '@spillway/core'
@@ -50,13 +50,14 @@ export function byUser<Req>(
     throw argumentError('byUser', user, "give a function of the request that returns the user's id")
   }
   return (request, facts) =>
-    andThen(user(request, facts), (id) => (id === undefined || id === null ? undefined : userKey(id)))
+    andThen(user(request, facts), (id) =>
+      id === undefined || id === null || id === '' ? undefined : userKey(id),
+    )
 }
 
-/** What is no id would be one key for all users, such as `user:` or `user:[object Object]`. */
+/** What is no id would be one key for all users, such as `user:[object Object]`. */
 function userKey(id: string | number | bigint): string {
-  const isId = typeof id === 'string' ? id !== '' : typeof id === 'bigint' || Number.isFinite(id)
-  if (isId) return `user:${id}`
+  if (typeof id === 'string' || typeof id === 'bigint' || Number.isFinite(id)) return `user:${id}`
   throw optionError('byUser: what the function returned', id, "give the user's id, a string or a number")
 }
 
