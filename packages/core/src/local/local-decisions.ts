@@ -290,7 +290,9 @@ export class LocalDecisions {
       return this.taken(limit, local, now, cost, consume)
     }
     const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
-    if (decision.allowed && waits && !this.isScarce(local)) return syncDecision(limit, decision, cost)
+    // It asks again now and then, and denies meanwhile.
+    if (decision.allowed && waits && !sync.pacing.isScarce(local, clock.monotonic()))
+      return syncDecision(limit, decision, cost)
     const { quietUntil } = local.pace
     // Of a node that is alone on its store nobody else can have given any back.
     const isUsedUp = quietUntil === Infinity || (sync.lone && !decision.allowed)
@@ -304,15 +306,6 @@ export class LocalDecisions {
       return decision
     }
     return this.bookedElsewhere(local, decision, now, cost)
-  }
-
-  /**
-   * Where there was nothing left for this node when it asked, it asks again now and then, and denies meanwhile. Of what comes
-   * with its next turn nobody waits.
-   */
-  private isScarce({ pace: { quietUntil, takesTurns } }: LocalKey): boolean {
-    if (quietUntil === -Infinity) return false
-    return takesTurns || quietUntil === Infinity || this.settings.clock.monotonic() < quietUntil
   }
 
   /**

@@ -126,8 +126,10 @@ export class Pacing {
   /** Whether the others, as far as they are known, can't use up what is left before the store is heard again. */
   private isPlenty(key: LocalKey, left: number): boolean {
     if (!this.knowsShare(key)) return false
-    // Cost is whole: of what is less than one, nobody is expected to take any.
-    return left >= Math.floor(this.plenty(key))
+    // Cost is whole: of what is less than one, nobody is expected to take any. But each fixed window begins anew, and
+    // so does what is known of the others: there each node would admit one without having heard of them.
+    const plenty = this.plenty(key)
+    return left >= (this.settings.limit.lateSlices === 0 ? plenty : Math.floor(plenty))
   }
 
   private plenty({ pace }: LocalKey): number {
@@ -222,11 +224,11 @@ export class Pacing {
     if (strict) {
       key.headroom = 0
       // Booked quota has ended for all nodes at once: they do not come back at once, but for what is dealt out evenly.
-      const { takesTurns, turn, heardAt } = key.pace
+      const { takesTurns, turn } = key.pace
       const wait = this.booksAhead ? 0 : this.settings.random() * turn
       if (!takesTurns) return
-      // Who has missed turns takes them no more: a key that is rarely asked for would be put off in each slice anew.
-      if (monotonic - heardAt > 2 * (turn + this.roundTrip)) key.ownPace.takesTurns = false
+      // A key that is rarely asked for would be put off in each slice anew.
+      if (this.hasMissedTurns(key, monotonic)) key.ownPace.takesTurns = false
       else key.ownPace.quietUntil = monotonic + wait
     } else if (limit.lateSlices === 0) {
       // Half of its share, until the store has booked more.
@@ -235,6 +237,18 @@ export class Pacing {
       key.headroom = Math.max(key.headroom, Math.floor((limit.limit * this.share(key)) / 2))
       if (early) key.untilSync = Math.max(1, Math.floor(SPENT * key.headroom))
     }
+  }
+
+  /** Who has missed two turns takes them no more. */
+  private hasMissedTurns({ pace: { turn, heardAt } }: LocalKey, monotonic: number): boolean {
+    return monotonic - heardAt > Math.max(2 * (turn + this.roundTrip), this.pause)
+  }
+
+  /** Where there was nothing left for this node when it asked; of what comes with its next turn nobody waits. */
+  isScarce(key: LocalKey, monotonic: number): boolean {
+    const { quietUntil, takesTurns } = key.pace
+    if (quietUntil === -Infinity) return false
+    return monotonic < quietUntil || (takesTurns && !this.hasMissedTurns(key, monotonic))
   }
 
   /** Whether what the key owes was booked, and is being used up, so that it will be settled with the next question. */
