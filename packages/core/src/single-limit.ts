@@ -48,7 +48,10 @@ export class SingleLimit implements Decider<string> {
       store.open(table, limit, group, shard),
       clock,
       random,
-      changed,
+      (away) => {
+        if (away) this.local?.storeAway()
+        changed(away)
+      },
       settings.timeout,
       limit,
       follows ? (set) => this.goBy(set) : undefined,

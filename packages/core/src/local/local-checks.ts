@@ -226,6 +226,11 @@ export class LocalChecks implements Checks {
     this.sync.takeSnapshot(snapshot)
   }
 
+  /** Whether it is back, no check need ask it. */
+  storeAway(): void {
+    this.sync.storeAway()
+  }
+
   flush(): Promise<void> {
     return this.sync.flush()
   }

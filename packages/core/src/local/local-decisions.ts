@@ -336,6 +336,14 @@ export class LocalDecisions {
     return this.bookedElsewhere(local, decision, now, cost)
   }
 
+  /** What a check is told of a key that the store was just heard of, where it would book no more than those ahead of it wait for. */
+  outstripped(local: LocalKey, cost: number, ahead: number): Decision | undefined {
+    const now = this.link.table.now()
+    if (this.sync.pacing.isBookable(local, ahead + cost, now)) return undefined
+    const decision = this.settings.limit.take(local.state, now, cost, 'local', false)
+    return this.owed(local, decision.allowed ? this.bookedElsewhere(local, decision, now, cost) : decision)
+  }
+
   /** With the store away for longer than a window, a node goes on with its fair share of the limit. */
   private stale(): Algorithm {
     const { limit, clock } = this.settings

@@ -48,6 +48,8 @@ export class Sync {
   private readonly aloneFlushes = pLimit(IN_FLIGHT)
   private readonly underWay = new UnderWay()
   private timer: Timer | undefined
+  /** A tick is under way, which has the next one come. */
+  private isTicking = false
   /** Of the store, as it was last heard. */
   marker: string | undefined
   private since = -1
@@ -213,17 +215,58 @@ export class Sync {
   private arm(): void {
     if (this.timer !== undefined || this.closed) return
     const { clock, interval, random } = this.settings
-    this.timer = clock.setTimer(() => this.tick(), Math.max(1, (interval / 2) * (0.8 + 0.2 * random())))
+    const ms = Math.max(1, (interval / 2) * (0.8 + 0.2 * random()))
+    // It is to be heard that the store is back, however long the interval is.
+    this.timer = clock.setTimer(() => this.tick(), this.link.away ? Math.min(ms, this.link.retryAfterMs) : ms)
+  }
+
+  /** The store is away from now on: whether it is back this node asks at its ticks, whether it has keys or not. */
+  storeAway(): void {
+    if (this.isTicking) return
+    if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
+    this.timer = undefined
+    this.arm()
   }
 
   private async tick(): Promise<void> {
     const { pacing } = this
     pacing.ticks++
-    // Where none would leave, all stays queued as it is.
-    if (!this.link.barred)
-      await all(this.commands(this.turn(), pacing.ticks % 2 === 0, false)).catch(() => {})
+    this.isTicking = true
+    // Where none would leave, nothing is drawn up.
+    if (this.link.barred) await this.dropExpired()
+    else await all(this.commands(this.turn(), pacing.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
-    if (this.keys.size > 0) this.arm()
+    this.isTicking = false
+    // Without keys nobody else asks whether the store is back.
+    if (this.keys.size > 0 || this.link.away) this.arm()
+  }
+
+  /** With the store away: what can be told no more, since its window is over, makes room. What is queued first is over first. */
+  private async dropExpired(): Promise<void> {
+    const { clock } = this.settings
+    for (let dropped = -1; dropped !== 0 && this.link.barred; ) {
+      dropped = 0
+      if (this.due.length === 0) this.turn()
+      for (let looks = 0; looks < MOST_KEYS; looks++) {
+        const key = this.due.next()
+        if (key === undefined) break
+        if (this.drop(key)) dropped++
+        else this.dirty.add(key)
+      }
+      if (dropped > 0) await turnOver(clock)
+    }
+  }
+
+  /** Of a key that was queued; false: it is still to be sent. */
+  private drop(key: LocalKey): boolean {
+    const now = this.link.table.now()
+    if (key.inFlight || key.isAwaited || now < key.sliceEnd) return false
+    this.begin(key, now, this.settings.clock.monotonic())
+    if (key.mustTell || key.isBooked) return false
+    key.queued = false
+    this.waiting--
+    this.keys.release(key)
+    return true
   }
 
   /** Settles all that is dirty now. */

@@ -40,13 +40,16 @@ export class WaitingChecks {
   serve(local: LocalKey, error: unknown): void {
     if (local.waiting.length === 0) return
     const now = this.settings.clock.monotonic()
+    let ahead = 0
     for (const waiter of local.takeWaiting()) {
       try {
-        const decision = error === undefined ? this.answer(local, waiter.cost, waiter.consume) : undefined
+        const decision = error === undefined ? this.answer(local, waiter, ahead) : undefined
         const isLast = this.sync.pacing.closing || (waiter.isPart && waiter.asked)
         if (decision !== undefined && (isLast || decision.reason !== 'sync')) waiter.resolve(decision)
-        else if (error === undefined && now < waiter.deadline) local.wait(waiter)
-        else waiter.resolve(this.decisions.unanswered(local, waiter.cost, waiter.consume, error), true)
+        else if (error === undefined && now < waiter.deadline) {
+          local.wait(waiter)
+          ahead += waiter.cost
+        } else waiter.resolve(this.decisions.unanswered(local, waiter.cost, waiter.consume, error), true)
       } catch (failure) {
         waiter.reject(failure)
       }
@@ -71,9 +74,16 @@ export class WaitingChecks {
     }
   }
 
-  /** The store has just been heard. A peek books nothing: what nobody has booked, a check would be given. */
-  private answer(local: LocalKey, cost: number, consume: boolean): Decision {
-    const decision = this.decisions.decide(local, cost, consume, true)
-    return consume || decision.reason !== 'sync' ? decision : this.decisions.foreseen(local, cost)
+  /**
+   * The store has just been heard. A peek books nothing: what nobody has booked, a check would be given.
+   *
+   * @param ahead what those want that were before it and go on waiting: what is left is theirs, and nobody waits for what comes after
+   */
+  private answer(local: LocalKey, { cost, consume, isPart }: Waiter, ahead: number): Decision {
+    const { decisions } = this
+    const decision = decisions.decide(local, cost, consume, true)
+    if (decision.reason !== 'sync') return decision
+    if (!consume) return decisions.foreseen(local, cost)
+    return ahead > 0 && !isPart ? (decisions.outstripped(local, cost, ahead) ?? decision) : decision
   }
 }
