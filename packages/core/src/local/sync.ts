@@ -21,6 +21,8 @@ const IN_FLIGHT = 2
 const IN_FLUSH = 4
 /** How often a limiter that closes tries to settle with a store that is not known to be away. */
 const CLOSING_TRIES = 3
+/** With the store away, keys of windows that are over are looked for until they are no more than this part of some. */
+const OVER = 1 / 8
 /** After this many answers that do not acknowledge what was sent, a flush gives up. */
 const MOST_PASSES = 20
 
@@ -48,7 +50,7 @@ export class Sync {
   private readonly aloneFlushes = pLimit(IN_FLIGHT)
   private readonly underWay = new UnderWay()
   private timer: Timer | undefined
-  /** A tick is under way, which has the next one come. */
+  /** One is under way; it has the next one come. */
   private isTicking = false
   /** Of the store, as it was last heard. */
   marker: string | undefined
@@ -213,14 +215,14 @@ export class Sync {
 
   /** The next half of an interval, up to a fifth earlier, so that nodes do not flush together. */
   private arm(): void {
-    if (this.timer !== undefined || this.closed) return
+    if (this.timer !== undefined || this.closed || this.link.hasEnded) return
     const { clock, interval, random } = this.settings
     const ms = Math.max(1, (interval / 2) * (0.8 + 0.2 * random()))
-    // It is to be heard that the store is back, however long the interval is.
+    // That the store is back is to be heard, however long the interval is.
     this.timer = clock.setTimer(() => this.tick(), this.link.away ? Math.min(ms, this.link.retryAfterMs) : ms)
   }
 
-  /** The store is away from now on: whether it is back this node asks at its ticks, whether it has keys or not. */
+  /** No check asks whether it is back: the ticks do, also those of a limiter without keys. */
   storeAway(): void {
     if (this.isTicking) return
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
@@ -230,43 +232,48 @@ export class Sync {
 
   private async tick(): Promise<void> {
     const { pacing } = this
-    pacing.ticks++
     this.isTicking = true
-    // Where none would leave, nothing is drawn up.
-    if (this.link.barred) await this.dropExpired()
-    else await all(this.commands(this.turn(), pacing.ticks % 2 === 0, false)).catch(() => {})
+    // Where none would leave, what still counts stays queued.
+    if (this.link.barred) await this.dropOver()
+    else await all(this.commands(this.turn(), ++pacing.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
     this.isTicking = false
     // Without keys nobody else asks whether the store is back.
     if (this.keys.size > 0 || this.link.away) this.arm()
   }
 
-  /** With the store away: what can be told no more, since its window is over, makes room. What is queued first is over first. */
-  private async dropExpired(): Promise<void> {
-    const { clock } = this.settings
-    for (let dropped = -1; dropped !== 0 && this.link.barred; ) {
-      dropped = 0
-      if (this.due.length === 0) this.turn()
-      for (let looks = 0; looks < MOST_KEYS; looks++) {
-        const key = this.due.next()
+  /** What is owed of windows that are over takes no room from new keys: as long as some of those that are looked at are such. */
+  private async dropOver(): Promise<void> {
+    for (;;) {
+      const now = this.link.table.now()
+      const monotonic = this.settings.clock.monotonic()
+      const looks = Math.min(MOST_KEYS, this.due.length + this.dirty.length)
+      let dropped = 0
+      for (let look = 0; look < looks; look++) {
+        const key = this.due.next() ?? this.dirty.next()
         if (key === undefined) break
-        if (this.drop(key)) dropped++
-        else this.dirty.add(key)
+        if (now >= key.sliceEnd && !key.inFlight) this.begin(key, now, monotonic)
+        if (this.isOver(key)) {
+          this.waiting--
+          dropped++
+          key.queued = false
+          this.keys.release(key)
+        } else this.dirty.add(key)
       }
-      if (dropped > 0) await turnOver(clock)
+      if (dropped <= looks * OVER) return
+      await turnOver(this.settings.clock)
     }
   }
 
-  /** Of a key that was queued; false: it is still to be sent. */
-  private drop(key: LocalKey): boolean {
-    const now = this.link.table.now()
-    if (key.inFlight || key.isAwaited || now < key.sliceEnd) return false
-    this.begin(key, now, this.settings.clock.monotonic())
-    if (key.mustTell || key.isBooked) return false
-    key.queued = false
-    this.waiting--
-    this.keys.release(key)
-    return true
+  /** Whether the store need hear nothing of a key that is queued. */
+  private isOver(key: LocalKey): boolean {
+    if (key.inFlight || key.owes || key.isBooked) return false
+    // Should one that was pushed out be wanted again, it is read anew.
+    if (key.mustTell && this.keys.isPushedOut(key) && key.current.admitted + key.late.admitted === 0) {
+      key.stale = false
+      key.lost = false
+    }
+    return !key.unsettled
   }
 
   /** Settles all that is dirty now. */
