@@ -338,10 +338,26 @@ export class LocalDecisions {
 
   /** What a check is told of a key that the store was just heard of, where it would book no more than those ahead of it wait for. */
   outstripped(local: LocalKey, cost: number, ahead: number): Decision | undefined {
+    const { limit } = this.settings
     const now = this.link.table.now()
     if (this.sync.pacing.isBookable(local, ahead + cost, now)) return undefined
-    const decision = this.settings.limit.take(local.state, now, cost, 'local', false)
-    return this.owed(local, decision.allowed ? this.bookedElsewhere(local, decision, now, cost) : decision)
+    const decision = limit.take(local.state, now, cost, 'local', false)
+    if (!decision.allowed) return this.owed(local, decision)
+    const refused = this.bookedElsewhere(local, decision, now, cost)
+    // Not all of the cost has to become free, but what those ahead leave of it.
+    const retryAfter = decision.remaining + 2 * cost > limit.limit ? this.retryBehind(ahead, now, cost) : 0
+    return this.owed(
+      local,
+      retryAfter > refused.retryAfterMs ? deniedDecision(decision, retryAfter) : refused,
+    )
+  }
+
+  /** When the cost would be there, once so much had been taken now. */
+  private retryBehind(ahead: number, now: number, cost: number): number {
+    const { limit } = this.settings
+    const state = limit.create()
+    limit.take(state, now, Math.min(ahead, limit.limit), 'local', true)
+    return limit.take(state, now, cost, 'local', false).retryAfterMs
   }
 
   /** With the store away for longer than a window, a node goes on with its fair share of the limit. */

@@ -231,19 +231,22 @@ export class Sync {
   }
 
   private async tick(): Promise<void> {
-    const { pacing } = this
+    const { pacing, link } = this
     this.isTicking = true
+    // What asks whether the store is back also asks how many nodes there are; no half of an interval has passed by it.
+    const asksAnew = link.away
     // Where none would leave, what still counts stays queued.
-    if (this.link.barred) await this.dropOver()
-    else await all(this.commands(this.turn(), ++pacing.ticks % 2 === 0, false)).catch(() => {})
+    if (link.barred) await this.dropOver()
+    else await all(this.commands(this.turn(), asksAnew || ++pacing.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
     this.isTicking = false
     // Without keys nobody else asks whether the store is back.
-    if (this.keys.size > 0 || this.link.away) this.arm()
+    if (this.keys.size > 0 || link.away) this.arm()
   }
 
   /** What is owed of windows that are over takes no room from new keys: as long as some of those that are looked at are such. */
   private async dropOver(): Promise<void> {
+    const { lateSlices, window } = this.settings.limit
     for (;;) {
       const now = this.link.table.now()
       const monotonic = this.settings.clock.monotonic()
@@ -252,8 +255,10 @@ export class Sync {
       for (let look = 0; look < looks; look++) {
         const key = this.due.next() ?? this.dirty.next()
         if (key === undefined) break
-        if (now >= key.sliceEnd && !key.inFlight) this.begin(key, now, monotonic)
-        if (this.isOver(key)) {
+        // Quota that an answer booked that was lost counts in the store until then.
+        const isOld = now >= key.sliceEnd + lateSlices * window
+        if (now >= key.sliceEnd && !key.inFlight && (isOld || !key.stale)) this.begin(key, now, monotonic)
+        if (this.isOver(key, isOld)) {
           this.waiting--
           dropped++
           key.queued = false
@@ -265,11 +270,21 @@ export class Sync {
     }
   }
 
-  /** Whether the store need hear nothing of a key that is queued. */
-  private isOver(key: LocalKey): boolean {
+  /**
+   * Whether the store need hear nothing of a key that is queued.
+   *
+   * @param isOld nothing that it was told or asked for in the slice that the key is in can count any more
+   */
+  private isOver(key: LocalKey, isOld: boolean): boolean {
     if (key.inFlight || key.owes || key.isBooked) return false
     // Should one that was pushed out be wanted again, it is read anew.
-    if (key.mustTell && this.keys.isPushedOut(key) && key.current.admitted + key.late.admitted === 0) {
+    if (
+      isOld &&
+      !key.isAwaited &&
+      key.current.held === 0 &&
+      this.keys.isPushedOut(key) &&
+      key.current.admitted + key.late.admitted === 0
+    ) {
       key.stale = false
       key.lost = false
     }
