@@ -137,7 +137,7 @@ const isLength = (name: string) => name.toLowerCase() === 'content-length'
 
 /**
  * What Node refuses beside a length, or writes so that no client can read it; and what is of a connection, which it refuses over
- * HTTP/2, also when the error is to be answered. `Connection` itself it leaves out there.
+ * HTTP/2, also when the error is to be answered. `Connection` itself it leaves out there, but for one value.
  */
 const FRAMING = /^(transfer-encoding|trailer|te|upgrade|keep-alive|proxy-connection|http2-settings)$/i
 

@@ -1,6 +1,13 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { connect, constants, createServer, type Http2ServerRequest } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  connect,
+  constants,
+  createServer,
+  type Http2Server,
+  type Http2ServerRequest,
+} from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
@@ -69,6 +76,18 @@ const LISTENERS: Record<string, (options: RateLimitOptions<unknown>, handle: () 
   },
 }
 
+/** Has the server listen, until the test has finished. */
+async function clientOf(server: Http2Server): Promise<ClientHttp2Session> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  onTestFinished(() => {
+    client.destroy()
+    server.close()
+  })
+  return client
+}
+
 test.each(Object.entries(LISTENERS))(
   '%s over HTTP/2: a stream that is given up frees its place, before it waits and while it does',
   async (_, listenerOf) => {
@@ -85,13 +104,8 @@ test.each(Object.entries(LISTENERS))(
       streams.add(request.stream)
       request.stream.once('close', () => streams.delete(request.stream))
       listener(request as unknown as IncomingMessage, response as unknown as ServerResponse)
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-    onTestFinished(() => {
-      client.destroy()
-      server.close()
     })
+    const client = await clientOf(server)
     const remaining = async () => (await limiter.peek('key')).remaining
 
     for (const waits of [false, true]) {
@@ -127,13 +141,8 @@ test('a handler of HTTP/2 gets its own requests, and refusals go out as streams'
       response.setHeader('x-stream', String(request.stream.id))
       response.end(`hello ${request.authority}`)
     }),
-  ).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  onTestFinished(() => {
-    client.destroy()
-    server.close()
-  })
+  )
+  const client = await clientOf(server)
   const get = async () => {
     const stream = client.request({ ':path': '/' })
     const [headers] = await once(stream, 'response')
@@ -160,13 +169,8 @@ describe.each(Object.entries(LISTENERS))('%s over HTTP/2', (_, listenerOf) => {
     const listener = listenerOf(options as unknown as RateLimitOptions<unknown>, () => {})
     const server = createServer((request, response) =>
       listener(request as unknown as IncomingMessage, response as unknown as ServerResponse),
-    ).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-    onTestFinished(() => {
-      client.destroy()
-      server.close()
-    })
+    )
+    const client = await clientOf(server)
     const get = async () => {
       const stream = client.request({ ':path': '/' }, { signal: AbortSignal.timeout(2000) })
       const [answered] = await once(stream, 'response')
