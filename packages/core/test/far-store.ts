@@ -1,3 +1,4 @@
+import { StoreError } from '../src/index.ts'
 import type { Reply, Request, Store, Table } from '../src/store/store.ts'
 
 /**
@@ -14,4 +15,11 @@ export function farStore(store: Store, carry: (table: Table, request: Request) =
     },
     close: () => store.close(),
   }
+}
+
+/** As `farStore`; as long as it is away, connections to it are refused. */
+export function refusingStore(store: Store, fault: { isAway: boolean }): Store {
+  return farStore(store, (table, request) =>
+    fault.isAway ? Promise.reject(new StoreError('ERR_STORE_AWAY', 'away')) : table.exchange(request),
+  )
 }

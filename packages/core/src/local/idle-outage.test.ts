@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { farStore } from '../../test/far-store.ts'
-import { createLimiter, fixedWindow, memoryStore, StoreError } from '../index.ts'
+import { refusingStore } from '../../test/far-store.ts'
+import { createLimiter, fixedWindow, memoryStore } from '../index.ts'
 import { ManualClock } from '../testing.ts'
 
 it.each([
@@ -12,11 +12,9 @@ it.each([
   '%s, %s: without traffic a node hears that the store is back, and settles',
   async (mode, interval) => {
     const clock = new ManualClock(1_000_000)
-    let isAway = false
+    const fault = { isAway: false }
     const memory = memoryStore({ clock })
-    const store = farStore(memory, (table, request) =>
-      isAway ? Promise.reject(new StoreError('ERR_STORE_AWAY', 'away')) : table.exchange(request),
-    )
+    const store = refusingStore(memory, fault)
     const limit = fixedWindow({ limit: 10, window: '1h' })
     const limiter = createLimiter({
       name: 'api',
@@ -33,16 +31,16 @@ it.each([
     await limiter.check('a')
     await clock.advance(1000)
     await limiter.check('a')
-    isAway = true
+    fault.isAway = true
     for (let n = 0; n < 3; n++) await limiter.check('a')
     await limiter.reset('b').catch(() => {})
     await clock.advance(60_000)
-    isAway = false
+    fault.isAway = false
     await clock.advance(6000)
     expect(events).toEqual(['degraded', 'recovered'])
     await limiter.flush()
     expect(limiter.stats()).toMatchObject({ pending: 0, degraded: false })
-    isAway = true
+    fault.isAway = true
     await limiter.check('a')
     await clock.advance(1000)
     const from = clock.monotonic()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { farStore } from '../../test/far-store.ts'
+import { farStore, refusingStore } from '../../test/far-store.ts'
 import { createLimiter, fixedWindow, memoryStore, StoreError, slidingWindow } from '../index.ts'
 import { ManualClock } from '../testing.ts'
 
@@ -10,16 +10,14 @@ it.each([
   'in an outage there is room for new keys as long as those of windows that still count leave some: %s',
   async (_, limit, each) => {
     const clock = new ManualClock(1_000_000)
-    let isAway = false
-    const store = farStore(memoryStore({ clock }), (table, request) =>
-      isAway ? Promise.reject(new StoreError('ERR_STORE_AWAY', 'away')) : table.exchange(request),
-    )
+    const fault = { isAway: false }
+    const store = refusingStore(memoryStore({ clock }), fault)
     const limiter = createLimiter({
       ...{ name: 'api', limit, mode: 'soft', clock, store, maxKeys: 1000, random: () => 0.5 },
       sync: { interval: '200ms' },
     })
     await limiter.check('first')
-    isAway = true
+    fault.isAway = true
     let refused = 0
     for (let at = 0; at < 60_000; at += 100) {
       for (let n = 0; n < each / 10; n++) if (!(await limiter.check(`key-${at}-${n}`)).allowed) refused++
@@ -27,7 +25,7 @@ it.each([
     }
     expect(limiter.stats().keys).toBeLessThan(2000)
     expect(refused).toBe(0)
-    isAway = false
+    fault.isAway = false
     await clock.advance(10_000)
     expect(limiter.stats()).toMatchObject({ degraded: false, pending: 0 })
     await limiter.close()

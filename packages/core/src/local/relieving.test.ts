@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import { farStore } from '../../test/far-store.ts'
+import { farStore, refusingStore } from '../../test/far-store.ts'
 import { createLimiter, fixedWindow, memoryStore, type Store, StoreError } from '../index.ts'
 import { ManualClock } from '../testing.ts'
 import { LocalKey } from './local-key.ts'
@@ -45,13 +45,11 @@ it.each(MODES)(
 
 it('with the store away and as many keys owed as may be, a check does not go through all of them', async () => {
   const clock = new ManualClock(1_000_000)
-  let isAway = false
-  const store = farStore(memoryStore({ clock }), (table, request) =>
-    isAway ? Promise.reject(new StoreError('ERR_STORE_AWAY', 'away')) : table.exchange(request),
-  )
+  const fault = { isAway: false }
+  const store = refusingStore(memoryStore({ clock }), fault)
   const limiter = limiterOf(clock, store)
   for (let key = 0; key < 100; key++) limiter.checkSync(`key-${key}`)
-  isAway = true
+  fault.isAway = true
   await clock.advance(0)
   for (let key = 0; key < 100; key++) limiter.checkSync(`key-${key}`)
   await clock.advance(0)
@@ -65,7 +63,7 @@ it('with the store away and as many keys owed as may be, a check does not go thr
   const looked = looks.mock.calls.length
   looks.mockRestore()
   expect(looked).toBe(0)
-  isAway = false
+  fault.isAway = false
   await clock.advance(10_000)
   await limiter.flush()
   expect(limiter.stats()).toMatchObject({ degraded: false, pending: 0 })

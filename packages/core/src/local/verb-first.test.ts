@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { farStore } from '../../test/far-store.ts'
-import { createLimiter, fixedWindow, memoryStore, StoreError } from '../index.ts'
+import { refusingStore } from '../../test/far-store.ts'
+import { createLimiter, fixedWindow, memoryStore } from '../index.ts'
 import { ManualClock } from '../testing.ts'
 
 const LIMIT = fixedWindow({ limit: 10, window: '1h' })
@@ -17,9 +17,7 @@ it.each([
     const clock = new ManualClock(1_000_000)
     const fault = { isAway: true }
     const memory = memoryStore({ clock })
-    const store = farStore(memory, (table, request) =>
-      fault.isAway ? Promise.reject(new StoreError('ERR_STORE_AWAY', 'away')) : table.exchange(request),
-    )
+    const store = refusingStore(memory, fault)
     const limiter = createLimiter({ name: 'api', limit: LIMIT, clock, store, random: () => 0.5, ...more })
     await limiter.reset('a').catch(() => {})
     await clock.advance(0)
