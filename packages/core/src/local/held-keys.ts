@@ -118,7 +118,7 @@ export class HeldKeys {
 
   /** The store has heard of it: one that was pushed out may be forgotten, if nothing else is to be done with it. */
   release(key: LocalKey): void {
-    if (this.engaged.size === 0 || key.engaged || this.engaged.get(key.key) !== key) return
+    if (!this.isPushedOut(key) || key.engaged) return
     this.engaged.delete(key.key)
     this.letGo(key)
   }

@@ -328,12 +328,10 @@ export class LocalDecisions {
 
   /** What a check of a key that the store was just heard of would be told, once its cost had been asked for. */
   foreseen(local: LocalKey, cost: number): Decision {
+    const refused = this.outstripped(local, cost, 0)
+    if (refused !== undefined) return refused
     const { limit } = this.settings
-    const now = this.link.table.now()
-    const decision = limit.take(local.state, now, cost, 'local', false)
-    if (!decision.allowed) return this.owed(local, decision)
-    if (this.sync.pacing.isBookable(local, cost, now)) return decision
-    return this.bookedElsewhere(local, decision, now, cost)
+    return this.owed(local, limit.take(local.state, this.link.table.now(), cost, 'local', false))
   }
 
   /** What a check is told of a key that the store was just heard of, where it would book no more than those ahead of it wait for. */
@@ -344,12 +342,10 @@ export class LocalDecisions {
     const decision = limit.take(local.state, now, cost, 'local', false)
     if (!decision.allowed) return this.owed(local, decision)
     const refused = this.bookedElsewhere(local, decision, now, cost)
+    if (ahead === 0 || decision.remaining + 2 * cost <= limit.limit) return refused
     // Not all of the cost has to become free, but what those ahead leave of it.
-    const retryAfter = decision.remaining + 2 * cost > limit.limit ? this.retryBehind(ahead, now, cost) : 0
-    return this.owed(
-      local,
-      retryAfter > refused.retryAfterMs ? deniedDecision(decision, retryAfter) : refused,
-    )
+    const retryAfter = this.retryBehind(ahead, now, cost)
+    return retryAfter > refused.retryAfterMs ? deniedDecision(decision, retryAfter) : refused
   }
 
   /** When the cost would be there, once so much had been taken now. */

@@ -258,7 +258,9 @@ export class Sync {
         // Quota that an answer booked that was lost counts in the store until then.
         const isOld = now >= key.sliceEnd + lateSlices * window
         if (now >= key.sliceEnd && !key.inFlight && (isOld || !key.stale)) this.begin(key, now, monotonic)
-        if (this.isOver(key, isOld)) {
+        if (isOld) this.forgetReading(key)
+        // The store need hear nothing of it.
+        if (!key.inFlight && !key.isBooked && !key.unsettled) {
           this.waiting--
           dropped++
           key.queued = false
@@ -271,24 +273,15 @@ export class Sync {
   }
 
   /**
-   * Whether the store need hear nothing of a key that is queued.
-   *
-   * @param isOld nothing that it was told or asked for in the slice that the key is in can count any more
+   * That it was to be read, or given again, of a key that was pushed out: should it be wanted again, it is read anew. Only where
+   * nothing that it was told or asked for in its slice can count any more.
    */
-  private isOver(key: LocalKey, isOld: boolean): boolean {
-    if (key.inFlight || key.owes || key.isBooked) return false
-    // Should one that was pushed out be wanted again, it is read anew.
-    if (
-      isOld &&
-      !key.isAwaited &&
-      key.current.held === 0 &&
-      this.keys.isPushedOut(key) &&
-      key.current.admitted + key.late.admitted === 0
-    ) {
-      key.stale = false
-      key.lost = false
-    }
-    return !key.unsettled
+  private forgetReading(key: LocalKey): void {
+    if (key.inFlight || key.owes || key.isBooked || key.isAwaited || !this.keys.isPushedOut(key)) return
+    const { current, late } = key
+    if (current.held + current.admitted + late.admitted > 0) return
+    key.stale = false
+    key.lost = false
   }
 
   /** Settles all that is dirty now. */
