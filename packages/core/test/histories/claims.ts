@@ -115,11 +115,12 @@ export class Claims {
    * Which of a hard node's admissions go back; none: it did not take that. Who waited says about when it took: of a bucket, in
    * its own way. What waits to go back is summed with what was taken soon after.
    */
-  takenAt({ admitted, window }: Life, cost: number, at: number): Admission[] {
-    const exactly = admitted.find((admission) => admission.at === at && admission.cost === cost)
+  takenAt({ admitted, late, window }: Life, cost: number, at: number): Admission[] {
+    const all = [...admitted, ...late]
+    const exactly = all.find((admission) => admission.at === at && admission.cost === cost)
     if (exactly !== undefined) return [exactly]
     const slice = Math.floor(at / window)
-    const soon = admitted.filter(
+    const soon = all.filter(
       (one) => one.at >= at && one.at <= at + window / 16 && Math.floor(one.at / window) === slice,
     )
     const summed = thatSum(soon, cost)

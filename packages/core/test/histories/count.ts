@@ -45,6 +45,8 @@ interface Exchange {
 /** What one limit and one key saw of a node's life. */
 export class Life {
   readonly admitted: Admission[] = []
+  /** What hard takes took, whose answers came too late for their checks: the node may give it back. */
+  readonly late: Admission[] = []
   /** `until`: when it was decided, where that may be later. */
   readonly offered: { readonly at: number; readonly cost: number; until: number }[] = []
   /** Commands with the key. */
@@ -89,6 +91,12 @@ export class Life {
     const ahead = table.known ? 0 : this.plan.wall
     const believed = table.now() - ahead - ago
     this.admitted.push({ at: now - ago, cost, believed, furthest: Math.max(believed, this.furthest) })
+  }
+
+  /** Goes back: it does not count as admitted, or as what came too late for that. */
+  forget(taken: readonly Admission[]): void {
+    for (const list of [this.admitted, this.late])
+      for (const its of taken) if (list.includes(its)) list.splice(list.indexOf(its), 1)
   }
 
   get plan(): NodePlan {

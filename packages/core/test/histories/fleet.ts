@@ -8,7 +8,7 @@ import { CALM } from '../../src/testing/network.ts'
 import { type SimulatedNode, Simulation, type Surroundings } from '../../src/testing/simulation.ts'
 import { type Asked, Limited } from './asked.ts'
 import { Claims, MAX_WAITING } from './claims.ts'
-import { type Count, type Life, NodeLife, type Verb } from './count.ts'
+import { type Admission, type Count, type Life, NodeLife, type Verb } from './count.ts'
 import type { Crowd, History, NodePlan, Step } from './history.ts'
 
 /** Commands in a history at most: more tell of a node that asks again and again without an end. */
@@ -229,13 +229,18 @@ export class Fleet {
     const replies = await send()
     for (const life of asking) life.looks()
     // One that came too late was not waited for: what it tells of stays uncertain.
-    if (this.now - exchange.sent >= TIMEOUT) return replies
-    exchange.replied = this.now
+    const isLate = this.now - exchange.sent >= TIMEOUT
+    if (!isLate) exchange.replied = this.now
     for (const [at, { operations }] of requests.entries())
       for (const [place, operation] of operations.entries()) {
         const its = replies.map(({ results }) => results[place])
         const { now } = replies[at] as Reply
         const life = lives[at]?.get(operation[1])
+        if (isLate) {
+          if (life?.plan.mode === 'hard')
+            life.late.push(...admittedBy(operation, its[at], paid(its, at, reserve), now))
+          continue
+        }
         if (life !== undefined && operation[0] === 'refund' && operation[3] !== undefined)
           life.held += now - operation[3] + 1
         if (!this.claims.settled.has(operation))
@@ -258,7 +263,7 @@ export class Fleet {
         return
       }
       const taken = this.claims.takenAt(life, cost, at)
-      for (const its of taken) life.admitted.splice(life.admitted.indexOf(its), 1)
+      life.forget(taken)
       if (taken.length === 0 && life.uncertain < cost)
         this.wrongs.push('a node gave back what it had not taken')
       life.back.push({ at, cost })
@@ -507,14 +512,26 @@ function answered(
   if (operation[0] === 'take') {
     const [, , ...costs] = operation
     life.uncertain -= sum(costs)
-    for (const [turn, isTaken] of taken.entries()) {
-      const cost = costs[turn] as number
-      if (!isTaken) continue
-      const { resetAfterMs } = (result as readonly Decision[])[turn] as Decision
-      life.admitted.push({ at: now, cost, believed: now, furthest: now, until: now + resetAfterMs })
-      life.refundable += cost
-    }
+    const admissions = admittedBy(operation, result, taken, now)
+    life.admitted.push(...admissions)
+    life.refundable += sum(admissions.map(({ cost }) => cost))
   } else if (operation[0] === 'refund' && operation[3] !== undefined) life.uncertain -= operation[2]
+}
+
+/** What of a take's costs was taken; of anything else nothing. */
+function admittedBy(
+  operation: Operation,
+  result: Reply['results'][number],
+  taken: readonly boolean[],
+  now: number,
+): Admission[] {
+  if (operation[0] !== 'take') return []
+  const [, , ...costs] = operation
+  return costs.flatMap((cost, turn) => {
+    if (!taken[turn]) return []
+    const { resetAfterMs } = (result as readonly Decision[])[turn] as Decision
+    return [{ at: now, cost, believed: now, furthest: now, until: now + resetAfterMs }]
+  })
 }
 
 function sum(costs: readonly number[]): number {

@@ -945,6 +945,43 @@ export const REGRESSIONS: Record<string, readonly { readonly what: string; reado
   ],
   leased: [
     {
+      what: 'a node that stood still gives back what it took, and hears of too late',
+      history: {
+        ...TWO_LEASED_BUCKETS,
+        algorithm: 'sliding-window',
+        seed: 2047138475,
+        network: { ...CALM_NETWORK, latency: 0, jitter: 50, requestLoss: 0.3 },
+        nodes: [node('hard'), node('hard')],
+        steps: steps(
+          [0, 'load', 0, 1, 104, 0, 0],
+          [0, 'check', 3, 1, 0, 0, 3],
+          [0, 'check', 3, 2, 0, 0, 0],
+          [109, 'check', 0, 1, 0, 0, 0],
+          [2, 'suspend', 1, 1, 256, 0, 0],
+          [0, 'check', 0, 1, 0, 0, 0],
+          [48, 'check', 0, 1, 0, 0, 0],
+          [31, 'load', 0, 2, 301, 0, 0],
+          [12, 'check', 0, 1, 0, 0, 0],
+          [0, 'check', 0, 2, 0, 0, 0],
+          [16, 'check', 0, 1, 0, 0, 0],
+          [16, 'check', 0, 1, 0, 0, 3],
+          [6, 'check', 0, 1, 0, 0, 0],
+          [0, 'check', 0, 2, 0, 0, 0],
+          [0, 'check', 7, 2, 0, 0, 3],
+        ),
+        several: {
+          others: [
+            { algorithm: 'fixed-window', limit: 13, window: 300 },
+            { algorithm: 'fixed-window', limit: 13, window: 300 },
+          ],
+          scoped: false,
+          plan: 1,
+          spike: 4,
+          together: false,
+        },
+      },
+    },
+    {
       what: 'the store stood still, is in the slice before, and a node asks it at once again for the slice that it is in itself',
       history: {
         window: 300,
