@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Algorithm } from '../algorithms/algorithm.ts'
-import { slidingLog } from '../index.ts'
+import { slidingLog, slidingWindow } from '../index.ts'
 import { memoryStore } from '../store/memory.ts'
 import type { Ask, Operation, Snapshot } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
@@ -44,4 +44,28 @@ test('what is booked ahead goes back when the store says that its slice is over,
   await settle(nothing, 2026)
   expect(key.owes).toBe(false)
   expect(await isAllowed()).toBe(true)
+})
+
+test('what is owed of the window before counts in it, where the node took that to be over too early', async () => {
+  const limit = slidingWindow({ limit: 1, window: 1000 }) as Algorithm
+  const clock = new ManualClock()
+  const table = memoryStore({ clock }).open('api', limit)
+  const key = new LocalKey(new Rows(() => limit.cells()), 'key', limit, 0, undefined)
+  key.roll(0)
+  key.admitted(144, 1)
+  // The node takes the store for 100 ms further on than it is.
+  key.roll(1)
+  await clock.advance(968)
+  const { results } = await table.exchange({
+    ...{ node: '00000000000000a1', sequence: 0, deadline: 0, since: -1, presence: 0, extra: 0 },
+    operations: [key.operation([0, 0, 0, 0], 0)],
+  })
+  key.reconcile(results[0] as Snapshot, 968, 1068)
+  const isAllowed = (now: number) => limit.take(key.state, now, 1, 'local', false).allowed
+  expect([isAllowed(968), isAllowed(1000), isAllowed(1500), isAllowed(2000)]).toEqual([
+    false,
+    false,
+    false,
+    true,
+  ])
 })

@@ -386,7 +386,9 @@ export class LocalKey extends KeyRecord {
     this.blockedUntil = snapshot.blockedUntil > 0 ? snapshot.blockedUntil : undefined
     this.given = snapshot.given
     this.limit.load(this.state, snapshot)
-    this.settlePending(this.late, 1, now)
+    // By a clock that was ahead the key's slice may not have begun: what is owed of the one before is of the store's.
+    const early = Math.max(0, this.slice - Math.max(snapshot.slice, Math.floor(now / this.limit.window)))
+    this.settlePending(this.late, Math.max(0, 1 - early), now)
     this.settlePending(this.current, 0, now)
     const { held } = this.current
     if (held > 0) this.limit.settle(this.state, now, 0, held)

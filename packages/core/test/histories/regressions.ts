@@ -50,6 +50,38 @@ const HARD_SCOPES = {
 export const REGRESSIONS: Record<string, readonly { readonly what: string; readonly history: History }[]> = {
   soft: [
     {
+      what: 'what was admitted in a window that a node took for over too early is forgotten with the answer',
+      history: {
+        ...TWO_LEASED_BUCKETS,
+        window: 1000,
+        algorithm: 'sliding-window',
+        limit: 1,
+        network: { ...CALM_NETWORK, latency: 0, jitter: 50, duplication: 0.3, overtaking: true },
+        nodes: [node('soft'), node('soft'), node('soft')],
+        steps: steps(
+          [0, 'stall', 0, 1, 768, 0],
+          [0, 'join', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 1, 2, 0, 0],
+          [108, 'load', 0, 1, 0, 0],
+          [0, 'load', 0, 1, 36, 0],
+          [120, 'check', 0, 1, 0, 0],
+          [4, 'check', 0, 1, 0, 0],
+          [72, 'load', 5, 1, 696, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [4, 'check', 0, 1, 0, 0],
+          [0, 'check', 0, 1, 0, 0],
+          [20, 'check', 0, 1, 0, 0],
+          [17, 'check', 0, 1, 0, 0],
+          [0, 'crash', 2, 1, 0, 0],
+        ),
+      },
+    },
+    {
       what: 'a clock that stood still, not yet set by the store, is a window behind',
       history: {
         window: 300,
