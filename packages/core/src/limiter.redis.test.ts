@@ -38,6 +38,24 @@ const limits = [
 const modes = ['hard', 'soft'] as const
 const cases = modes.flatMap((mode) => limits.map((limit) => ({ mode, limit, algorithm: limit.algorithm })))
 
+// An eighth of these windows, at which such limiters settle, is no whole number of milliseconds.
+const uneven = [fixedWindow({ limit: 10, window: 1500 }), tokenBucket({ capacity: 20, refill: 3, per: '1s' })]
+const booking = uneven.flatMap((limit) => [
+  { mode: 'leased' as const, sync: undefined, limit, algorithm: limit.algorithm },
+  { mode: 'soft' as const, sync: { maxOvershoot: 0.1 }, limit, algorithm: limit.algorithm },
+])
+
+it.each(booking)(
+  'books in $mode mode where $algorithm ends at no even time',
+  async ({ mode, sync, limit }) => {
+    const store = redisStore(inject('redisUrl'), { prefix: 'limiter-test' })
+    stores.push(store)
+    const limiter = createLimiter({ name: `uneven-${names++}`, limit, mode, sync, store, timeout: '30s' })
+    expect(await limiter.check('key')).toMatchObject({ allowed: true, source: 'local' })
+    await limiter.close()
+  },
+)
+
 describe.each(cases)('$mode $algorithm on Redis', ({ mode, limit }) => {
   const source = mode === 'hard' ? 'store' : 'local'
 

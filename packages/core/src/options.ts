@@ -124,10 +124,11 @@ const SHORTEST = 50
 
 /**
  * The longest that a key waits to be settled. What is booked and not needed is given back then: on an interval as long as
- * the window, what a node was asked for in its first half would be booked for it in the second.
+ * the window, what a node was asked for in its first half would be booked for it in the second. A whole number: Redis
+ * takes no other for how long it remembers a node.
  */
 export function intervalOf({ interval, strict }: Settings, { window }: Algorithm): number {
-  return strict ? Math.min(interval, Math.max(SHORTEST, window / SETTLES)) : interval
+  return strict ? Math.min(interval, Math.max(SHORTEST, Math.floor(window / SETTLES))) : interval
 }
 
 const KNOWN = [
