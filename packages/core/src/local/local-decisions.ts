@@ -285,13 +285,15 @@ export class LocalDecisions {
   private beyond(local: LocalKey, now: number, cost: number, consume: boolean, mayWait: boolean): Decision {
     const { limit, strict, clock } = this.settings
     const { sync } = this
+    const { pacing } = sync
     const decision = limit.take(local.state, now, cost, 'local', false)
-    if (decision.allowed && !strict && sync.pacing.mayExceed(local, cost, now, clock.monotonic())) {
+    const monotonic = clock.monotonic()
+    if (decision.allowed && !strict && pacing.mayExceed(local, cost, now, monotonic)) {
       return this.taken(limit, local, now, cost, consume)
     }
-    const waits = strict || (mayWait && !sync.pacing.knowsShare(local))
+    const waits = strict || pacing.isOutdated(local, monotonic) || (mayWait && !pacing.knowsShare(local))
     // It asks again now and then, and denies meanwhile.
-    if (decision.allowed && waits && !sync.pacing.isScarce(local, clock.monotonic()))
+    if (decision.allowed && waits && !pacing.isScarce(local, now, monotonic))
       return syncDecision(limit, decision, cost)
     const { quietUntil } = local.pace
     // Of a node that is alone on its store nobody else can have given any back.
@@ -372,7 +374,10 @@ export class LocalDecisions {
   unanswered(local: LocalKey, cost: number, consume: boolean, error: unknown): Decision {
     if (error !== undefined && !(error instanceof StoreError)) throw error
     if (this.settings.onOutage === 'local' && !this.settings.strict) {
-      return this.decide(local, cost, consume, false)
+      const decision = this.decide(local, cost, consume, false)
+      // Only the store could have said more: the node goes on by what it knows.
+      if (decision.reason !== 'sync') return decision
+      return this.owed(local, this.taken(this.stale(), local, this.link.table.now(), cost, consume))
     }
     return this.outageDecision(local.key, cost, consume, error)
   }

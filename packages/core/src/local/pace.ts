@@ -6,6 +6,8 @@ export class Pace extends Demand {
   demandSent = 0
   /** Monotonic time at which the store was last heard of this key. */
   heardAt: number
+  /** A fixed window has begun since. */
+  isOutdated = false
   /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
   takesTurns = false
   turn = 0

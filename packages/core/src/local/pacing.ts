@@ -1,3 +1,4 @@
+import { isBucket } from '../algorithms/algorithm.ts'
 import type { LimitSettings } from '../options.ts'
 import type { Ask } from '../store/store.ts'
 import { type LocalKey, UNBOUNDED } from './local-key.ts'
@@ -21,6 +22,8 @@ const MOST_WAITS = 3
 const MOST_FRUITLESS = 3
 /** A key of which nothing is left is asked about this often a window at most. */
 const LOOKS = 10
+/** By a node that is alone, besides, whenever such a part of the limit has been freed. */
+const MOST_PARTS = 20
 /** What time frees in a saturated key, the nodes take in turns, of about this much. */
 const TURN_SOFT = 7.5
 const TURN_STRICT = 4.8
@@ -125,11 +128,17 @@ export class Pacing {
 
   /** Whether the others, as far as they are known, can't use up what is left before the store is heard again. */
   private isPlenty(key: LocalKey, left: number): boolean {
-    if (!this.knowsShare(key)) return false
+    if (!this.knowsShare(key) || this.isScant) return false
     // Cost is whole: of what is less than one, nobody is expected to take any. But each fixed window begins anew, and
     // so does what is known of the others: there each node would admit one without having heard of them.
     const plenty = this.plenty(key)
     return left >= (this.settings.limit.lateSlices === 0 ? plenty : Math.floor(plenty))
+  }
+
+  /** Whether a fixed window has no more than one for two nodes: each would take its own before it had seen another one in it. */
+  private get isScant(): boolean {
+    const { limit } = this.settings
+    return limit.lateSlices === 0 && 2 * limit.limit <= this.nodes
   }
 
   private plenty({ pace }: LocalKey): number {
@@ -232,9 +241,17 @@ export class Pacing {
       else key.ownPace.quietUntil = monotonic + wait
     } else if (limit.lateSlices === 0) {
       // Half of its share, until the store has booked more.
-      if (key.isPaced) key.ownPace.heardAt = monotonic
+      if (key.isPaced) {
+        const { ownPace } = key
+        ownPace.heardAt = monotonic
+        ownPace.isOutdated = true
+        // What was asked for in the slice before in vain says nothing of this one.
+        ownPace.asked = 0
+        ownPace.fruitless = 0
+      }
       this.plan(key, now, monotonic)
-      key.headroom = Math.max(key.headroom, Math.floor((limit.limit * this.share(key)) / 2))
+      const half = Math.floor((limit.limit * this.share(key)) / 2)
+      key.headroom = this.isScant ? 0 : Math.max(key.headroom, half)
       if (early) key.untilSync = Math.max(1, Math.floor(SPENT * key.headroom))
     }
   }
@@ -244,11 +261,26 @@ export class Pacing {
     return monotonic - heardAt > Math.max(2 * (turn + this.roundTrip), this.pause)
   }
 
+  /** Whether the store was heard of the key in another fixed window, or longer ago than a window: others' share may be free now. */
+  isOutdated({ pace }: LocalKey, monotonic: number): boolean {
+    return this.nodes > 1 && (pace.isOutdated || monotonic - pace.heardAt > this.settings.limit.window)
+  }
+
   /** Where there was nothing left for this node when it asked; of what comes with its next turn nobody waits. */
-  isScarce(key: LocalKey, monotonic: number): boolean {
+  isScarce(key: LocalKey, now: number, monotonic: number): boolean {
     const { quietUntil, takesTurns } = key.pace
     if (quietUntil === -Infinity) return false
-    return monotonic < quietUntil || (takesTurns && !this.hasMissedTurns(key, monotonic))
+    if (takesTurns) return monotonic < quietUntil || !this.hasMissedTurns(key, monotonic)
+    return monotonic < quietUntil && !this.hasMore(key, now)
+  }
+
+  /** Whether a node that is alone would find so much that time has freed since it asked, that it is worth asking. */
+  private hasMore(key: LocalKey, now: number): boolean {
+    const { limit } = this.settings
+    const { others, elsewhere, fruitless } = key.pace
+    if (others > 0 || elsewhere > 0 || fruitless >= MOST_FRUITLESS) return false
+    const { allowance, ahead } = key.current
+    return limit.limit - limit.usage(key.state, now) - allowance - ahead >= limit.limit / MOST_PARTS
   }
 
   /** Whether what the key owes was booked, and is being used up, so that it will be settled with the next question. */
@@ -284,6 +316,7 @@ export class Pacing {
       const { ownPace } = key
       ownPace.hear(demand, ownPace.demandSent, slice, fresh)
       ownPace.heardAt = monotonic
+      ownPace.isOutdated = false
       ownPace.elsewhere = booked
       if (behind > 0) ownPace.asked = 0
       ownPace.fruitless = ownPace.asked > key.current.allowance ? ownPace.fruitless + 1 : 0
@@ -355,8 +388,9 @@ export class Pacing {
     if (left - booked >= 1 && (asksAgain || allowance >= asked)) {
       if (key.isPaced) key.ownPace.quietUntil = -Infinity
     } else {
-      // To ask again is of use when time has freed some, or others gave theirs back.
-      key.untilSync = UNBOUNDED
+      // To ask again is of use when time has freed some, or others gave theirs back. Of a bucket what is booked does not
+      // drain until the store is told that it was spent: where that is most of it, at once.
+      key.untilSync = strict && isBucket(limit) && 2 * booked > limit.limit ? booked : UNBOUNDED
       const changes = limit.lateSlices > 0 || elsewhere > 0 || (fruitless > 0 && left - booked >= 1)
       key.ownPace.quietUntil = changes ? monotonic + this.pause : Infinity
     }

@@ -115,3 +115,29 @@ it.each(['capped', 'leased'] as const)(
     }
   },
 )
+
+it.each(['capped', 'leased'] as const)(
+  '%s: to a node that is alone what a burst took comes back as it came',
+  async (mode) => {
+    const limits: Limit[] = [
+      slidingLog({ limit: 20, window: '10s' }),
+      slidingLog({ limit: 5, window: '10s' }),
+      tokenBucket({ capacity: 20, refill: 20, per: '10s' }),
+      slidingWindow({ limit: 20, window: '10s' }),
+    ]
+    for (const limit of limits) {
+      const { clock, all } = nodes(limit, MODES[mode], 1)
+      const [node] = all
+      let inVain = 0
+      let waited = false
+      for (let turn = 0; turn < 6 * limit.limit; turn++) {
+        const { allowed, retryAfterMs } = (await node?.check('a')) ?? { allowed: false, retryAfterMs: 1 }
+        if (!allowed && waited) inVain++
+        waited = !allowed
+        await clock.advance(allowed ? 20 : retryAfterMs)
+      }
+      expect({ limit: limit.algorithm, inVain }).toEqual({ limit: limit.algorithm, inVain: 0 })
+      await node?.close()
+    }
+  },
+)
