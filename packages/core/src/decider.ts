@@ -14,6 +14,8 @@ export interface Receipt {
   readonly others: InUse
   /** Of RAM: what goes back in it without the store. */
   readonly letGo?: LetGo
+  /** Of RAM: the slice of which it was counted there, where that is known: by a clock that was ahead, a later one than `at` is in. */
+  readonly slice?: number | undefined
 }
 
 /** What had gone back of a key in RAM alone, which was only held, and when that was looked at, monotonic. */

@@ -42,7 +42,7 @@ test('a limiter that closes gives back what is held of a reserve that answers la
   void limiter.close().then(() => {
     isClosed = true
   })
-  await clock.advance(100)
+  await clock.advance(150)
   expect(isClosed).toBe(true)
   expect(await check).toMatchObject({ allowed: true })
   const other = createLimiter({ ...made, store: memory })

@@ -66,11 +66,13 @@ export class LocalChecks implements Checks {
     const { link, sync } = this
     const { clock, timeout } = this.settings
     const before = sync.keys.find(key)
-    const { given = NOTHING_GIVEN, letGoInAll = 0, pace: paceBefore } = before ?? {}
+    const { given = NOTHING_GIVEN, letGoInAll = 0, pace: paceBefore, slice: sliceBefore = -1 } = before ?? {}
     const bookedBefore = paceBefore?.countsAsUsed ?? 0
     // What it takes by an earlier reading would lie before it, as if it were another's.
     this.decisions.readAnew()
     const asked = clock.monotonic()
+    // A key's slice never goes back: if it is still in this one afterwards, the cost was counted in it.
+    const sliceThen = Math.max(sliceBefore, Math.floor(link.table.now() / this.settings.limit.window))
     // Its answer had been under way for no longer than that.
     const ago = before === undefined ? 0 : (asked - before.heardAt + timeout) * (1 + DRIFT)
     const { earliest } = link
@@ -82,7 +84,9 @@ export class LocalChecks implements Checks {
       const booked = Math.max(bookedBefore, sync.keys.find(key)?.pace.countsAsUsed ?? 0)
       const heard = Math.floor(Math.min(at - 1, at - ago))
       const others = othersIn(standing, cost, { booked, given, heard }, this.settings.limit)
-      return { at, marker, others, letGo: { cost: letGoInAll, at: clock.monotonic() } }
+      const letGo = { cost: letGoInAll, at: clock.monotonic() }
+      const slice = sync.keys.find(key)?.slice
+      return { at, marker, others, letGo, slice: slice === sliceThen ? slice : undefined }
     }
   }
 
@@ -110,7 +114,9 @@ export class LocalChecks implements Checks {
     if (!isKept && local.known && receipt.marker !== this.sync.marker) return
     // What this node admitted itself it can give back without having heard of the others; not of an earlier stay in RAM.
     const mayGoBack = local.known || isKept
-    const back = mayGoBack ? local.refund(this.link.table.now(), cost, then && takenAt(then)) : 0
+    const { table, earliest } = this.link
+    const at = then && takenAt(then)
+    const back = mayGoBack ? local.refund(table.now(), cost, at, receipt?.slice, earliest) : 0
     if (!local.known && back === 0)
       throw new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
     local.withdraw(cost)

@@ -344,18 +344,20 @@ export class LocalDecisions {
     const decision = limit.take(local.state, now, cost, 'local', false)
     if (!decision.allowed) return this.owed(local, decision)
     const refused = this.bookedElsewhere(local, decision, now, cost)
-    if (ahead === 0 || decision.remaining + 2 * cost <= limit.limit) return refused
-    // Not all of the cost has to become free, but what those ahead leave of it.
-    const retryAfter = this.retryBehind(ahead, now, cost)
-    return retryAfter > refused.retryAfterMs ? deniedDecision(decision, retryAfter) : refused
+    if (ahead === 0) return refused
+    // Not all that is left has to become free anew, but what those ahead leave too little of.
+    const retryAfter = this.retryBehind(local, ahead, now, cost)
+    const isBooked = local.pace.besides > 0
+    return deniedDecision(decision, isBooked ? Math.max(retryAfter, refused.retryAfterMs) : retryAfter)
   }
 
   /** When the cost would be there, once so much had been taken now. */
-  private retryBehind(ahead: number, now: number, cost: number): number {
+  private retryBehind({ state }: LocalKey, ahead: number, now: number, cost: number): number {
     const { limit } = this.settings
-    const state = limit.create()
-    limit.take(state, now, Math.min(ahead, limit.limit), 'local', true)
-    return limit.take(state, now, cost, 'local', false).retryAfterMs
+    limit.settle(state, now, 0, ahead)
+    const { retryAfterMs } = limit.take(state, now, cost, 'local', false)
+    limit.refund(state, now, 0, ahead)
+    return retryAfterMs
   }
 
   /** With the store away for longer than a window, a node goes on with its fair share of the limit. */

@@ -131,8 +131,14 @@ export class LocalKey extends KeyRecord {
    *
    * Where a better reading of the store's time has put `now` back before the slice, what others and this node had admitted by then
    * is of the one before: none of it is given back of this one.
+   *
+   * By a clock that was ahead this node may have counted it of a slice that the store has not begun: in the one before as much
+   * would go out of what others took.
+   *
+   * @param slice of which this node counted it, where that is known
+   * @param earliest that the store's time can be
    */
-  refund(now: number, cost: number, at?: number): number {
+  refund(now: number, cost: number, at?: number, slice?: number, earliest = now): number {
     const begun = this.slice * this.limit.window
     if (
       at !== undefined &&
@@ -140,13 +146,29 @@ export class LocalKey extends KeyRecord {
     )
       return 0
     const isBefore =
-      this.limit.algorithm === 'sliding-window' && at !== undefined && at < this.sliceEnd - this.limit.window
+      this.limit.algorithm === 'sliding-window' &&
+      at !== undefined &&
+      (slice ?? Math.floor(at / this.limit.window)) < this.slice
+    if (isBefore && slice === undefined && earliest < begun) return 0
     const ledger = isBefore ? this.ownLate : this.current
     const isEarly = now < begun && !isBefore
     const most = isEarly ? Math.max(0, ledger.admitted - ledger.refunded) : cost
-    const back = this.limit.refund(this.state, now, isBefore ? 1 : 0, Math.min(cost, most))
+    const behind = isBefore ? this.behind(this.slice - 1, now) : 0
+    const back = this.limit.refund(this.state, now, behind, Math.min(cost, most))
     ledger.refunded += back
     return back
+  }
+
+  /**
+   * How far a slice is behind that of the state. By a clock that was ahead the key's own may not have begun: what is of the one
+   * before is then of the store's.
+   */
+  behind(slice: number, now: number): number {
+    const { algorithm, window } = this.limit
+    if (algorithm !== 'sliding-window') return this.slice - slice
+    this.limit.usage(this.state, now)
+    this.limit.save(this.state, numbers)
+    return Math.max(0, Math.round(numbers.a / window) - 1 - slice)
   }
 
   /** Whether what was taken at `at` counts no more. */
@@ -178,8 +200,10 @@ export class LocalKey extends KeyRecord {
     if (before !== undefined && behind === 0) current.add(before)
     if (behind !== 1 || lateSlices === 0) this.before = undefined
     this.renew()
-    this.settlePending(this.late, 1, now)
-    this.settlePending(this.current, 0, now)
+    // What was admitted in a slice that is over by now does not count in this one.
+    const ago = Math.floor(now / window) - this.slice
+    this.settlePending(this.late, ago + 1, now)
+    this.settlePending(this.current, ago, now)
     return behind > lateSlices ? (before as Ledger).pending : 0
   }
 
@@ -386,9 +410,7 @@ export class LocalKey extends KeyRecord {
     this.blockedUntil = snapshot.blockedUntil > 0 ? snapshot.blockedUntil : undefined
     this.given = snapshot.given
     this.limit.load(this.state, snapshot)
-    // By a clock that was ahead the key's slice may not have begun: what is owed of the one before is of the store's.
-    const early = Math.max(0, this.slice - Math.max(snapshot.slice, Math.floor(now / this.limit.window)))
-    this.settlePending(this.late, Math.max(0, 1 - early), now)
+    if (this.late.owes) this.settlePending(this.late, this.behind(this.slice - 1, now), now)
     this.settlePending(this.current, 0, now)
     const { held } = this.current
     if (held > 0) this.limit.settle(this.state, now, 0, held)

@@ -322,7 +322,7 @@ export class Pacing {
       ownPace.fruitless = ownPace.asked > key.current.allowance ? ownPace.fruitless + 1 : 0
     }
     const isSpent = this.willBeSpent(key, now)
-    if (booked > 0 && isSpent) limit.settle(key.state, now, behind, booked)
+    if (booked > 0 && isSpent) limit.settle(key.state, now, key.behind(slice, now), booked)
     if (key.isPaced) key.ownPace.besides = isSpent ? 0 : booked
     this.plan(key, now, monotonic)
   }
