@@ -104,6 +104,15 @@ function clientAt(address: string): Client {
   return { address, key: `address:${address}` }
 }
 
+/**
+ * Whether a client can be told where nobody tells the other end of the connection: of no address it is known in which subnet
+ * it is. What is no `trustProxy` at all is refused elsewhere.
+ */
+export function tellsWithoutPeer(trustProxy: TrustProxy | undefined): boolean {
+  const isSubnets = typeof trustProxy === 'string' || Array.isArray(trustProxy)
+  return !isSubnets && (trustProxy ?? false) !== false && trustProxy !== 0
+}
+
 /** The address without its port and brackets; what is no address stays as it is. */
 function bare(address: string): string {
   const [, ipv6, ipv4] = WITH_PORT.exec(address) ?? []

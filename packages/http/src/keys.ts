@@ -84,8 +84,8 @@ export function byApiKey(
  * One quota for each route, by its method and pattern (`GET /users/:id`), with HEAD as GET. Combine it with a key
  * of the client, or all clients share the route's.
  *
- * @param name tells the route where the framework does not: `node:http` and `fetch` have none, Express and Koa
- * know it only in middleware of the route itself, and of a router's mount path Express tells no parameters. A raw path is no route: clients could make up new ones.
+ * @param name tells the route where the framework does not: `node:http` and `fetch` have none, Express
+ * knows it only in middleware of the route itself, Koa also in `router.use`, and of a router's mount path Express tells no parameters. A raw path is no route: clients could make up new ones.
  * @throws ConfigError `ERR_OPTION`, from the limited request where the route is not known
  * @example
  * ```ts

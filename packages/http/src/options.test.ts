@@ -30,6 +30,7 @@ it.each<[unknown, string]>([
   [{ limiter, response: 'no' }, "response is 'no': give a function"],
   [{ limiter, cost: 0 }, 'cost is 0: give an integer from 1'],
   [{ limiter, cost: 1.5 }, 'cost is 1.5: give an integer from 1'],
+  [{ limiter, cost: 2 ** 31 }, 'cost is 2147483648: give an integer from 1 to 2147483647'],
   [{ limiter, dryRun: 'yes' }, "dryRun is 'yes': give true or false"],
   [{ limiter, headers: 'draft-8' }, "headers is 'draft-8': give false, or one or several of draft-11"],
   [

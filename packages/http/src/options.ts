@@ -68,6 +68,9 @@ const KNOWN = [
   ...['trustProxy', 'ipv6Prefix', 'clock'],
 ]
 
+/** The highest cost that a limiter takes. */
+const HIGHEST_COST = 2 ** 31 - 1
+
 /** Whether it may hold options: a list or a promise of some would pass for an object that holds none. */
 function holdsOptions(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !isPromise(value)
@@ -120,8 +123,8 @@ export function settings<Req>(options: RateLimitOptions<Req>, own: readonly stri
       throw optionError(name, value, 'give a function of the request')
     }
   }
-  if (typeof cost !== 'function' && !(Number.isInteger(cost) && cost >= 1)) {
-    throw optionError('cost', cost, 'give an integer from 1, or a function of the request')
+  if (typeof cost !== 'function' && !(Number.isInteger(cost) && cost >= 1 && cost <= HIGHEST_COST)) {
+    throw optionError('cost', cost, `give an integer from 1 to ${HIGHEST_COST}, or a function of the request`)
   }
   if (typeof dryRun !== 'boolean') throw optionError('dryRun', dryRun, 'give true or false')
   const limiters = chosen ? undefined : limitersOf(limiter as Limiters, plan)

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createLimiter, fixedWindow } from '@spillway/core'
 import { ManualClock } from '@spillway/core/testing'
-import { globally } from '@spillway/http'
+import { byAddress, byApiKey, firstOf, globally } from '@spillway/http'
 import { rateLimit as fetchLimit } from '@spillway/http/fetch'
 import { rateLimit as honoLimit } from '@spillway/http/hono'
 import { Hono } from 'hono'
@@ -77,12 +77,71 @@ test('a limit that could tell no client from another says so', async () => {
     'a Request has no address to tell clients apart by',
   )
   expect(() => fetchLimit({ limiter: limiterOf(), trustProxy: 1 })).not.toThrow()
+  expect(() => fetchLimit({ limiter: limiterOf(), trustProxy: () => true })).not.toThrow()
 
   const app = new Hono()
   app.onError((error, context) => context.text(error.message, 500))
   app.use(honoLimit({ limiter: limiterOf() }))
   const response = await app.fetch(request())
   expect([response.status, await response.text()]).toEqual([500, expect.stringContaining('getConnInfo')])
+})
+
+test.each([{ trustProxy: ['loopback', '10.0.0.0/8'] }, { trustProxy: '10.0.0.0/8' }, { trustProxy: 0 }])(
+  'where nobody tells the other end, it is in no subnet, and clients do not share a quota for it: %o',
+  async (trust) => {
+    expect(() => fetchLimit({ limiter: limiterOf(), ...trust })).toThrow('a Request has no address')
+    const app = new Hono()
+    app.onError((error, context) => context.text(error.message, 500))
+    app.use(honoLimit({ limiter: limiterOf(), ...trust }))
+    expect((await app.fetch(request())).status).toBe(500)
+  },
+)
+
+test('a key that asks for an address that nobody tells fails, and no two clients share a quota', async () => {
+  const key = firstOf(byApiKey(), byAddress())
+  const handler = fetchLimit({ limiter: limiterOf(), key })(() => new Response('hello'))
+  const headers = { 'x-api-key': 'k1' }
+  expect((await handler(new Request('http://localhost/', { headers }))).status).toBe(200)
+  expect(() => handler(request())).toThrow("the client's address is not known here")
+})
+
+test('takes and gives handlers as the platforms type them', async () => {
+  class PlatformRequest extends Request {
+    readonly params = { id: '7' }
+  }
+  const limited = fetchLimit({ limiter: limiterOf(), key: globally() })
+  type Context = { params: Promise<{ id: string }> }
+  // Next.js, whose requests are NextRequest.
+  const route: (
+    request: PlatformRequest,
+    context: Context,
+  ) => Promise<Response | undefined> | Response | undefined = limited(
+    async (request: PlatformRequest, { params }: Context) =>
+      new Response(request.params.id + (await params).id),
+  )
+  // Bun and Deno.
+  const serve: {
+    fetch(request: Request, server: object): Response | undefined | Promise<Response | undefined>
+  } = { fetch: limited((request) => (request.url === '' ? undefined : new Response('hello'))) }
+  const response = await route(new PlatformRequest('http://localhost/'), {
+    params: Promise.resolve({ id: '8' }),
+  })
+  expect(await response?.text()).toBe('78')
+  expect((await serve.fetch(request(), {}))?.status).toBe(429)
+})
+
+test('what a handler gives that is only like a promise becomes one', async () => {
+  const response = new Response('hello')
+  const like: PromiseLike<Response> = {
+    // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+    then: (onFulfilled) => Promise.resolve(response).then(onFulfilled),
+  }
+  expect(fetchLimit({ limiter: limiterOf('soft'), key: globally() })(() => like)(request())).toBeInstanceOf(
+    Promise,
+  )
+  expect(
+    fetchLimit({ limiter: limiterOf(), key: globally(), skip: () => true })(() => like)(request()),
+  ).toBeInstanceOf(Promise)
 })
 
 test('X-Forwarded-For tells the client where only the platform connects', async () => {

@@ -92,6 +92,56 @@ test.each([express, express4 as typeof express])(
   },
 )
 
+test.each([
+  ['behind it', (app: Hono) => app.get('*', (context) => context.text('a file'))],
+  ['that takes all methods, behind it', (app: Hono) => app.all('*', (context) => context.text('a file'))],
+])('Hono: a route is its own beside a catch-all %s', async (_, addLast) => {
+  const limit = honoLimit({ limiter: limiterOf(), key: byRoute() })
+  const app = new Hono()
+  app.use(limit)
+  app.get('*', (_, next) => next()) // such as a cache
+  app.use('/users/:id', (_, next) => next())
+  app.get('/users/me', (context) => context.text('me'))
+  app.get('/users/:id', (context) => context.text('user'))
+  app.all('/any', (context) => context.text('any'))
+  app.get('/files/*', (context) => context.text('file'))
+  addLast(app)
+  const asked = ['/users/me', '/users/1', '/users/2', '/any', '/files/1', '/files/2', '/other', '/another']
+  const statuses: number[] = []
+  for (const path of asked) statuses.push((await app.request(path)).status)
+  expect(statuses).toEqual([200, 200, 429, 200, 200, 429, 200, 429])
+})
+
+test('Hono: on the route itself the limit knows that route', async () => {
+  const limit = honoLimit({ limiter: limiterOf(), key: byRoute() })
+  const app = new Hono()
+  app.get('/files/*', limit, (context) => context.text('file'))
+  app.get('/users/:id', limit, (context) => context.text('user'))
+  app.get('*', limit, (context) => context.text('a file'))
+  const statuses: number[] = []
+  for (const path of ['/files/1', '/users/1', '/users/2', '/other'])
+    statuses.push((await app.request(path)).status)
+  expect(statuses).toEqual([200, 200, 429, 200])
+})
+
+test('Koa: in router.use too a route is told by its own pattern', async () => {
+  const app = new Koa()
+  const router = new Router({ prefix: '/v1' })
+  router.use(koaLimit({ limiter: limiterOf(), key: byRoute() }))
+  router.get(['/users/:id', '/posts/:id'], (context) => {
+    context.body = 'found'
+  })
+  app.use(router.routes())
+  const served = await listening(createServer(app.callback()), new Handled())
+  onTestFinished(() => served.close())
+  const status = async (path: string, method = 'GET') => (await fetch(served.url + path, { method })).status
+  expect(await status('/v1/users/1')).toBe(200)
+  expect(await status('/v1/users/2')).toBe(429)
+  expect(await status('/v1/users/2', 'HEAD')).toBe(429)
+  expect(await status('/v1/posts/1')).toBe(200)
+  expect(await status('/v1/none')).toBe(404)
+})
+
 test('a server without routes says so', async () => {
   const errors: unknown[] = []
   const limited = nodeLimit({

@@ -1,20 +1,42 @@
-import { andThen } from '../awaitable.ts'
+import { ConfigError } from '@spillway/core'
+import { andThen, isPromise } from '../awaitable.ts'
+import { tellsWithoutPeer } from '../client-address.ts'
 import { checkHandler, optionError } from '../option-error.ts'
 import { checkOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit } from '../rate-limit.ts'
 import type { RequestSource } from '../request-facts.ts'
 import { onGone, unreadResponse, webHeaders, webResponse, withHeaders } from '../web-response.ts'
 
-/** A handler of the fetch API; what its platform hands it beside the request is passed on. */
-export type FetchHandler<Rest extends unknown[]> = (
-  request: Request,
-  ...rest: Rest
-) => Response | PromiseLike<Response>
+/**
+ * A handler of the fetch API, with its platform's own kind of `Request`, such as `NextRequest`; what it is handed beside it is
+ * passed on. Bun's give no response where the request became a WebSocket.
+ */
+export type FetchHandler<
+  Rest extends unknown[],
+  Req extends Request = Request,
+  Res extends Response | undefined = Response,
+> = (request: Req, ...rest: Rest) => Res | PromiseLike<Res>
+
+/** What Bun, Deno and Next.js take for a handler: their types ask for promises, not for what is only like one. */
+export type LimitedFetchHandler<
+  Rest extends unknown[],
+  Req extends Request = Request,
+  Res extends Response | undefined = Response,
+> = (request: Req, ...rest: Rest) => Res | Response | Promise<Res | Response>
+
+/** Takes a handler, and gives one that runs it for requests that are allowed. */
+export type FetchLimit<Rest extends unknown[]> = <
+  Req extends Request = Request,
+  Own extends Rest = Rest,
+  Res extends Response | undefined = Response,
+>(
+  handler: FetchHandler<Own, Req, Res>,
+) => LimitedFetchHandler<Own, Req, Res>
 
 export interface FetchRateLimitOptions<Rest extends unknown[] = unknown[]> extends RateLimitOptions<Request> {
   /**
-   * The address at the other end of the connection, as the platform tells it. Required with the default `key`, unless
-   * `trustProxy` is there: a `Request` has no address.
+   * The address at the other end of the connection, as the platform tells it. Required where a key asks for the address, as
+   * the default one does, unless `trustProxy` is a number or a function: a `Request` has no address.
    */
   peer?: ((request: Request, ...rest: Rest) => string | undefined) | undefined
 }
@@ -41,20 +63,21 @@ export interface FetchRateLimitOptions<Rest extends unknown[] = unknown[]> exten
  */
 export function rateLimit<Rest extends unknown[] = unknown[]>(
   options: FetchRateLimitOptions<Rest>,
-): (handler: FetchHandler<Rest>) => FetchHandler<Rest> {
+): FetchLimit<Rest> {
   checkOptions(options)
-  const limit = new RateLimit(options, sourceOf(options), ['peer'])
+  const limit = new RateLimit<Request, Rest>(options, sourceOf(options), ['peer'])
   return (handler) => {
     checkHandler(handler)
-    return (request, ...rest) =>
-      limit.admitAnd(request, rest, (verdict) => {
+    return (request, ...rest) => {
+      const response = limit.admitAnd(request, rest, (verdict) => {
         if (verdict === undefined) return handler(request, ...rest)
         if (verdict.gone) return unreadResponse()
         const write = (headers: Headers) => limit.writeHeaders(verdict, headers, webHeaders)
         if (verdict.answer !== undefined) return webResponse(verdict.answer, request.method, write)
-        // Bun's handlers give none where the request became a WebSocket.
         return andThen(handler(request, ...rest), (response) => response && withHeaders(response, write))
       })
+      return isPromise(response) ? Promise.resolve(response) : response
+    }
   }
 }
 
@@ -64,15 +87,22 @@ function sourceOf<Rest extends unknown[]>({
   trustProxy,
 }: FetchRateLimitOptions<Rest>): RequestSource<Request, Rest> {
   if (peer !== undefined && typeof peer !== 'function') throw optionError('peer', peer, 'give a function')
-  if (peer === undefined && key === undefined && (trustProxy ?? false) === false) {
+  const isTelling = peer !== undefined || tellsWithoutPeer(trustProxy)
+  if (!isTelling && key === undefined) {
     throw optionError(
       'key',
       key,
-      'a Request has no address to tell clients apart by: give a key, or trustProxy, or peer with the address as the platform tells it',
+      'a Request has no address to tell clients apart by: give a key, or how many proxies there are as trustProxy, or peer with the address as the platform tells it',
     )
   }
   return {
-    peer: (request, rest) => peer?.(request, ...rest),
+    peer(request, rest) {
+      if (isTelling) return peer?.(request, ...rest)
+      throw new ConfigError(
+        'ERR_OPTION',
+        "the client's address is not known here, a Request has none: give `peer` with the address as the platform tells it, or how many proxies there are as trustProxy, or another key",
+      )
+    },
     header: (request, name) => request.headers.get(name) ?? undefined,
     method: ({ method }) => method,
     route: () => undefined,

@@ -1,7 +1,8 @@
 import { ConfigError } from '@spillway/core'
 import type { Context, Env, MiddlewareHandler } from 'hono'
-import { routePath } from 'hono/route'
+import { matchedRoutes } from 'hono/route'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { tellsWithoutPeer } from '../client-address.ts'
 import { optionError } from '../option-error.ts'
 import { checkOptions, type RateLimitOptions } from '../options.ts'
 import { RateLimit, type Verdict } from '../rate-limit.ts'
@@ -88,14 +89,32 @@ function sourceOf<E extends Env>({
   trustProxy,
 }: HonoRateLimitOptions<E>): RequestSource<Context<E>, undefined> {
   if (peer !== undefined && typeof peer !== 'function') throw optionError('peer', peer, 'give a function')
-  const isTrusting = (trustProxy ?? false) !== false
+  const isTrusting = tellsWithoutPeer(trustProxy)
   return {
     peer: (context) => (peer ? peer(context) : nodePeer(context, isTrusting)),
     header: (context, name) => context.req.header(name),
     method: (context) => context.req.method,
-    route: (context) => routePath(context, -1),
+    route: routeOf,
     onHangUp: ({ req, env }, _, listener) => onGone(req.raw.signal, env, listener),
   }
+}
+
+/**
+ * The pattern of the route that will answer, of all that match from here on: Hono does not tell it before, and a catch-all
+ * for files at the end matches each request. Middleware stands under `ALL`. The first route without a wildcard answers; of
+ * wildcards, as of a cache before or files behind, the longest says most.
+ */
+function routeOf<E extends Env>(context: Context<E>): string | undefined {
+  const from = matchedRoutes(context).slice(context.req.routeIndex)
+  const exact = from.filter(({ path }) => !path.endsWith('*'))
+  const route = exact.find(({ method }) => method !== 'ALL') ?? exact.at(-1)
+  if (route !== undefined) return route.path
+  const own = from.filter(({ method }) => method !== 'ALL')
+  const wild = own.length > 0 ? own : from
+  return wild.reduce<string | undefined>(
+    (longest, { path }) => (longest === undefined || path.length > longest.length ? path : longest),
+    undefined,
+  )
 }
 
 function nodePeer(context: { env: unknown }, isTrusting: boolean): string | undefined {
@@ -103,6 +122,6 @@ function nodePeer(context: { env: unknown }, isTrusting: boolean): string | unde
   if (incoming !== undefined || isTrusting) return incoming?.socket?.remoteAddress
   throw new ConfigError(
     'ERR_OPTION',
-    "the client's address is not known here: give `peer: (context) => getConnInfo(context).remote.address` with your platform's getConnInfo, or trustProxy, or another key",
+    "the client's address is not known here: give `peer: (context) => getConnInfo(context).remote.address` with your platform's getConnInfo, or how many proxies there are as trustProxy, or another key",
   )
 }

@@ -10,9 +10,20 @@ const koaSource: RequestSource<Context, Context> = {
   peer: ({ req }) => nodeSource.peer(req),
   header: ({ req }, name) => nodeSource.header(req, name),
   method: ({ method }) => method,
-  // Where @koa/router leaves the pattern.
-  route: ({ _matchedRoute }) => (_matchedRoute === undefined ? undefined : String(_matchedRoute)),
+  route: routeOf,
   onHangUp: ({ req, res }, _, listener) => nodeSource.onHangUp(req, res, listener),
+}
+
+/**
+ * Where @koa/router leaves the pattern. In `router.use` it is that of the middleware, the same for all routes: the first
+ * route that takes the method answers.
+ */
+function routeOf({ _matchedRoute, matched, method }: Context): string | undefined {
+  if (_matchedRoute === undefined) return undefined
+  const layers: { path: unknown; methods: string[] }[] = matched ?? []
+  const isMiddlewares = layers.some(({ path, methods }) => methods.length === 0 && path === _matchedRoute)
+  const route = isMiddlewares ? layers.find(({ methods }) => methods.includes(method))?.path : _matchedRoute
+  return route === undefined ? undefined : String(route)
 }
 
 /** Once they are sent, Koa leaves them as they are. */
