@@ -13,7 +13,8 @@ export interface Mutant {
 const LEDGER = 'packages/core/src/local/ledger.ts'
 const LOCAL_KEY = 'packages/core/src/local/local-key.ts'
 const ROW = 'packages/core/src/store/row.ts'
-const MEMORY = 'packages/core/src/store/memory.ts'
+const MEMORY = 'packages/core/src/store/memory/table.ts'
+const MEMORY_JOINT = 'packages/core/src/store/memory/joint-table.ts'
 const BUCKET = 'packages/core/src/algorithms/bucket.ts'
 
 /** The mistakes that are easily made in such code. The first six are those that the proof was asked to find. */
@@ -124,7 +125,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'of limits that are taken together one pays where another refuses',
-    file: MEMORY,
+    file: MEMORY_JOINT,
     from: "const pays = payer === (reserve && at === tables.length - 1 ? 'reserve' : 'limits')",
     to: 'const pays = peeked[at]?.allowed',
     caughtBy: 'counts',
