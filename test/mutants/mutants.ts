@@ -103,7 +103,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a bucket drains at the rate of the limit by which it is looked at',
     file: MEMORY,
     from: 'if (row.pass(now, slice, this.counts.set)) this.file(key, row, slice)',
-    to: 'row.goBy(this.terms)\n      if (row.pass(now, slice, this.counts.set)) this.file(key, row, slice)',
+    to: 'row.goBy(this.terms, now)\n      if (row.pass(now, slice, this.counts.set)) this.file(key, row, slice)',
     caughtBy: 'leased',
     algorithm: 'token-bucket, and more limits',
   },
