@@ -11,6 +11,7 @@ import { JointChecks } from './joint-checks.ts'
 import type { Ledger } from './ledger.ts'
 import { LocalDecisions } from './local-decisions.ts'
 import type { LocalKey } from './local-key.ts'
+import { Settling } from './settling.ts'
 import { Sync } from './sync.ts'
 import { WaitingChecks } from './waiting-checks.ts'
 
@@ -22,6 +23,7 @@ export class LocalChecks implements Checks {
   readonly decisions: LocalDecisions
   readonly joint: JointChecks
   private readonly sync: Sync
+  private readonly settling: Settling
   private readonly waiting: WaitingChecks
 
   constructor(
@@ -29,6 +31,7 @@ export class LocalChecks implements Checks {
     private readonly settings: LimitSettings,
   ) {
     this.sync = new Sync(link, settings, (key, error) => this.waiting.serve(key, error))
+    this.settling = new Settling(link, settings, this.sync)
     this.decisions = new LocalDecisions(link, settings, this.sync, (local, cost, consume) =>
       this.waiting.wait(local, cost, consume),
     )
@@ -99,7 +102,7 @@ export class LocalChecks implements Checks {
   async settle(key: string): Promise<void> {
     const local = this.sync.keys.find(key)
     if (local === undefined) return
-    await this.sync.settle(local)
+    await this.settling.settle(local)
     this.sync.readLater(local)
   }
 
@@ -121,7 +124,7 @@ export class LocalChecks implements Checks {
       throw new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
     local.withdraw(cost)
     this.sync.queue(local)
-    await this.sync.settle(local)
+    await this.settling.settle(local)
   }
 
   /**
@@ -131,7 +134,7 @@ export class LocalChecks implements Checks {
    */
   private async refundByStore(key: string, cost: number, then?: TakenThen): Promise<void> {
     const local = this.sync.keys.find(key)
-    if (local !== undefined) await this.sync.settle(local)
+    if (local !== undefined) await this.settling.settle(local)
     await this.refundThere(key, cost, then)
     this.withdraw(key, cost)
   }
@@ -219,7 +222,7 @@ export class LocalChecks implements Checks {
       local.withdraw(Infinity)
       local.giveUp()
       try {
-        await this.sync.settle(local)
+        await this.settling.settle(local)
       } catch (error) {
         local.offer(offered)
         this.takeUp(local, current, booked)
@@ -238,11 +241,11 @@ export class LocalChecks implements Checks {
   }
 
   flush(): Promise<void> {
-    return this.sync.flush()
+    return this.settling.flush()
   }
 
   close(): Promise<void> {
-    return this.sync.close()
+    return this.settling.close()
   }
 
   stats(): ReturnType<Checks['stats']> {

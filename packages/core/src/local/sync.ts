@@ -17,16 +17,12 @@ const MOST_KEYS = 500
 const MOST_LOOKS = 4 * MOST_KEYS
 /** Commands under way at once: few, since checks that wait for the store are behind them. */
 const IN_FLIGHT = 2
-/** Those of a flush that somebody waits for: so many that neither side waits for the other. */
+/** Those that somebody waits for: so many that neither side waits for the other. */
 const IN_FLUSH = 4
-/** How often a limiter that closes tries to settle with a store that is not known to be away. */
-const CLOSING_TRIES = 3
 /** With the store away, keys of windows that are over are looked for until they are no more than this part of some. */
 const OVER = 1 / 8
-/** After this many answers that do not acknowledge what was sent, a flush gives up. */
-const MOST_PASSES = 20
 
-/** The settlement of a node's keys with the store: each interval, and at once for those that need it. */
+/** What a node's keys owe the store, and what it says of them: sent each interval, and at once for those that need it. */
 export class Sync {
   /** Pending cost that can no longer be settled, since its window is over. */
   expired = 0
@@ -42,7 +38,7 @@ export class Sync {
   /** What is to be sent now, in commands of at most `MOST_KEYS`: each is drawn up when its turn comes, so that none holds the event loop. */
   private readonly urgent: LocalKey[][] = []
   private readonly flushes = pLimit(IN_FLIGHT)
-  /** How many wait for all that was owed. */
+  /** How many wait for all that is dirty. */
   private awaited = 0
   private readonly urgentFlushes = pLimit(IN_FLIGHT)
   /** Keys each of which is settled for somebody by itself, for the next command; and that. */
@@ -284,10 +280,22 @@ export class Sync {
     key.lost = false
   }
 
-  /** Settles all that is dirty now. */
+  /** Sends all that is dirty now. */
   private flushDirty(): Promise<void> {
     const due = this.commands(this.turn(), false, true)
     return all([...due, ...this.commands(this.turn(), true, true)])
+  }
+
+  /** As `flushDirty`, for somebody who waits; resolves when what was under way already has its answer too. */
+  async flushAwaited(): Promise<void> {
+    this.awaited++
+    this.flushes.concurrency = IN_FLUSH
+    try {
+      await this.flushDirty()
+      await this.idle()
+    } finally {
+      if (--this.awaited === 0) this.flushes.concurrency = IN_FLIGHT
+    }
   }
 
   /** What is due by now: what has been dirty for half an interval. */
@@ -330,54 +338,14 @@ export class Sync {
     }
   }
 
-  /** Settles all that is owed at the call. @throws StoreError where the store does not acknowledge it */
-  async flush(): Promise<void> {
-    // One that was away may have lost its data: its answer tells, and what it lost is owed again.
-    if (this.link.away && this.keys.size > 0) await this.pass([])
-    // Nearly all that owe something are queued: they are not looked at any closer, nor once more where they have settled.
-    const others: LocalKey[] = []
-    for (const key of this.keys.unqueued()) if (key.unsettled) others.push(key)
-    if (others.length === 0 && !this.isAnyQueued()) return
-    await this.pass(others)
-    // What is still owed is queued again.
-    await this.pay([...this.keys.underWay()])
-  }
-
-  private hasFlushed(): Promise<boolean> {
-    return this.flush().then(
-      () => true,
-      () => false,
-    )
-  }
-
-  private isAnyQueued(): boolean {
-    for (const key of this.keys.underWay()) if (key.unsettled) return true
-    return false
-  }
-
-  /** Settles what the key owes at the call; what it comes to owe meanwhile may stay. */
-  async settle(key: LocalKey): Promise<void> {
-    if (!key.unsettled) return
-    await this.passAlone(key)
-    await this.pay([key], () => this.passAlone(key))
-  }
-
-  /** As a pass, of one key: nothing goes with it but what can't wait. */
-  private async passAlone(key: LocalKey): Promise<void> {
-    this.open()
-    // One that is on its way, or is to be, tells by that what it owes: what is left is for another pass.
-    if (key.inFlight || key.urgent) {
-      await this.idle()
-      return
-    }
+  /**
+   * Sends the key now, for somebody who waits; nothing goes with it but what can't wait, and others that are sent so at the
+   * same time: a command each of thousands would be late before it had left.
+   */
+  sendAlone(key: LocalKey): Promise<void> {
     this.dequeue(key)
     key.queued = true
     key.urgent = true
-    await this.sendAlone(key)
-  }
-
-  /** With others that are settled alone at the same time: a command each of thousands would be late before it had left. */
-  private sendAlone(key: LocalKey): Promise<void> {
     let batch = this.alone
     if (batch === undefined || batch.keys.length === MOST_KEYS) {
       const keys: LocalKey[] = []
@@ -393,56 +361,10 @@ export class Sync {
   }
 
   /** Resolves when all that is to be sent now has been, and has its answer. */
-  private async idle(): Promise<void> {
+  async idle(): Promise<void> {
     await this.urgentFlushes(() => undefined)
     await this.aloneFlushes(() => undefined)
     await this.underWay.idle()
-  }
-
-  /** After a pass, in which keys that were unknown have come to count as the store's ledger does: settles what they still owe. */
-  private async pay(
-    keys: readonly LocalKey[],
-    pass = (left: readonly LocalKey[]) => this.pass(left),
-  ): Promise<void> {
-    const debts = keys.filter((key) => key.owes).flatMap((key) => key.debts().map((debt) => ({ key, debt })))
-    for (let passes = 0; passes < MOST_PASSES; passes++) {
-      const unpaid = debts.filter(({ key, debt }) => !key.isPaid(debt)).map(({ key }) => key)
-      const lost = keys.filter((key) => key.lost)
-      if (unpaid.length + lost.length === 0) {
-        for (const key of keys) this.makeReady(key)
-        return
-      }
-      await this.begun(unpaid)
-      await pass([...unpaid, ...lost])
-    }
-    throw new StoreError('ERR_STORE_REPLY', 'the store answers but does not acknowledge what is pending')
-  }
-
-  /** What was admitted in a slice that the store turns out not to have begun, it acknowledges once it has: until then it need not be asked. */
-  private async begun(keys: readonly LocalKey[]): Promise<void> {
-    const { clock, timeout, limit } = this.settings
-    let last = 0
-    for (const { slice } of keys) last = Math.max(last, slice)
-    const ms = last * limit.window - this.link.table.now()
-    if (ms > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, Math.min(ms, timeout)))
-  }
-
-  /** @throws StoreError where the store is not to be asked yet */
-  private open(): void {
-    if (this.link.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away; what is pending is kept')
-  }
-
-  private async pass(keys: readonly LocalKey[]): Promise<void> {
-    this.open()
-    for (const key of keys) if (!key.queued && key.mustTell) this.queue(key)
-    this.awaited++
-    this.flushes.concurrency = IN_FLUSH
-    try {
-      await this.flushDirty()
-      await this.idle()
-    } finally {
-      if (--this.awaited === 0) this.flushes.concurrency = IN_FLIGHT
-    }
   }
 
   /** @param deadline monotonic; none: the store has its time once the command is drawn up */
@@ -585,8 +507,8 @@ export class Sync {
     return this.untilBegun(key) <= this.pacing.roundTrip
   }
 
-  /** Milliseconds. */
-  private untilBegun({ slice }: LocalKey): number {
+  /** Milliseconds until the key's slice begins, by the store's time; below 0: it has. */
+  untilBegun({ slice }: LocalKey): number {
     return slice * this.settings.limit.window - this.link.table.now()
   }
 
@@ -667,11 +589,8 @@ export class Sync {
     for (const key of this.keys) this.readLater(key)
   }
 
-  async close(): Promise<void> {
-    this.pacing.closing = true
-    for (const key of this.keys) key.giveUp()
-    for (let tries = 0; tries < CLOSING_TRIES && !(await this.hasFlushed()); tries++)
-      if (this.link.hasEnded) break
+  /** Nothing more is sent by itself. */
+  stop(): void {
     this.closed = true
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
   }
