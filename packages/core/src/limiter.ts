@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { AcquireQueue } from './acquire-queue.ts'
 import type { Stats } from './checks.ts'
-import type { Decider, Earlier } from './decider.ts'
+import type { Decider } from './decider.ts'
 import { Decision, listedDecision, passedAnyway } from './decision.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, StoreError, show } from './errors.ts'
@@ -21,11 +21,11 @@ import {
   type Settings,
   settings,
 } from './options.ts'
+import { type Payment, paymentOf } from './payment.ts'
 import { Plans } from './plans.ts'
 import { type Reservation, Reservations } from './reservation.ts'
 import { SeveralLimits } from './several-limits.ts'
 import { SingleLimit } from './single-limit.ts'
-import type { Spike } from './spike.ts'
 import { UnderWay } from './under-way.ts'
 
 export interface PlanOptions<L = Limits> {
@@ -52,11 +52,6 @@ export interface ReserveOptions<L = Limits> {
   limit?: L | undefined
   /** A reservation of which nothing is heard for so long costs what was estimated; default `'1m'`. */
   settleAfter?: Duration | undefined
-}
-
-/** What a cost was taken of, and when. */
-interface Payment<K> extends Earlier {
-  readonly payer: Decider<K>
 }
 
 /** Milliseconds after which a limiter that closes asks the store for nothing more: who stops a process may not wait for minutes. */
@@ -276,41 +271,23 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     })
   }
 
-  /** As `check`, with how it was paid: not at all where it was refused, or passed without being counted. */
+  /** As `check`, with how it was paid. */
   private async taking(
     key: K,
     cost: number,
     limit?: L,
-  ): Promise<{ decision: Decision; payment?: Payment<K> }> {
+  ): Promise<{ decision: Decision; payment: Payment<K> | undefined }> {
     const decider = this.prepare(key, cost, limit)
     const listed = this.listed(key, decider)
-    if (listed !== undefined) return { decision: this.count(listed) }
+    if (listed !== undefined) return { decision: this.count(listed), payment: undefined }
     const { spike } = this.plans
     const at = this.settings.clock.monotonic()
-    const { decision, receipts } =
+    const taken =
       spike === undefined
         ? await decider.take(key, cost)
         : await spike.take(decider as Decider<string>, key as string, cost)
-    const { allowed, source, resetAfterMs, parts } = decision
-    const its = this.count(decision)
-    // What an outage let pass, the store has not counted; of several hard limits those have that answered.
-    const isCounted =
-      source !== 'outage' ||
-      (this.settings.mode === 'hard' && receipts.some((receipt) => receipt !== undefined))
-    if (!allowed || !isCounted) return { decision: its }
-    if (!decision.spike)
-      return {
-        decision: its,
-        payment: { payer: decider, at, cost, receipts, resetAfterMs, parts },
-      }
-    const { reserve } = spike as Spike
-    const { limit: extra, window } = reserve.part.limit
-    // The decision speaks of the limit: of the reserve, as if nothing had been missing.
-    const payer = reserve as Decider<unknown> as Decider<K>
-    return {
-      decision: its,
-      payment: { payer, at, cost, receipts, resetAfterMs: (cost * window) / extra },
-    }
+    const payment = paymentOf(taken, decider, spike, { at, cost }, this.settings.mode)
+    return { decision: this.count(taken.decision), payment }
   }
 
   /**
