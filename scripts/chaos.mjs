@@ -1,15 +1,6 @@
 // `npm run chaos -- ARGS`: sets up a fresh clone, then breaks servers, networks and nodes under load.
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { ensureRedisServer } from './redis.mjs'
-import { setup } from './setup.mjs'
+import { runSources } from './run-sources.mjs'
 
-setup()
 ensureRedisServer()
-const main = fileURLToPath(new URL('../chaos/src/main.ts', import.meta.url))
-const { status } = spawnSync(
-  process.execPath,
-  ['--conditions', '@spillway/source', '--import', 'tsx', main, ...process.argv.slice(2)],
-  { stdio: 'inherit' },
-)
-process.exit(status ?? 1)
+runSources('chaos/src/main.ts')
