@@ -297,14 +297,14 @@ export class LocalDecisions {
       return syncDecision(limit, decision, cost)
     const { quietUntil } = local.pace
     // Of a node that is alone on its store nobody else can have given any back.
-    const isUsedUp = quietUntil === Infinity || (sync.lone && !decision.allowed)
+    const isSpent = quietUntil === Infinity || (sync.lone && !decision.allowed)
     // A reading costs as much as the rest: most keys that are used up are so until their window ends.
-    const asks = consume && decision.reason !== 'cost' && !isUsedUp
+    const asks = consume && decision.reason !== 'cost' && !isSpent
     if (asks && clock.monotonic() >= quietUntil) this.askFor(local, cost)
     if (!decision.allowed) {
       // What checks hold may go back at any moment, and one that may wait is not to be refused for want of it.
       const isHeld = local.current.held > 0
-      if (consume && !this.sync.isLog && !isHeld && local.headroom < 1) local.makeShut(isUsedUp)
+      if (consume && !this.sync.isLog && !isHeld && local.headroom < 1) local.makeShut(isSpent)
       return decision
     }
     return this.bookedElsewhere(local, decision, now, cost)
