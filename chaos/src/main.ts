@@ -119,6 +119,11 @@ const tasks: Task[] = [
 async function main(): Promise<void> {
   const chosen = tasks.filter(({ name }) => new RegExp(values.only).test(name))
   if (values.list) return console.log(chosen.map(({ name }) => name).join('\n'))
+  if (chosen.length === 0) {
+    console.error(`spillway chaos: --only '${values.only}' matches no case: --list names them`)
+    process.exitCode = 2
+    return
+  }
   const started = performance.now()
   const atOnce = pLimit(Number(values['at-once']))
   const failed: string[] = []

@@ -38,6 +38,11 @@ function finding(output: string): string | undefined {
 }
 
 const chosen = mutants.filter(({ name }) => name.includes(values.only))
+if (chosen.length === 0) {
+  const names = mutants.map(({ name }) => `\n  ${name}`).join('')
+  console.error(`spillway mutants: --only '${values.only}' is in no mutant's name: there are${names}`)
+  process.exit(2)
+}
 let missed = 0
 const asked = new Map(chosen.map((mutant) => [`${mutant.caughtBy}, ${mutant.algorithm}`, mutant]))
 for (const [what, mutant] of asked) {
