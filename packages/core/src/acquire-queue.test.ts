@@ -4,6 +4,7 @@ import { tokenBucket } from './algorithms/token-bucket/token-bucket.ts'
 import { createLimiter } from './limiter.ts'
 import type { Mode } from './options.ts'
 import { memoryStore } from './store/memory.ts'
+import { faultyStore } from './testing/faulty-store.ts'
 import { ManualClock } from './testing/manual-clock.ts'
 
 const CAPACITY = 3
@@ -129,3 +130,27 @@ it.each(['soft', 'leased'] satisfies Mode[])(
     await fc.assert(property, { numRuns: RUNS })
   },
 )
+
+it('says that the answer came too late, where there would have been nothing to wait for', async () => {
+  const clock = new ManualClock(1_000_000)
+  const store = faultyStore(memoryStore({ clock }), { clock, latency: 5 })
+  const limiter = createLimiter({
+    name: 'api',
+    limit: tokenBucket({ capacity: 1, refill: 1, per: '1s' }),
+    store,
+    clock,
+  })
+  const refused = expect(limiter.acquire('a', { maxWait: 1 })).rejects.toMatchObject({
+    code: 'ERR_MAX_WAIT',
+    message: '"a" can\'t be acquired within maxWait: the store took longer than that to answer',
+  })
+  await clock.advance(20)
+  await refused
+  // Nothing stays taken.
+  const then = limiter.peek('a')
+  await clock.advance(20)
+  expect(await then).toMatchObject({ allowed: true })
+  const closed = limiter.close()
+  await clock.advance(20)
+  await closed
+})

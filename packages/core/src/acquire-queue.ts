@@ -172,6 +172,8 @@ export class AcquireQueue {
 }
 
 function tooLate(key: string, ms?: number): AcquireError {
-  const wait = ms === undefined ? 'others are before it' : `it would have to wait ${ms} ms`
+  let wait = 'others are before it'
+  if (ms === 0) wait = 'the store took longer than that to answer'
+  else if (ms !== undefined) wait = `it would have to wait ${ms} ms`
   return new AcquireError('ERR_MAX_WAIT', `${show(key)} can't be acquired within maxWait: ${wait}`)
 }

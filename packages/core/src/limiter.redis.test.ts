@@ -151,6 +151,24 @@ it.each(modes)('%s: a name in use with another window is a ConfigError, and coun
   expect(await first.check('key')).toMatchObject({ remaining: 8 })
 })
 
+it.each(['soft', 'leased'] as const)(
+  '%s: who asks without waiting is told too that the name is in use with another window',
+  async (mode) => {
+    const time = { now: 1000 * HOUR }
+    const name = `test-${names++}`
+    const other = node('hard', fixedWindow({ limit: 10, window: '1h' }), name, time)
+    await other.check('key')
+    const limiter = node(mode, fixedWindow({ limit: 10, window: '2h' }), name, time)
+    // Nothing is known yet of what the store has to say.
+    expect(limiter.checkSync('key')).toMatchObject(mode === 'soft' ? { allowed: true } : { reason: 'sync' })
+    const mismatch = { name: 'ConfigError', code: 'ERR_MISMATCH' }
+    await expect(limiter.check('key')).rejects.toMatchObject(mismatch)
+    expect(() => limiter.checkSync('key')).toThrow(expect.objectContaining(mismatch))
+    expect(() => limiter.checkSync('another')).toThrow(expect.objectContaining(mismatch))
+    await limiter.close()
+  },
+)
+
 it.each(modes)('%s: two limiters of one name each use their own limit', async (mode) => {
   const time = { now: 1000 * HOUR }
   const name = `test-${names++}`

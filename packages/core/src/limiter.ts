@@ -452,7 +452,7 @@ class LocalLimiter<
    * Answers from RAM without ever waiting. With `maxOvershoot`, and in leased mode, a check that only the store could
    * decide is denied with the reason `'sync'`; `check` waits for it.
    *
-   * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
+   * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_MISMATCH`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */
   checkSync(key: K, options: CheckOptions<L> = NO_OPTIONS): Decision {
     const held = this.holder(key, options)

@@ -210,7 +210,10 @@ export class LocalDecisions {
   }
 
   decide(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision {
-    if (!local.known) this.sync.correct(local)
+    if (!local.known) {
+      if (this.sync.mistake !== undefined) throw this.sync.mistake
+      this.sync.correct(local)
+    }
     return this.admitAtOnce(local, cost, consume) ?? this.decideByNow(local, cost, consume, mayWait)
   }
 

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit'
 import { isBucket } from '../algorithms/algorithm.ts'
 import { type Timer, turnOver } from '../clock.ts'
-import { StoreError } from '../errors.ts'
+import { ConfigError, StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import type { Operation, Raise, Reply, Snapshot } from '../store/store.ts'
@@ -24,6 +24,8 @@ const OVER = 1 / 8
 
 /** What a node's keys owe the store, and what it says of them: sent each interval, and at once for those that need it. */
 export class Sync {
+  /** For what the store refused the last command, where that is a mistake of who made the limiter. */
+  mistake: ConfigError | undefined
   /** Pending cost that can no longer be settled, since its window is over. */
   expired = 0
   /** Monotonic time of the last answer. */
@@ -392,6 +394,7 @@ export class Sync {
       const until = deadline ?? clock.monotonic() + timeout
       const reply = await this.link.exchange(operations, until, { ...asked, extra })
       this.heardAt = clock.monotonic()
+      this.mistake = undefined
       this.pacing.heard(this.heardAt - sentAt)
       if (changes) this.pacing.nodes = Math.max(1, reply.nodes)
       const hasLost = this.hasLost(reply)
@@ -412,6 +415,7 @@ export class Sync {
       // Of a burst of new keys none is queued but by its answer, and no other comes while there is no room for it.
       this.relieve()
     } catch (error) {
+      this.mistake = error instanceof ConfigError ? error : undefined
       for (const key of keys) this.unanswered(key, error)
       throw error
     }
