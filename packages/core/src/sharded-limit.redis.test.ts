@@ -114,7 +114,9 @@ it('a limit that is set reaches every table', async () => {
 it('nodes that spread their keys over another number of tables are told of it', async () => {
   const name = `mismatch-${names++}`
   const limit = fixedWindow({ limit: 1, window: '1m' })
-  const [one, two] = [4, 1].map((shards) => createLimiter({ name, limit, store: store(shards) }))
+  const [one, two] = [4, 1].map((shards) =>
+    createLimiter({ name, limit, store: store(shards), timeout: '30s' }),
+  )
   await Promise.all(keys.map((key) => one?.check(key)))
   await expect(two?.check('key')).rejects.toMatchObject({ code: 'ERR_MISMATCH', message: /`shards`/ })
   open.push(one as HardLimiter, two as HardLimiter)
