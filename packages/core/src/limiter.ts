@@ -449,8 +449,8 @@ class LocalLimiter<
   L extends Limits | Partial<Scopes> = Limits,
 > extends Limiter<K, L> {
   /**
-   * Answers from RAM without ever waiting. With `maxOvershoot`, and in leased mode, a check that only the store could
-   * decide is denied with the reason `'sync'`; `check` waits for it.
+   * Answers from RAM without ever waiting. A check that only the store could decide is denied with the reason `'sync'`,
+   * and `check` waits for it: with `maxOvershoot`, in leased mode, and of small fixed windows that soft nodes share.
    *
    * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_MISMATCH`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
    */

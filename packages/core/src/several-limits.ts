@@ -96,6 +96,10 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   checkSync(key: K, cost: number): Decision {
     const asked = askedOf(this.limits, key)
     const decisions = this.attempt(asked, cost, (joint, its) => joint.attemptSync(its, cost))
+    // What is booked for a check that one limit refuses, nobody takes, and others are refused for it.
+    if (mustWait(decisions))
+      for (const [place, { reason }] of decisions.entries())
+        if (reason === 'sync') asked.limits[place]?.joint?.askFor(asked.keys[place] as string, cost)
     return combined(asked.limits, decisions, cost)
   }
 

@@ -52,7 +52,13 @@ export class JointChecks {
     const local = this.decisions.keyOf(key)
     return local === undefined
       ? this.decisions.outageDecision(key, cost, true)
-      : this.decisions.decideSync(local, cost)
+      : this.decisions.decide(local, cost, true, false)
+  }
+
+  /** None of the limits has refused a check that does not wait: of what only the store could say, it is asked. */
+  askFor(key: string, cost: number): void {
+    const local = this.sync.keys.find(key)
+    if (local !== undefined) this.decisions.askFor(local, cost)
   }
 
   /** So much was asked for here, in a decision on several limits. */

@@ -168,19 +168,15 @@ export class LocalDecisions {
     return this.decideAtOnce(local, cost, consume, true) ?? this.wait(local, cost, consume)
   }
 
+  /** Without waiting: what only the store could say, it is asked about. */
   checkSync(local: LocalKey, cost: number): Decision {
     local.offer(cost)
-    return this.decideSync(local, cost)
-  }
-
-  /** Without waiting: what only the store could say, it is asked about. */
-  decideSync(local: LocalKey, cost: number): Decision {
     const decision = this.decide(local, cost, true, false)
     if (decision.reason === 'sync') this.askFor(local, cost)
     return decision
   }
 
-  private askFor(local: LocalKey, cost: number): void {
+  askFor(local: LocalKey, cost: number): void {
     const { ownPace } = local
     ownPace.wanted = Math.max(ownPace.wanted, cost)
     this.sync.queueAtOnce(local)
@@ -317,13 +313,20 @@ export class LocalDecisions {
    * What is left is booked for others, or will be by the time the store is heard: as if it were spent. Or for this node,
    * from later on.
    */
-  bookedElsewhere({ state, current }: LocalKey, decision: Decision, now: number, cost: number): Decision {
-    const { limit } = this.settings
+  bookedElsewhere(
+    { state, current, pace }: LocalKey,
+    decision: Decision,
+    now: number,
+    cost: number,
+  ): Decision {
+    const { limit, clock } = this.settings
     const start = current.startOf(cost)
     if (start > 0) return deniedDecision(decision, Math.max(1, Math.ceil(start - this.link.earliest)))
     const full = limit.take(state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
-    const retryAfter = full.allowed ? Math.ceil(this.sync.pacing.roundTrip) : full.retryAfterMs
-    return deniedDecision(decision, retryAfter)
+    if (!full.allowed) return deniedDecision(decision, full.retryAfterMs)
+    // Before it asks again, nothing changes here.
+    const quiet = pace.quietUntil === Infinity ? 0 : pace.quietUntil - clock.monotonic()
+    return deniedDecision(decision, Math.ceil(Math.max(this.sync.pacing.roundTrip, quiet)))
   }
 
   /** With no more debt than is used above the limit. */

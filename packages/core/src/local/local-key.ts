@@ -37,12 +37,16 @@ export class LocalKey extends KeyRecord {
     return this.taken > 0 || this.ledger.owes || this.late.owes
   }
 
-  /** The cost that checks wait for, or were refused for want of quota. */
+  /**
+   * The cost that checks wait for, or were refused for want of quota: the same ones, as a rule, since whom `checkSync` tells
+   * that only the store could say calls `check` next. Asked for twice, others would be refused for what nobody takes.
+   */
   get need(): number {
-    let need = this.pace.wanted
-    if (!this.isAwaited) return need
-    for (const waiter of this.waiting) if (waiter.consume) need += waiter.cost
-    return need
+    const { wanted } = this.pace
+    if (!this.isAwaited) return wanted
+    let awaited = 0
+    for (const waiter of this.waiting) if (waiter.consume) awaited += waiter.cost
+    return Math.max(wanted, awaited)
   }
 
   /** Whether the store must hear of this key. */

@@ -8,6 +8,8 @@ export class Pace extends Demand {
   heardAt: number
   /** A fixed window has begun since. */
   isOutdated = false
+  /** Whether some of it was wanted when the store was last asked: what it then told says what a check would be given. */
+  hasAsked = false
   /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
   takesTurns = false
   turn = 0
@@ -34,6 +36,12 @@ export class Pace extends Demand {
   constructor(since: number) {
     super(since)
     this.heardAt = since
+  }
+
+  /** The answer that comes, if any, is not to be taken for one to a question for quota. */
+  askedNothing(): void {
+    this.asked = 0
+    this.hasAsked = false
   }
 
   /** What is booked for other nodes and counts as used. */

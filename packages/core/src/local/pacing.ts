@@ -24,6 +24,8 @@ const MOST_FRUITLESS = 3
 const LOOKS = 10
 /** By a node that is alone, besides, whenever such a part of the limit has been freed. */
 const MOST_PARTS = 20
+/** Slices of so few round trips are mostly over when the answer to a question in them comes. */
+const SHORT = 4
 /** What time frees in a saturated key, the nodes take in turns, of about this much. */
 const TURN_SOFT = 7.5
 const TURN_STRICT = 4.8
@@ -137,8 +139,8 @@ export class Pacing {
 
   /** Whether a fixed window has no more than one for two nodes: each would take its own before it had seen another one in it. */
   private get isScant(): boolean {
-    const { limit } = this.settings
-    return limit.lateSlices === 0 && 2 * limit.limit <= this.nodes
+    const { limit, early } = this.settings
+    return early && limit.lateSlices === 0 && 2 * limit.limit <= this.nodes
   }
 
   private plenty({ pace }: LocalKey): number {
@@ -179,6 +181,7 @@ export class Pacing {
     const asks = Math.max(offered > 0 ? 1 : 0, need)
     pace.wanted = 0
     pace.asked = 0
+    pace.hasAsked = asks > 0
     if (pace.look(offered, monotonic, this.memory)) key.offered = 0
     pace.demandSent = pace.sent
     pace.turnPending += (key.pending - pace.turnPending) / 8
@@ -248,6 +251,8 @@ export class Pacing {
         // What was asked for in the slice before in vain says nothing of this one.
         ownPace.asked = 0
         ownPace.fruitless = 0
+        // So may be what was asked just now; of slices as short as a round trip each answer would come too late.
+        if (limit.window > SHORT * this.roundTrip) ownPace.hasAsked = false
       }
       this.plan(key, now, monotonic)
       const half = Math.floor((limit.limit * this.share(key)) / 2)
@@ -261,9 +266,13 @@ export class Pacing {
     return monotonic - heardAt > Math.max(2 * (turn + this.roundTrip), this.pause)
   }
 
-  /** Whether the store was heard of the key in another fixed window, or longer ago than a window: others' share may be free now. */
+  /**
+   * Whether the store was heard of the key in another fixed window, or longer ago than a window: others' share may be free now.
+   * Where all is asked for, what is left of what was heard is free, as far as is known.
+   */
   isOutdated({ pace }: LocalKey, monotonic: number): boolean {
-    return this.nodes > 1 && (pace.isOutdated || monotonic - pace.heardAt > this.settings.limit.window)
+    if (this.nodes === 1) return false
+    return this.isScant || pace.isOutdated || monotonic - pace.heardAt > this.settings.limit.window
   }
 
   /** Where there was nothing left for this node when it asked; of what comes with its next turn nobody waits. */
@@ -316,7 +325,8 @@ export class Pacing {
       const { ownPace } = key
       ownPace.hear(demand, ownPace.demandSent, slice, fresh)
       ownPace.heardAt = monotonic
-      ownPace.isOutdated = false
+      // Who only looks, such as a peek, is booked nothing: a check after it must not be refused for that.
+      if (ownPace.hasAsked) ownPace.isOutdated = false
       ownPace.elsewhere = booked
       if (behind > 0) ownPace.asked = 0
       ownPace.fruitless = ownPace.asked > key.current.allowance ? ownPace.fruitless + 1 : 0

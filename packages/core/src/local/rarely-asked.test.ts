@@ -141,3 +141,20 @@ it.each(['capped', 'leased'] as const)(
     }
   },
 )
+
+it('soft: who waits as long as it is told is not told to come again at once while the node will not ask', async () => {
+  const { clock, all } = nodes(tokenBucket({ capacity: 1, refill: 1, per: '10s' }), MODES.soft)
+  const random = seededRandom(1)
+  const counts = { allowed: 0, refused: 0 }
+  const begun = clock.monotonic()
+  while (clock.monotonic() - begun < 300_000) {
+    const decision = await all[Math.floor(random() * 2)]?.check('a')
+    if (decision?.allowed) counts.allowed++
+    else counts.refused++
+    await clock.advance(decision?.allowed ? 20 : (decision?.retryAfterMs ?? 1))
+  }
+  expect(counts.allowed).toBeGreaterThanOrEqual(29)
+  // A hard node refuses each that comes before its time once.
+  expect(counts.refused).toBeLessThan(3 * 30)
+  await Promise.all(all.map((node) => node.close()))
+})

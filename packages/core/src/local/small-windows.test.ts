@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createLimiter, fixedWindow, memoryStore, type Store } from '../index.ts'
+import { createLimiter, fixedWindow, type Limit, memoryStore, type Store } from '../index.ts'
 import { ManualClock, PoissonTraffic, Simulation, seededRandom } from '../testing.ts'
 
 it.each([
@@ -77,4 +77,104 @@ it('soft: a check that waits for a store that does not answer is decided by what
   isSilent = false
   await clock.advance(10_000)
   await Promise.all(nodes.map((node) => node.close()))
+})
+
+/** Four nodes whose windows of 10 s are asked for more than they have, so that none has anything left when the next one begins. */
+function rushed(limit: Limit, mode: 'soft' | 'leased' = 'soft') {
+  const clock = new ManualClock(1_000_000_000)
+  const store = memoryStore({ clock })
+  const random = seededRandom(1)
+  const make = () => createLimiter({ name: 'api', limit, mode, store, clock, random })
+  const nodes = [make(), make(), make(), make()] as const
+  const nextWindow = () => clock.advance(10_000 - (clock.wall() % 10_000))
+  const rush = async () => {
+    for (let check = 0; check < 2 * limit.limit + 8; check++) {
+      await nodes[Math.floor(random() * nodes.length)]?.check('a')
+      await clock.advance(20)
+    }
+    await nextWindow()
+  }
+  const close = () => Promise.all(nodes.map((node) => node.close()))
+  return { clock, nodes, rush, nextWindow, close }
+}
+
+it.each([
+  ['peek', 1],
+  ['peek', 5],
+  ['refund', 2],
+  ['reset', 2],
+] as const)(
+  'soft: after a %s in a window of which nothing is taken, a check is not refused',
+  async (verb, most) => {
+    const { nodes, rush, close } = rushed(fixedWindow({ limit: most, window: '10s' }))
+    const [node, other] = nodes
+    let refused = 0
+    for (let turn = 0; turn < 20; turn++) {
+      await rush()
+      if (verb === 'peek') expect(await node.peek('a')).toMatchObject({ allowed: true })
+      else if (verb === 'refund') await node.refund('a', 1)
+      else await other.reset('a')
+      if (!(await node.check('a')).allowed) refused++
+    }
+    expect(refused).toBe(0)
+    await close()
+  },
+)
+
+it('soft: of a window of two, one of four nodes may take both', async () => {
+  const { nodes, rush, close } = rushed(fixedWindow({ limit: 2, window: '10s' }))
+  const [node] = nodes
+  // By then each has heard of all.
+  await rush()
+  for (let turn = 0; turn < 10; turn++) {
+    await rush()
+    expect(await node.check('a')).toMatchObject({ allowed: true })
+    expect(await node.check('a')).toMatchObject({ allowed: true })
+    expect(await node.check('a')).toMatchObject({ allowed: false })
+  }
+  await close()
+})
+
+it.each(['soft', 'leased'] as const)(
+  '%s: who asks `checkSync`, and `check` where only the store could say, is booked one',
+  async (mode) => {
+    const { clock, nodes, nextWindow, rush, close } = rushed(fixedWindow({ limit: 2, window: '10s' }), mode)
+    await rush()
+    let refused = 0
+    for (let turn = 0; turn < 20; turn++) {
+      for (const node of [nodes[turn % 4], nodes[(turn + 1) % 4]]) {
+        const decision = node?.checkSync('a')
+        const answer = decision?.reason === 'sync' ? await node?.check('a') : decision
+        if (!answer?.allowed) refused++
+        await clock.advance(50)
+      }
+      await nextWindow()
+    }
+    expect(refused).toBe(0)
+    await close()
+  },
+)
+
+it.each(['soft', 'leased'] as const)('%s: what one limit refuses is booked of no other', async (mode) => {
+  const clock = new ManualClock(1_000_000_000)
+  const store = memoryStore({ clock })
+  const scopes = {
+    user: fixedWindow({ limit: 3, window: '1h' }),
+    ip: fixedWindow({ limit: 1, window: '10s' }),
+  }
+  const make = () => createLimiter({ name: 'api', scopes, mode, store, clock, random: () => 0.5 })
+  const [node, other] = [make(), make()]
+  for (let check = 0; check < 12; check++) {
+    await [node, other][check % 2]?.check({ user: 'x', ip: `${check}` })
+    await clock.advance(20)
+  }
+  for (let turn = 0; turn < 6; turn++) {
+    await clock.advance(10_000 - (clock.wall() % 10_000))
+    // Who has used up its own limit takes nothing of what it shares with others.
+    if (turn > 1) expect(other.checkSync({ user: 'x', ip: '1' })).toMatchObject({ allowed: false })
+    await clock.advance(30)
+    expect(await node.check({ user: `${turn}`, ip: '1' })).toMatchObject({ allowed: true })
+    if (turn < 2) expect(await other.check({ user: `${turn}`, ip: '1' })).toMatchObject({ allowed: false })
+  }
+  await Promise.all([node.close(), other.close()])
 })

@@ -453,7 +453,7 @@ export class Sync {
     const isFirst = !key.known
     const { pacing } = this
     // A node that had not heard of a reset has nothing booked, whatever it asked for.
-    if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.asked = 0
+    if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.askedNothing()
     this.correct(key)
     key.acknowledge(snapshot)
     // What was admitted before the slice's end, while the answer was under way, does not count in the next one.
@@ -559,7 +559,7 @@ export class Sync {
     // An answer under way may be older than this, and is taken in later; this may be older than one that was.
     if (key.inFlight || this.isOlder(snapshot, key)) this.readLater(key)
     else if (key.known) {
-      if (key.isPaced) key.ownPace.asked = 0
+      if (key.isPaced) key.ownPace.askedNothing()
       this.answered(key, snapshot, this.link.table.now(), this.settings.clock.monotonic())
     }
   }
