@@ -286,14 +286,14 @@ export class LocalDecisions {
     const { sync } = this
     const { pacing } = sync
     const decision = limit.take(local.state, now, cost, 'local', false)
-    const monotonic = clock.monotonic()
-    if (decision.allowed && !strict && pacing.mayExceed(local, cost, now, monotonic)) {
-      return this.taken(limit, local, now, cost, consume)
+    if (decision.allowed) {
+      const monotonic = clock.monotonic()
+      if (!strict && pacing.mayExceed(local, cost, now, monotonic))
+        return this.taken(limit, local, now, cost, consume)
+      const waits = strict || pacing.isOutdated(local, monotonic) || (mayWait && !pacing.knowsShare(local))
+      // It asks again now and then, and denies meanwhile.
+      if (waits && !pacing.isScarce(local, now, monotonic)) return syncDecision(limit, decision, cost)
     }
-    const waits = strict || pacing.isOutdated(local, monotonic) || (mayWait && !pacing.knowsShare(local))
-    // It asks again now and then, and denies meanwhile.
-    if (decision.allowed && waits && !pacing.isScarce(local, now, monotonic))
-      return syncDecision(limit, decision, cost)
     const { quietUntil } = local.pace
     // Of a node that is alone on its store nobody else can have given any back.
     const isSpent = quietUntil === Infinity || (sync.lone && !decision.allowed)

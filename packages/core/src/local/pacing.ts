@@ -2,6 +2,7 @@ import { isBucket } from '../algorithms/algorithm.ts'
 import type { LimitSettings } from '../options.ts'
 import type { Ask } from '../store/store.ts'
 import { type LocalKey, UNBOUNDED } from './local-key.ts'
+import type { Pace } from './pace.ts'
 
 /** The part of a share that a node spends before it syncs, where that is not booked. */
 const SPENT = 1 / 2
@@ -48,6 +49,11 @@ const HIDDEN = 0.4
 
 /** A node that is alone asks for no quota, and tells of no demand. */
 const NOTHING: Ask = [0, 0, 0, 0]
+
+/** Whether nobody else is known to ask for the key, or to hold any of it. */
+function isAlone({ others, elsewhere }: Pace): boolean {
+  return others === 0 && elsewhere === 0
+}
 
 /** Whether the key is as good as new. */
 function isAsGoodAsNew({ current }: LocalKey, need: number): boolean {
@@ -286,8 +292,7 @@ export class Pacing {
   /** Whether a node that is alone would find so much that time has freed since it asked, that it is worth asking. */
   private hasMore(key: LocalKey, now: number): boolean {
     const { limit } = this.settings
-    const { others, elsewhere, fruitless } = key.pace
-    if (others > 0 || elsewhere > 0 || fruitless >= MOST_FRUITLESS) return false
+    if (!isAlone(key.pace) || key.pace.fruitless >= MOST_FRUITLESS) return false
     const { allowance, ahead } = key.current
     return limit.limit - limit.usage(key.state, now) - allowance - ahead >= limit.limit / MOST_PARTS
   }
@@ -371,7 +376,7 @@ export class Pacing {
     const { own, others, elsewhere, asked, fruitless } = key.pace
     const flow = limit.flow(key.state, now, limit.limit)
     // A node that is alone has nobody to take turns with.
-    const alone = others === 0 && elsewhere === 0
+    const alone = isAlone(key.pace)
     const saturated = flow > 0 && own + others > flow && left - booked < (own + others) * this.pause
     // Of less than one nobody can take a share: it is booked by whoever asks.
     const isShared = strict || this.share(key) * limit.limit >= 1
