@@ -1,34 +1,7 @@
 import { expect, it } from 'vitest'
+import { learningStore } from '../../test/far-store.ts'
 import { createLimiter, fixedWindow, memoryStore, slidingWindow } from '../index.ts'
-import { StoreOffset } from '../store/redis/offset.ts'
-import type { Store } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
-
-/** A way to a store whose time is learnt from its answers, as that of Redis is. */
-function learning(clock: ManualClock, isLost: () => boolean): Store {
-  const store = memoryStore({ clock })
-  const offset = new StoreOffset(0)
-  return {
-    open: (...names) => {
-      const table = store.open(...names)
-      return {
-        get known() {
-          return offset.known
-        },
-        now: () => Math.floor(offset.at(clock.monotonic())),
-        latest: () => offset.latest(clock.monotonic(), clock.wall()),
-        exchange: async (request) => {
-          const sent = clock.monotonic()
-          if (isLost()) return new Promise(() => {})
-          const reply = await table.exchange(request)
-          offset.learn(reply.now, sent, clock.monotonic(), sent)
-          return reply
-        },
-      }
-    },
-    close: () => store.close(),
-  }
-}
 
 it.each([
   ['a fixed window', fixedWindow({ limit: 10, window: '1s' }), 1100, 10],
@@ -39,7 +12,9 @@ it.each([
   async (_, limit, ms, free) => {
     const clock = new ManualClock(1_000_000)
     let isLost = true
-    const store = learning(clock, () => isLost)
+    const store = learningStore(memoryStore({ clock }), clock, (table, request) =>
+      isLost ? new Promise(() => {}) : table.exchange(request),
+    )
     const options = {
       name: 'api',
       limit,

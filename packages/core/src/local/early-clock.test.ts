@@ -1,36 +1,8 @@
 import { expect, it } from 'vitest'
+import { learningStore } from '../../test/far-store.ts'
 import { takeAll } from '../../test/take-all.ts'
 import { createLimiter, fixedWindow, type Limit, memoryStore, slidingWindow } from '../index.ts'
-import { StoreOffset } from '../store/redis/offset.ts'
-import type { Store, Table } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
-
-/** A way to a store whose time is learnt from its answers, as that of Redis is; commands take so long to arrive. */
-function learning(clock: ManualClock, store: Store, there: () => number): Store {
-  const offset = new StoreOffset(0)
-  return {
-    open: (name, limit) => {
-      const table = store.open(name, limit)
-      const known: Table = {
-        get known() {
-          return offset.known
-        },
-        now: () => Math.floor(offset.at(clock.monotonic())),
-        latest: () => offset.latest(clock.monotonic(), clock.wall()),
-        exchange: async (request) => {
-          const sent = clock.monotonic()
-          const ms = there()
-          if (ms > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, ms))
-          const reply = await table.exchange(request)
-          offset.learn(reply.now, sent, clock.monotonic(), sent)
-          return reply
-        },
-      }
-      return known
-    },
-    close: () => store.close(),
-  }
-}
 
 /** Once slow commands have put a node's idea of the store's time ahead, it has begun a window that has not begun there. */
 async function early(limit: Limit, mode: 'soft' | 'leased') {
@@ -45,7 +17,12 @@ async function early(limit: Limit, mode: 'soft' | 'leased') {
     timeout: '500ms',
     sync: { interval: '3s' },
   } as const
-  const node = createLimiter({ ...options, mode, store: learning(clock, store, () => delay) })
+  // Commands take so long to arrive.
+  const slow = learningStore(store, clock, async (table, request) => {
+    if (delay > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, delay))
+    return table.exchange(request)
+  })
+  const node = createLimiter({ ...options, mode, store: slow })
   const other = createLimiter({ ...options, sync: undefined, store })
   const taking = node.check('key', { cost: 30 })
   await clock.advance(1000)

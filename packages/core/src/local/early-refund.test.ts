@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
+import { aheadStore } from '../../test/far-store.ts'
 import { takeAll } from '../../test/take-all.ts'
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { createLimiter, memoryStore, slidingWindow } from '../index.ts'
-import type { Store } from '../store/store.ts'
 import { ManualClock } from '../testing.ts'
 
 const LIMIT = slidingWindow({ limit: 100, window: '10s' })
@@ -13,23 +13,12 @@ function world() {
   const memory = memoryStore({ clock })
   const way = { ahead: 0, ms: 0 }
   const wait = (ms: number) => new Promise<void>((resolve) => clock.setTimer(resolve, ms))
-  const open: Store['open'] = (...names) => {
-    const table = memory.open(...names)
-    return {
-      known: true,
-      place: 'memory',
-      now: () => table.now() + way.ahead,
-      latest: () => table.latest() + way.ahead,
-      exchange: async (request) => {
-        if (way.ms > 0) await wait(way.ms)
-        const reply = await table.exchange({ ...request, deadline: 0 })
-        way.ahead = 0
-        return reply
-      },
-    }
-  }
+  const store = aheadStore(memory, way, async (table, request) => {
+    if (way.ms > 0) await wait(way.ms)
+    return table.exchange(request)
+  })
   const options = { name: 'api', limit: LIMIT, clock, random: () => 0.5 }
-  const node = createLimiter({ ...options, mode: 'soft', store: { open, close: () => memory.close() } })
+  const node = createLimiter({ ...options, mode: 'soft', store })
   const other = createLimiter({ ...options, store: memory })
   const close = () => Promise.all([node.close(), other.close(), clock.advance(5000)])
   return { clock, memory, way, node, other, close }

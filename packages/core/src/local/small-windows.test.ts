@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { createLimiter, fixedWindow, type Limit, memoryStore, type Store } from '../index.ts'
+import { farStore } from '../../test/far-store.ts'
+import { createLimiter, fixedWindow, type Limit, memoryStore } from '../index.ts'
 import { ManualClock, PoissonTraffic, Simulation, seededRandom } from '../testing.ts'
 
 it.each([
@@ -50,18 +51,10 @@ it.each([
 
 it('soft: a check that waits for a store that does not answer is decided by what the node knows', async () => {
   const clock = new ManualClock(1_000_000_000)
-  const its = memoryStore({ clock })
   let isSilent = false
-  const store: Store = {
-    ...its,
-    open: (name, limit) => {
-      const table = its.open(name, limit)
-      return Object.assign(Object.create(table), {
-        exchange: (request: Parameters<typeof table.exchange>[0]) =>
-          isSilent ? new Promise(() => {}) : table.exchange(request),
-      })
-    },
-  }
+  const store = farStore(memoryStore({ clock }), (table, request) =>
+    isSilent ? new Promise(() => {}) : table.exchange(request),
+  )
   const limit = fixedWindow({ limit: 1, window: '10s' })
   const nodes = [0, 1].map(() => createLimiter({ name: 'api', limit, mode: 'soft', store, clock }))
   for (const node of nodes) await node.check('a')
