@@ -1,10 +1,13 @@
 /** `npm run accuracy:processes`: real processes over a real Redis, into the table of docs/accuracy.md. */
 import { availableParallelism, loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
 import { markdownTable } from 'markdown-table'
 import { percent } from '../line.ts'
 import { variants } from '../variants.ts'
 import { writeTable } from '../write.ts'
 import { measureProcesses, type ProcessesResult } from './measure.ts'
+
+parseArgs({}) // There are no arguments: any is an error.
 
 const SIZES = [8, 32]
 

@@ -1,7 +1,10 @@
+import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { Client } from './client.ts'
 import { startGateway } from './gateway.ts'
 import { LIMIT, MODES } from './limits.ts'
+
+parseArgs({}) // There are no arguments: any is an error.
 
 // `npm run gateway`: starts everything, lets a client ask for more than its limit, and shows what it saw.
 

@@ -1,0 +1,83 @@
+import { parseArgs } from 'node:util'
+import { questions } from './questions.ts'
+
+/** What the caller asked for in a way that cannot be done: told in one line, exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+export interface Options {
+  readonly questions: typeof questions
+  /** Only cases whose name contains it. */
+  readonly caseText: string
+  readonly rounds: number
+  /** Parts of the usual amount of work. */
+  readonly share: number
+  /** Whether nothing is measured, and the tables are written from the results there are. */
+  readonly tables: boolean
+  /** Whether less than whole questions was asked for: that is only printed. */
+  readonly partial: boolean
+  readonly help: boolean
+}
+
+export const usage = `Usage: npm run bench -- [options]
+
+Measures each question's contenders in alternation, each in a process of its own, writes benchmarks/results
+and the tables of README.md and docs/performance.md. With --quick or --case it only prints. Exit codes: 0 done,
+2 bad arguments.
+
+  --only NAME     a question (${questions.map(({ name }) => name).join(', ')}); may be given again
+  --case TEXT     only cases whose name contains it
+  --rounds N      default 5
+  --quick         one round of a fifth of the work
+  --tables        only writes the tables, from the results there are
+  --help          this text
+`
+
+/** Reads the command line. Throws `UsageError` for anything it does not understand, or that would measure nothing. */
+export function readArguments(args: readonly string[]): Options {
+  const values = parse(args)
+  const unknown = values.only?.find((asked) => !questions.some(({ name }) => name === asked))
+  if (unknown !== undefined) {
+    throw new UsageError(`--only takes ${questions.map(({ name }) => name).join(', ')}, not '${unknown}'`)
+  }
+  const asked = questions.filter(({ name }) => values.only?.includes(name) ?? true)
+  if (!asked.some(({ cases }) => cases.some(({ name }) => name.includes(values.case)))) {
+    throw new UsageError(`--case: no case of these questions has '${values.case}' in its name`)
+  }
+  return {
+    questions: asked,
+    caseText: values.case,
+    rounds: count('--rounds', values.rounds ?? (values.quick ? '1' : '5')),
+    share: values.quick ? 0.2 : 1,
+    tables: values.tables,
+    partial: values.quick || values.case !== '',
+    help: values.help,
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        only: { type: 'string', multiple: true },
+        case: { type: 'string', default: '' },
+        rounds: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        tables: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values
+  } catch (error) {
+    // parseArgs adds advice on further lines and sentences; the first one says what is wrong.
+    const [complaint] = (error as Error).message.split(/\.?\n|\. /)
+    throw new UsageError(`${complaint} (--help lists the options)`)
+  }
+}
+
+function count(name: string, text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value >= 1 && value <= 1000) return value
+  throw new UsageError(`${name} takes a whole number from 1 to 1000, not '${text}'`)
+}
