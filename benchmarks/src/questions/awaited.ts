@@ -1,10 +1,11 @@
 import { createLimiter, type Decision, fixedWindow, type Mode } from '@spillway/core'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { lruFloor } from '../contenders/floors.ts'
 import type { Popularity } from '../keys.ts'
 import { type Case, type Contender, type Question, type Target, TIME } from '../question.ts'
 import { type Asked, type Shape, TURNS, WRAP, warmChecks } from '../warm-checks.ts'
 
-// A check that RAM decides, awaited, beside rate-limiter-flexible's memory limiter.
+// A check that RAM decides, awaited, beside rate-limiter-flexible's memory limiter, and beside the least that could be awaited.
 
 const LIMIT = 5000
 /** So long that a run seldom sees its end. */
@@ -57,6 +58,14 @@ function flexible(): Made {
   return { check: (key) => limiter.consume(key), allowed: () => true }
 }
 
+/** What no limiter that answers by a promise gets below. */
+function floor(keys: number): () => Made {
+  return () => {
+    const check = lruFloor(keys, LIMIT, WINDOW_MS)
+    return { check: (key) => Promise.resolve(check(key)), allowed: (answer) => (answer as Decision).allowed }
+  }
+}
+
 function popularityCase(
   keys: number,
   popularity: Popularity,
@@ -75,6 +84,7 @@ function popularityCase(
     name: `check awaited, ${keys / 1000}k keys, ${popularity === 'zipf' ? 'Zipf' : 'uniform'}`,
     contenders: [
       contender(FLEXIBLE, shape, flexible),
+      contender('floor: lru-cache, Date.now(), count, result, awaited', shape, floor(keys)),
       contender('soft', shape, spillway('soft', keys)),
       contender('leased', shape, spillway('leased', keys)),
     ],
