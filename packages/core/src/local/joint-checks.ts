@@ -126,7 +126,7 @@ export class JointChecks {
     const local = this.settings.strict ? undefined : this.sync.keys.find(key)
     if (local === undefined) return
     local.returnBooked(cost)
-    if (local.owes) this.sync.queue(local)
+    if (local.owes) this.sync.outbox.queue(local)
   }
 
   /**

@@ -123,7 +123,7 @@ export class LocalChecks implements Checks {
     if (!local.known && back === 0)
       throw new StoreError('ERR_STORE_AWAY', 'the store did not answer: nothing was given back')
     local.withdraw(cost)
-    this.sync.queue(local)
+    this.sync.outbox.queue(local)
     await this.settling.settle(local)
   }
 
@@ -185,7 +185,7 @@ export class LocalChecks implements Checks {
       if (mode === 'leased') keepLease(local.current, earlier)
       this.sync.pacing.plan(local, now, clock.monotonic())
       // Of a bucket that drains more slowly now, what is owed may count for longer than it is kept.
-      if (local.owes) this.sync.queue(local)
+      if (local.owes) this.sync.outbox.queue(local)
     }
   }
 
@@ -237,7 +237,7 @@ export class LocalChecks implements Checks {
 
   /** Whether it is back, no check need ask it. */
   storeAway(): void {
-    this.sync.storeAway()
+    this.sync.outbox.storeAway()
   }
 
   flush(): Promise<void> {

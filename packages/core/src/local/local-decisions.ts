@@ -179,13 +179,13 @@ export class LocalDecisions {
   askFor(local: LocalKey, cost: number): void {
     const { ownPace } = local
     ownPace.wanted = Math.max(ownPace.wanted, cost)
-    this.sync.queueAtOnce(local)
+    this.sync.outbox.queueAtOnce(local)
   }
 
   /** Whether a key that is not in RAM is answered by the outage rule: with the store away, or too slow for the new keys. */
   get refusesNew(): boolean {
     const { sync, link, settings } = this
-    return sync.keys.isFull || (link.away && (sync.full || settings.onOutage !== 'local'))
+    return sync.keys.isFull || (link.away && (sync.outbox.full || settings.onOutage !== 'local'))
   }
 
   /** The key as it is held; one that is not is taken in. Not there: there is no room for it, or the store to be asked is away. */
@@ -194,7 +194,7 @@ export class LocalDecisions {
     if (local !== undefined) return local
     if (!this.refusesNew) return this.sync.add(name)
     // A flush for room may have failed, or come while the store was away; and nothing else need come for a long time.
-    this.sync.relieve()
+    this.sync.outbox.relieve()
     return undefined
   }
 
@@ -275,8 +275,8 @@ export class LocalDecisions {
   private admit(local: LocalKey, decision: Decision, now: number, cost: number): Decision {
     // In a log, what is spent must not grow old before its time, should the clock be behind.
     local.admitted(this.isStrictLog ? Math.ceil(this.link.table.latest()) : now, cost)
-    if (local.untilSync <= 0) this.sync.queueAtOnce(local)
-    else if (!local.queued && !this.sync.lone) this.sync.queue(local)
+    if (local.untilSync <= 0) this.sync.outbox.queueAtOnce(local)
+    else if (!local.queued && !this.sync.lone) this.sync.outbox.queue(local)
     return decision
   }
 

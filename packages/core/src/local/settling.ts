@@ -55,8 +55,8 @@ export class Settling {
   /** Sends what is owed, the keys among it, once. */
   private async pass(keys: readonly LocalKey[]): Promise<void> {
     this.open()
-    for (const key of keys) if (!key.queued && key.mustTell) this.sync.queue(key)
-    await this.sync.flushAwaited()
+    for (const key of keys) if (!key.queued && key.mustTell) this.sync.outbox.queue(key)
+    await this.sync.outbox.flushAwaited()
   }
 
   /** As a pass, of one key: nothing goes with it but what can't wait. */
@@ -64,10 +64,10 @@ export class Settling {
     this.open()
     // One that is on its way, or is to be, tells by that what it owes: what is left is for another pass.
     if (key.inFlight || key.urgent) {
-      await this.sync.idle()
+      await this.sync.outbox.idle()
       return
     }
-    await this.sync.sendAlone(key)
+    await this.sync.outbox.sendAlone(key)
   }
 
   /** After a pass, in which keys that were unknown have come to count as the store's ledger does: settles what they still owe. */

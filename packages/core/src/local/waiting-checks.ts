@@ -33,7 +33,7 @@ export class WaitingChecks {
   waitFor(local: LocalKey, waiter: Waiter): void {
     local.wait(waiter)
     this.deadlines.add(local, waiter.deadline)
-    this.sync.queueAtOnce(local)
+    this.sync.outbox.queueAtOnce(local)
   }
 
   /** Answers the checks that wait for a key, in their order; those that must go on waiting stay. */
