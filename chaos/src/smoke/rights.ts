@@ -1,6 +1,6 @@
 /**
- * The least that a Redis user for Spillway needs, in Redis's ACL language; in a cluster, `+cluster|slots` and
- * `+cluster|shards` too. As in SECURITY.md.
+ * The least that a Redis user for Spillway needs, in Redis's ACL language; in a cluster, `+cluster|slots` too. As in
+ * SECURITY.md.
  */
 export const LEAST_RIGHTS = [
   '~spillway:*',

@@ -25,7 +25,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** The store did not answer, or not usefully. Callers see it only with `onOutage: 'throw'`. */
+/** The store did not answer, or not usefully. Callers see it with `onOutage: 'throw'`, and from `flush` whatever `onOutage` is. */
 export class StoreError extends Error {
   override readonly name = 'StoreError'
   readonly code: StoreErrorCode
