@@ -52,6 +52,19 @@ describe('with trusted proxies', () => {
     expect(client('10.0.0.1', forwardedFor, trustProxy)).toBe(name)
   })
 
+  it('tells a function of addresses as they are compared: IPv4 as such, without ports and zones', () => {
+    const asked: [string, number][] = []
+    const trust: TrustProxy = (address, hop) => asked.push([address, hop]) > 0
+    client('::ffff:10.0.0.1', '203.0.113.9, nonsense, [2001:0DB8::1]:80, fe80::2%eth0, 10.0.0.2:80', trust)
+    expect(asked).toEqual([
+      ['10.0.0.1', 0],
+      ['10.0.0.2', 1],
+      ['fe80::2', 2],
+      ['2001:db8::1', 3],
+      ['nonsense', 4],
+    ])
+  })
+
   it('does not believe a peer outside the subnets', () => {
     expect(client('192.0.2.1', '203.0.113.9', '10.0.0.0/8')).toBe('192.0.2.1')
   })

@@ -7,8 +7,8 @@ import { optionError } from './option-error.ts'
 
 /**
  * Which proxies' `X-Forwarded-For` is believed: how many stand before this server; or their addresses and
- * subnets (also `'loopback'`, `'linklocal'`, `'uniquelocal'`); or a function of an address and of how many hops
- * away it is (0: the other end of the connection). `false`: none.
+ * subnets (also `'loopback'`, `'linklocal'`, `'uniquelocal'`); or a function of an address (IPv4 as such, without port or
+ * zone) and of how many hops away it is (0: the other end of the connection). `false`: none.
  */
 export type TrustProxy =
   | false
@@ -92,12 +92,17 @@ export class ClientAddresses {
   private parse(address: string): string | undefined {
     if (ipaddr.IPv4.isValidFourPartDecimal(address)) return address
     if (!ipaddr.IPv6.isValid(address)) return undefined
-    const ipv6 = ipaddr.IPv6.parse(address)
-    if (ipv6.isIPv4MappedAddress()) return ipv6.toIPv4Address().toString()
-    const withoutZone = new ipaddr.IPv6(ipv6.parts)
-    const network = ipaddr.IPv6.networkAddressFromCIDR(`${withoutZone}/${this.ipv6Prefix}`)
+    const plain = plainIPv6(address)
+    if (!plain.includes(':')) return plain
+    const network = ipaddr.IPv6.networkAddressFromCIDR(`${plain}/${this.ipv6Prefix}`)
     return `${network}/${this.ipv6Prefix}`
   }
+}
+
+/** Without its zone, and as IPv4 where it is one in IPv6's notation, as Node tells of a server that listens on `::`. */
+function plainIPv6(address: string): string {
+  const ipv6 = ipaddr.IPv6.parse(address)
+  return ipv6.isIPv4MappedAddress() ? ipv6.toIPv4Address().toString() : new ipaddr.IPv6(ipv6.parts).toString()
 }
 
 function clientAt(address: string): Client {
@@ -121,7 +126,9 @@ function bare(address: string): string {
 
 function trustOf(trustProxy: TrustProxy): ((address: string, hop: number) => boolean) | undefined {
   if (trustProxy === false) return undefined
-  if (typeof trustProxy === 'function') return trustProxy
+  if (typeof trustProxy === 'function') {
+    return (address, hop) => trustProxy(ipaddr.IPv6.isValid(address) ? plainIPv6(address) : address, hop)
+  }
   if (typeof trustProxy === 'number' && Number.isInteger(trustProxy) && trustProxy >= 0) {
     return trustProxy === 0 ? undefined : (_, hop) => hop < trustProxy
   }

@@ -90,12 +90,16 @@ export function checkDiffering(what: string, differing: unknown): void {
   throw optionError(what, differing, 'give options of its own such as { cost: 10 }, or false for no limit')
 }
 
-/** The options of a route that differ from the general ones. A plan goes with its limiter, and not with another one. */
+/**
+ * The options of a route that differ from the general ones; one that is undefined does not. A plan goes with its limiter, and
+ * not with another one.
+ */
 export function differingOptions<O extends object>(
   general: O,
   differing: Partial<RateLimitOptions<never>> & Partial<O>,
 ): O {
-  return { ...general, ...(differing.limiter !== undefined && { plan: undefined }), ...differing }
+  const given = Object.fromEntries(Object.entries(differing).filter(([, value]) => value !== undefined))
+  return { ...general, ...(differing.limiter !== undefined && { plan: undefined }), ...given }
 }
 
 /**

@@ -33,3 +33,9 @@ it('keeps keys apart, also from the hashes of others', () => {
   const keys = ['', long, `${long}k`, storableKey(long), storableKey('')]
   expect(new Set(keys.map(storableKey)).size).toBe(keys.length)
 })
+
+it('keeps keys apart that differ in a lone surrogate only', () => {
+  const keys = ['\ud800', '\ud801', '\ufffd', '\\ud800'].map((start) => start + 'k'.repeat(2000))
+  const quoted = JSON.stringify(keys[0])
+  expect(new Set([...keys, quoted].map(storableKey)).size).toBe(keys.length + 1)
+})

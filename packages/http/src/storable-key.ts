@@ -28,5 +28,7 @@ function storableText(key: string): string {
     key.length > 0 &&
     !key.startsWith(HASHED) &&
     (key.length <= SURELY_SHORT || Buffer.byteLength(key) <= LONGEST_KEY)
-  return fits ? key : HASHED + sha256(key)
+  if (fits) return key
+  // As UTF-8 all lone surrogates are alike; JSON writes each as an escape of its own.
+  return key.isWellFormed() ? HASHED + sha256(key) : `${HASHED}json:${sha256(JSON.stringify(key))}`
 }

@@ -50,8 +50,9 @@ export function withHeaders(response: Response, write: (headers: Headers) => voi
     return response
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    // A switch to a WebSocket, or `Response.error()`: there are no copies of these.
-    if (response.status < 200) return response
+    // A switch to a WebSocket, or `Response.error()`: there are no copies of these. Of what is no response at all there
+    // would be one, empty and of status 200, where the platform is to say that it is none.
+    if (!(response.status >= 200)) return response
     const copy = new Response(response.body, response)
     write(copy.headers)
     return copy

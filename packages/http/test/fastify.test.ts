@@ -172,3 +172,31 @@ test('an answer that cannot be written ends nobody, whatever hooks are there', a
   expect(refused.status).toBe(500)
   expect(await refused.text()).toContain('caught: response: the header x-limited is')
 })
+
+test('a request of which a handler says that there is nothing counts once', async () => {
+  const get = await serve({ limiter: limiterOf(2), hook: 'preHandler' }, (app) => {
+    app.get('/missing', (_, reply) => reply.callNotFound())
+    app.get('/free', { config: { spillway: false } }, (_, reply) => reply.callNotFound())
+  })
+  expect(await get('/missing')).toEqual([404, '"api";r=1'])
+  expect(await get('/free')).toEqual([404, undefined])
+  expect(await get('/missing')).toEqual([404, '"api";r=0'])
+  expect(await get('/missing')).toEqual([429, '"api";r=0'])
+})
+
+test.each([{ prefix: '/api' }, { logLevel: 'warn' as const }, { logSerializers: {} }])(
+  'stands what Fastify takes with any plugin: %o',
+  async (fastifys) => {
+    const get = await serve({ limiter: limiterOf(2), ...fastifys }, (app) => {
+      app.get('/', () => 'hello')
+    })
+    expect(await get('/')).toEqual([200, '"api";r=1'])
+  },
+)
+
+test('an option of a route that is undefined is the plugin’s', async () => {
+  const get = await serve({ limiter: limiterOf(10), key: globally(), cost: 3 }, (app) => {
+    app.get('/', { config: { spillway: { key: undefined, cost: undefined } } }, () => '')
+  })
+  expect(await get('/')).toEqual([200, '"api";r=7'])
+})

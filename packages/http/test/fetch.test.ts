@@ -48,6 +48,12 @@ test('a response of which there is no copy passes as it is, such as a switch to 
   expect(await app.request('/')).toBe(upgrade)
 })
 
+test('what a handler gives that is no response passes as it is: the platform says so', async () => {
+  const limit = fetchLimit({ limiter: limiterOf('soft'), key: globally() })
+  const wrong = { hello: 'world' }
+  expect(await limit(() => wrong as unknown as Response)(request())).toBe(wrong)
+})
+
 test('headers reach responses that another server made', async () => {
   const url = await upstream()
   const handler = fetchLimit({ limiter: limiterOf(), key: globally() })(() => fetch(url))

@@ -63,6 +63,49 @@ describe.each(Object.entries(PLATFORMS))('on %s', (_, platform) => {
     expect(await tell(get('/health'))).toEqual([200, undefined])
   })
 
+  test('options of a route go before those of its controller, and these before the module’s', async () => {
+    @Controller()
+    @RateLimit({ limiter: limiterOf(5, 'logins') })
+    class Logins {
+      @Get('login')
+      @RateLimit({ cost: 4 })
+      login() {
+        return 'in'
+      }
+
+      @Get('logout')
+      logout() {
+        return 'out'
+      }
+    }
+    @Controller()
+    @RateLimit(false)
+    class Public {
+      @Get('search')
+      @RateLimit({ cost: 2 })
+      search() {
+        return 'found'
+      }
+
+      @Get('home')
+      home() {
+        return 'home'
+      }
+    }
+    @Module({
+      imports: [RateLimitModule.forRoot({ limiter: limiterOf(9), key: globally() })],
+      providers: [{ provide: APP_GUARD, useClass: RateLimitGuard }],
+      controllers: [Logins, Public],
+    })
+    class App {}
+    const get = await serve(App)
+    expect(await tell(get('/login'))).toEqual([200, '"logins";r=1'])
+    expect(await tell(get('/logout'))).toEqual([200, '"logins";r=0'])
+    expect(await tell(get('/login'))).toEqual([429, '"logins";r=0'])
+    expect(await tell(get('/home'))).toEqual([200, undefined])
+    expect(await tell(get('/search'))).toEqual([200, '"api";r=7'])
+  })
+
   test('a refusal is problem details without any filter of the application', async () => {
     @Module({
       imports: [RateLimitModule.forRoot({ limiter: limiterOf(1), cost: 2 })],

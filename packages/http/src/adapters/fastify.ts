@@ -1,4 +1,10 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import type {
+  FastifyPluginAsync,
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+  RegisterOptions,
+} from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { HeaderAccess } from '../headers.ts'
 import { endWhereItIs, headerText, nodeSource } from '../node-response.ts'
@@ -56,8 +62,9 @@ const course: Course<FastifyRequest, FastifyReply, GoOn> = {
 
 const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   fastify,
-  { hook = 'onRequest', ...shared },
+  { hook = 'onRequest', ...options },
 ) => {
+  const shared = withoutFastifys(options)
   if (!HOOKS.includes(hook)) throw optionError('hook', hook, `give one of ${HOOKS.join(', ')}`)
   const general = shared.limiter === undefined ? undefined : compile(shared)
   const own = new Map<FastifyRouteRateLimit, FastifyRateLimit>()
@@ -87,13 +94,27 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
     if (differing === undefined) return general
     return differing === false ? undefined : ownOf(differing)
   }
+  // Where a handler says that there is nothing (`reply.callNotFound`), as for a file, Fastify runs this hook once more.
+  const decided = hook === 'preHandler' ? new WeakSet<FastifyRequest>() : undefined
   const decide = (request: FastifyRequest, reply: FastifyReply, goOn: GoOn) => {
+    if (decided?.has(request)) return goOn()
+    decided?.add(request)
     const limit = limitOf(request)
     if (limit === undefined) goOn()
     else limit.admitThen(request, reply, goOn, course)
   }
   if (hook === 'preParsing') fastify.addHook(hook, (request, reply, _, goOn) => decide(request, reply, goOn))
   else fastify.addHook(hook as 'onRequest', decide as onRequestHookHandler)
+}
+
+/** Fastify takes these with any plugin, and hands them on to it. */
+function withoutFastifys({
+  prefix,
+  logLevel,
+  logSerializers,
+  ...own
+}: FastifyRouteRateLimit & RegisterOptions): FastifyRouteRateLimit {
+  return own
 }
 
 function compile(options: FastifyRouteRateLimit): FastifyRateLimit {

@@ -97,7 +97,8 @@ Catch(RateLimitException)(RateLimitFilter)
 const ROUTE_OPTIONS = Symbol('@spillway/http: the rate limit of a route')
 
 /**
- * Options of its own for a controller or a route, beside those of the module or guard; false: no rate limit.
+ * Options of its own for a controller or a route, beside those of the module or guard; false: no rate limit. Those of a route
+ * win over its controller's, and these over the module's.
  *
  * @throws ConfigError `ERR_OPTION` where it is neither
  * @example
@@ -132,18 +133,43 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
     .setExtras({}, (definition) => ({ ...definition, global: true }))
     .build()
 
+type RouteOptions = Partial<NestRateLimitOptions> | false | undefined
+
+/** Options, the limit that they make, and what options that differ from them make of it: each once. */
+class Level {
+  private made: Limit<ExecutionContext, PlatformResponse> | undefined
+  private readonly differing = new WeakMap<object, Level>()
+
+  constructor(private readonly options: NestRateLimitOptions) {}
+
+  /** Made when it is asked for: of a controller's options alone there may be none. */
+  get limit(): Limit<ExecutionContext, PlatformResponse> {
+    this.made ??= new Limit(this.options, nestSource)
+    return this.made
+  }
+
+  with(differing: Partial<NestRateLimitOptions>): Level {
+    let level = this.differing.get(differing)
+    if (level === undefined) {
+      level = new Level(differingOptions(this.options, differing))
+      this.differing.set(differing, level)
+    }
+    return level
+  }
+}
+
 /**
  * Limits requests over HTTP, with the options of `RateLimitModule` and those of `@RateLimit` on the route. Other
  * transports pass. A refusal is thrown as a {@link RateLimitException}.
  */
 export class RateLimitGuard implements CanActivate {
   private readonly reflector = new Reflector()
-  private readonly general: Limit<ExecutionContext, PlatformResponse>
-  private readonly own = new WeakMap<object, Limit<ExecutionContext, PlatformResponse>>()
+  private readonly general: Level
 
   /** @throws ConfigError `ERR_OPTION` where an option is wrong */
-  constructor(private readonly options: NestRateLimitOptions) {
-    this.general = new Limit(options, nestSource)
+  constructor(options: NestRateLimitOptions) {
+    this.general = new Level(options)
+    void this.general.limit
   }
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
@@ -156,17 +182,13 @@ export class RateLimitGuard implements CanActivate {
   }
 
   private limitOf(context: ExecutionContext): Limit<ExecutionContext, PlatformResponse> | undefined {
-    const differing = this.reflector.getAllAndOverride<Partial<NestRateLimitOptions> | false | undefined>(
-      ROUTE_OPTIONS,
-      [context.getHandler(), context.getClass()],
-    )
-    if (differing === false) return undefined
-    if (differing === undefined) return this.general
-    const known = this.own.get(differing)
-    if (known !== undefined) return known
-    const limit = new Limit(differingOptions(this.options, differing), nestSource)
-    this.own.set(differing, limit)
-    return limit
+    const ofController: RouteOptions = this.reflector.get(ROUTE_OPTIONS, context.getClass())
+    const ofRoute: RouteOptions = this.reflector.get(ROUTE_OPTIONS, context.getHandler())
+    if ((ofRoute ?? ofController) === false) return undefined
+    let level = this.general
+    if (ofController) level = level.with(ofController)
+    if (ofRoute) level = level.with(ofRoute)
+    return level.limit
   }
 }
 Injectable()(RateLimitGuard)
