@@ -231,7 +231,9 @@ export class LocalChecks implements Checks {
     }
   }
 
+  /** What a verb of this node came to. A key that it blocked is held from here on: `checkSync` would admit one that it does not know. */
   learn(snapshot: Snapshot): void {
+    if (snapshot.blockedUntil > this.link.table.now()) this.decisions.keyOf(snapshot.key)
     this.sync.takeSnapshot(snapshot)
   }
 

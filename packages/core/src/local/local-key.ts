@@ -332,6 +332,10 @@ export class LocalKey extends KeyRecord {
     this.blockedUntil = undefined
   }
 
+  noteBlock({ blockedUntil }: Snapshot): void {
+    this.blockedUntil = blockedUntil > 0 ? blockedUntil : undefined
+  }
+
   /** The store has lost its data. */
   lose(): void {
     this.lost = true
@@ -411,7 +415,7 @@ export class LocalKey extends KeyRecord {
       }
     }
     this.isAlone = ahead === 0 && snapshot.isAlone
-    this.blockedUntil = snapshot.blockedUntil > 0 ? snapshot.blockedUntil : undefined
+    this.noteBlock(snapshot)
     this.given = snapshot.given
     this.limit.load(this.state, snapshot)
     if (this.late.owes) this.settlePending(this.late, this.behind(this.slice - 1, now), now)

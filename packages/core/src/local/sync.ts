@@ -296,7 +296,7 @@ export class Sync implements Messenger {
     else if (key.known) {
       if (key.isPaced) key.ownPace.askedNothing()
       this.answered(key, snapshot, this.link.table.now(), this.settings.clock.monotonic())
-    }
+    } else key.noteBlock(snapshot)
   }
 
   /**
