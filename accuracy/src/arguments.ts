@@ -4,13 +4,13 @@ import { algorithmNames } from './algorithms.ts'
 import { beyond, grid } from './scenarios.ts'
 import { variantNames } from './variants.ts'
 
-/** What the caller asked for in a way that cannot be done: told in one line, exit code 2. */
+/** The caller asked for something that can't be done: told in one line, exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
 export interface Options {
-  /** Scenarios, algorithms and variants to run; none: all that belong to a full run. */
+  /** Scenarios, algorithms and variants to run; empty: all that belong to a full run. */
   readonly rows: readonly string[]
   readonly algorithms: readonly string[]
   readonly variants: readonly string[]
@@ -19,7 +19,7 @@ export interface Options {
   readonly jobs: number
   /** Whether less than all was asked for. */
   readonly partial: boolean
-  /** Whether a part that was asked for is written, in the place of what was measured of it before. */
+  /** Whether to save a partial run, replacing the earlier results of the same cells. */
   readonly save: boolean
   readonly help: boolean
 }

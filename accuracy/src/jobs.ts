@@ -4,7 +4,7 @@ import { type Job, scenarioOf } from './measure.ts'
 import { beyond, grid } from './scenarios.ts'
 import { type VariantName, variantNames, variants } from './variants.ts'
 
-/** Rows of the grid that run with every algorithm; the others, and what is beyond the grid, with the fixed window. */
+/** Rows of the grid that run with every algorithm; all else runs with the fixed window. */
 const EVERY_ALGORITHM = ['2', '6']
 
 /** The runs that were asked for. */
@@ -32,7 +32,7 @@ export function variantsFor(options: Options): VariantName[] {
   return variantNames.filter((name) => variants[name].standard)
 }
 
-/** How many checks a run makes, about. */
+/** About how many checks a run makes. */
 export function size(job: Job): number {
   const { limit, load } = scenarioOf(job)
   return limit * load * job.windows

@@ -1,6 +1,6 @@
 import type { Report } from '@spillway/core/testing'
 
-/** A part as per cent, with as many digits as say something. */
+/** A part in per cent, with as many digits as are significant. */
 export function percent(part: number): string {
   const value = part * 100
   if (value === 0) return '0'

@@ -13,11 +13,11 @@ export interface Job {
   readonly windows: number
 }
 
-/** What a run gave. */
+/** The result of a run. */
 export interface Measurement {
   readonly job: Job
   readonly report: Report
-  /** The processor's time it took. */
+  /** The CPU time it took. */
   readonly seconds: number
 }
 
@@ -25,7 +25,7 @@ export interface Measurement {
 const TRAFFIC = 1_000_001
 const SKEW = 1_000_002
 
-/** Room for the one key, and no more: it is set aside for each node at its making. */
+/** Room for the one key and little more: it is set aside when each node is made. */
 const MOST_KEYS = 64
 
 const scenarios = new Map([...grid, ...beyond, ...intervals].map((scenario) => [scenario.id, scenario]))
@@ -34,7 +34,7 @@ export function scenarioOf(job: Pick<Job, 'scenario'>): Scenario {
   return scenarios.get(job.scenario) as Scenario
 }
 
-/** The mean time of a message's way to the store and back, in milliseconds; of a distribution, that of the others. */
+/** The mean round trip to the store, in milliseconds; for a distribution, that of the other scenarios. */
 export function roundTrip({ network }: Scenario): number {
   return typeof network?.latency === 'number' ? 2 * network.latency : ROUND_TRIP
 }

@@ -10,11 +10,11 @@ export interface Result {
   readonly algorithm: AlgorithmName
   readonly variant: VariantName
   readonly seeds: number
-  /** Means over the seeds; of what is the most or the longest, the most of any. */
+  /** Means over the seeds; for the most and the longest, the largest of all seeds. */
   readonly report: Report
 }
 
-/** What was measured, by cell, in the order in which cells first appear. */
+/** The results by cell, in the order in which cells first appear. */
 export function results(measurements: readonly Measurement[]): Result[] {
   const cells = new Map<string, Measurement[]>()
   for (const measurement of measurements) {
@@ -33,7 +33,7 @@ export function results(measurements: readonly Measurement[]): Result[] {
   })
 }
 
-/** The earlier results, with the later ones in the place of those of the same cell; in the order of a full run. */
+/** The earlier results, with those of the same cells replaced by the later ones; in the order of a full run. */
 export function inPlaceOf(earlier: readonly Result[], later: readonly Result[]): Result[] {
   const cells = new Map([...earlier, ...later].map((result) => [cellOf(result), result]))
   const order = [...grid, ...beyond].map(({ id }) => id)

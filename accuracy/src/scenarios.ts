@@ -10,7 +10,7 @@ export interface Scenario {
   readonly limit: number
   /** Traffic, in limits per window. */
   readonly load: number
-  /** By how much the load is multiplied at a time; time is in windows since the start. */
+  /** The factor of the load at a time; time is in windows since the start. */
   readonly shape?: { readonly at: (windows: number) => number; readonly peak: number }
   /** Each node's share of the traffic; default equal ones. */
   readonly weights?: readonly number[]
@@ -19,11 +19,11 @@ export interface Scenario {
   readonly network?: Partial<NetworkConditions>
   /** The most by which a node's wall clock is wrong. */
   readonly skew?: number
-  /** What befalls the fleet. */
+  /** What happens to the fleet. */
   readonly events?: (simulation: Simulation, window: number) => void
 }
 
-/** The network's round trip in every scenario that does not say otherwise. */
+/** The network's round trip, in milliseconds, in scenarios that do not say otherwise. */
 export const ROUND_TRIP = 1
 
 function row(
@@ -51,14 +51,14 @@ export const grid: readonly Scenario[] = [
 
 const [, two, , , five, six] = grid as [Scenario, Scenario, Scenario, Scenario, Scenario, Scenario]
 
-/** The part of traffic that goes to a hot node. */
+/** The part of the traffic that goes to a hot node. */
 const HOT = 0.9
 
 function hotNode(hot: number, nodes: number, random: () => number): number {
   return random() < HOT ? hot : Math.floor(random() * nodes)
 }
 
-/** The same change to several rows of the grid. */
+/** Applies the same change to several rows of the grid. */
 function on(rows: readonly Scenario[], id: string, title: string, change: Partial<Scenario>): Scenario[] {
   return rows.map((base) => ({
     ...base,
@@ -68,10 +68,10 @@ function on(rows: readonly Scenario[], id: string, title: string, change: Partia
   }))
 }
 
-/** What the grid does not have: measured and written down as it comes out. */
+/** Scenarios beyond the grid: measured, and written down as they come out. */
 export const beyond: readonly Scenario[] = [
   ...[0.7, 0.9, 1.05].flatMap((load) => on([two, five], `load-${load}`, `load ${load}`, { load })),
-  // Four windows of nothing, then one of 20 limits; it begins within a window of the store.
+  // Four idle windows, then one of 20 limits, which begins within a window of the store.
   ...on([two, six], 'flash', '20-fold flash after idle', {
     load: 20,
     shape: { at: (windows) => ((windows + 0.63) % 5 >= 4 ? 1 : 0), peak: 1 },

@@ -5,11 +5,11 @@ import type { variants } from './variants.ts'
 
 const PERCENT = 0.01
 
-/** What a cell of the grid has to keep; parts of the limit and of the checks. */
+/** What a cell of the grid must keep, in parts of the limit or of the checks. */
 interface Target {
   readonly mean: number
   readonly max: number
-  /** Of the algorithms other than the fixed window. */
+  /** The maximum for algorithms other than the fixed window. */
   readonly otherMax: number
   readonly share: number
   readonly entries: number
@@ -49,13 +49,13 @@ const targets: Partial<Record<keyof typeof variants, Target>> = {
   },
 }
 
-/** Above this part of the limit never, in whatever scenario and window. */
+/** The overshoot that no scenario and window may pass, in parts of the limit. */
 const bounds: Partial<Record<keyof typeof variants, number>> = { capped: 5 * PERCENT, leased: 0, hard: 0 }
 
 /** The most false denials in Poisson traffic near the limit. */
 const FALSE_DENIALS = 0.1 * PERCENT
 
-/** What a cell misses, each as a sentence. */
+/** The targets that a cell misses, each as a sentence. */
 export function misses(result: Result): string[] {
   const { report, variant } = result
   const scenario = scenarioOf(result)

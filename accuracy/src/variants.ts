@@ -4,11 +4,11 @@ import { ConfigError, createLimiter, fixedWindow, type LimiterOptions } from '@s
 export interface Variant {
   readonly title: string
   readonly mode: string
-  /** Undefined: what has nothing to settle takes no interval. */
+  /** Undefined: a variant with nothing to settle takes no interval. */
   readonly sync: Record<string, unknown> | undefined
   /** Whether checks may wait for the store; otherwise they are made by `checkSync`. */
   readonly waits: boolean
-  /** Whether it is part of a run that asks for no variant. */
+  /** Whether it belongs to a run that names no variant. */
   readonly standard: boolean
 }
 

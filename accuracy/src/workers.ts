@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Job, Measurement } from './measure.ts'
 
-/** From the sources, whichever way this process was started. */
+/** Runs from the sources, however this process was started. */
 const EXEC = ['--conditions', '@spillway/source', '--import', 'tsx']
 const WORKER = fileURLToPath(new URL('worker-main.ts', import.meta.url))
 
-/** Measures the jobs in so many processes, the largest first; tells each measurement as it comes. */
+/** Measures the jobs in this many processes, the largest first; reports each measurement as it comes. */
 export async function measureAll(
   jobs: readonly Job[],
   size: (job: Job) => number,

@@ -31,7 +31,7 @@ export async function writePlot(name: string, svg: string, points: readonly obje
   await writeFile(`${IMAGES}${name}.svg`, `${svg}\n`)
 }
 
-/** What was written last. */
+/** The results that were written last. */
 export async function written(): Promise<Result[]> {
   const files = await Promise.all(
     ['grid.json', 'beyond.json'].map((file) => readFile(`${RESULTS}${file}`, 'utf8')),
@@ -43,7 +43,7 @@ function json(cells: readonly Result[]): string {
   return `${JSON.stringify(cells, null, 2)}\n`
 }
 
-/** The page with each table between its markers. @throws where a marker is missing */
+/** The page with each table between its markers. @throws if a marker is missing */
 export function withTables(page: string, generated: ReadonlyMap<string, string>): string {
   for (const [name, table] of generated) {
     const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]

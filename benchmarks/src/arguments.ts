@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { questions } from './questions.ts'
 
-/** What the caller asked for in a way that cannot be done: told in one line, exit code 2. */
+/** The caller asked for something that can't be done: told in one line, exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
@@ -11,11 +11,11 @@ export interface Options {
   /** Only cases whose name contains it. */
   readonly caseText: string
   readonly rounds: number
-  /** Parts of the usual amount of work. */
+  /** The part of the usual amount of work to do. */
   readonly share: number
-  /** Whether nothing is measured, and the tables are written from the results there are. */
+  /** Whether to measure nothing, and write the tables from the results there are. */
   readonly tables: boolean
-  /** Whether less than whole questions was asked for: that is only printed. */
+  /** Whether less than whole questions was asked for: such results are only printed. */
   readonly partial: boolean
   readonly help: boolean
 }

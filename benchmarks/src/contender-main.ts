@@ -1,8 +1,8 @@
 import type { Measures } from './question.ts'
 import { questions } from './questions.ts'
 
-// The process of one contender: `contender-main.ts QUESTION CASE CONTENDER REDIS SHARE`, answers over IPC: with what it
-// measured, or, where it takes turns, with nothing when it is ready and with what each turn measured.
+// The process of one contender: `contender-main.ts QUESTION CASE CONTENDER REDIS SHARE`. Answers over IPC with what it
+// measured; or, if it takes turns, with nothing when it is ready, and then with what each turn measured.
 
 const [questionName, caseName, contenderName, redisUrl, share] = process.argv.slice(2)
 const question = questions.find(({ name }) => name === questionName)
@@ -10,7 +10,7 @@ const theCase = question?.cases.find(({ name }) => name === caseName)
 const contender = theCase?.contenders.find(({ name }) => name === contenderName)
 if (contender === undefined) throw new Error(`there is no ${questionName}, ${caseName}, ${contenderName}`)
 
-/** Resolves when the other side has it: a process that ends before that says nothing. */
+/** Resolves when the other side has it: a process that ends before that would say nothing. */
 function answer(measures: Measures | undefined): Promise<void> {
   return new Promise((resolve) => process.send!(measures ?? {}, () => resolve()))
 }
@@ -22,7 +22,7 @@ function isMyTurn(): Promise<boolean> {
 async function turns(measure: () => Promise<Measures>): Promise<void> {
   let measures: Measures | undefined
   for (;;) {
-    // Listened for before the other side can say it.
+    // Listens before the other side can say it.
     const next = isMyTurn()
     await answer(measures)
     if (!(await next)) return

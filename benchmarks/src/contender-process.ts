@@ -5,7 +5,7 @@ import type { Case, Contender, Measures, Question } from './question.ts'
 
 const MAIN = fileURLToPath(new URL('./contender-main.ts', import.meta.url))
 
-/** A contender's process, and the Redis that it has for itself. */
+/** A contender's process, and its own Redis. */
 export class ContenderProcess {
   private readonly ended: Promise<number | null>
 
@@ -32,7 +32,7 @@ export class ContenderProcess {
     return new ContenderProcess(contender, child, redis)
   }
 
-  /** What it says next. @throws Error where it ends instead */
+  /** What it says next. @throws Error if it ends instead */
   async answer(): Promise<Measures> {
     const answered = new Promise<Measures>((resolve) => this.child.once('message', resolve as () => void))
     const first = await Promise.race([answered, this.ended])
@@ -46,14 +46,14 @@ export class ContenderProcess {
     return this.answer()
   }
 
-  /** It has had its last turn. @throws Error where it finds that it decided wrongly */
+  /** Tells it that it has had its last turn. @throws Error if it finds that it decided wrongly */
   async end(): Promise<void> {
     this.child.send(false)
     const code = await this.ended
     if (code !== 0) throw new Error(`${this.contender.name} ended with ${code}`)
   }
 
-  /** Also in the midst of it. */
+  /** Stops it, even in the middle of a turn. */
   async stop(): Promise<void> {
     this.child.kill()
     await this.ended

@@ -1,4 +1,4 @@
-// Drawn by what the accuracy pages are drawn by.
+// Drawn by the code that draws the accuracy pages.
 import { drawPanels } from '../../accuracy/src/plot/panels.ts'
 import { panels } from './questions/growth.ts'
 import { medianOf, type Result } from './result.ts'

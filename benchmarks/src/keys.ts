@@ -1,4 +1,4 @@
-/** How often each key is asked for: all alike, or by Zipf's law, the n-th in 1/n of the checks of the first. */
+/** How often each key is asked for: all equally, or by Zipf's law, the n-th key 1/n times as often as the first. */
 export type Popularity = 'uniform' | 'zipf'
 
 /** The same numbers in every process: mulberry32. */
@@ -16,7 +16,7 @@ export function keyNames(count: number): string[] {
   return Array.from({ length: count }, (_, place) => `user:${place}`)
 }
 
-/** Places of keys, in the order of their checks. */
+/** The places of the keys that are checked, in order. */
 export function draws(popularity: Popularity, keys: number, length: number, seed = 1): Uint32Array {
   const random = seeded(seed)
   if (popularity === 'uniform') return Uint32Array.from({ length }, () => Math.floor(random() * keys))
@@ -40,7 +40,7 @@ function firstAtLeast(cumulative: Float64Array, wanted: number): number {
   return low
 }
 
-/** What a limit admits of these draws, if nothing comes back meanwhile. */
+/** How many of these checks a limit admits, if nothing is freed meanwhile. */
 export function admissible(order: Uint32Array, keys: number, limit: number): number {
   const counts = new Uint32Array(keys)
   for (const place of order) counts[place] = (counts[place] as number) + 1

@@ -1,32 +1,32 @@
-/** Whether what was admitted is what the limit allows: a benchmark of something that decides wrongly says nothing. */
+/** Throws unless what was admitted is what the limit allows: a benchmark of wrong decisions says nothing. */
 export function expectAdmitted(admitted: number, expected: number): void {
   if (admitted !== expected) throw new Error(`admitted ${admitted} where ${expected} is right`)
 }
 
-/** Lets everything else have its turn. */
+/** Lets everything else take its turn. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Microseconds of CPU that this process has used, in user and kernel. */
+/** Microseconds of CPU that this process has used, in user and kernel mode. */
 export function cpuMicroseconds(): number {
   const { user, system } = process.cpuUsage()
   return user + system
 }
 
-/** The number at this part of the sorted list: 0.5 is the median. */
+/** The quantile of the numbers: a part of 0.5 is the median. */
 export function quantile(numbers: readonly number[] | Float64Array, part: number): number {
   const sorted = Float64Array.from(numbers).sort()
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? Number.NaN
 }
 
-/** The time of each is taken, and the median counts: a process that is not let run for a while is slow in a few of them. */
+/** How many slices are timed; the median counts. A process that is not scheduled for a while slows only a few. */
 const SLICES = 256
 
 /**
- * Nanoseconds a check, of so many checks in bursts between which everything else has its turn.
+ * Nanoseconds per check, over this many checks in bursts, between which everything else takes its turn.
  *
- * @param act carries out so many
+ * @param act carries out this many checks
  */
 export async function medianOfSlices(
   checks: number,

@@ -4,8 +4,9 @@ import { draws, keyNames } from './keys.ts'
 import { cpuMicroseconds, turn } from './measure.ts'
 import { SHARED } from './node-limit.ts'
 
-// One node of several: `node-main.ts REDIS KEYS CHECKS WARM_UP`. Whenever it is asked to it makes so many checks, and tells
-// how many were admitted and what CPU time it has used since it last told; or it settles, and tells how many were in all.
+// One node of several: `node-main.ts REDIS KEYS CHECKS WARM_UP`. Asked to check, it tells how many of CHECKS checks
+// were admitted, and the CPU time since it last told. Asked to settle, it settles, and tells how many were admitted in
+// all.
 
 /** Checks between two turns of the event loop. */
 const BURST = 256

@@ -13,19 +13,19 @@ const MAIN = fileURLToPath(new URL('./node-main.ts', import.meta.url))
 
 interface Told {
   readonly admitted: number
-  /** Microseconds, since it last told. */
+  /** Microseconds of CPU since it last told. */
   readonly cpu: number
 }
 
 interface Work {
-  /** That all nodes share. */
+  /** How many keys all nodes share. */
   readonly keys: number
-  /** Of each node in a turn. */
+  /** How many checks each node makes in a turn. */
   readonly checks: number
   readonly warmUp: number
 }
 
-/** A node's process, which says something each time it is asked. */
+/** A node's process, which answers each time it is asked. */
 class Node {
   private readonly child: ChildProcess
   private readonly ended: Promise<unknown[]>
@@ -36,7 +36,7 @@ class Node {
     this.ended = once(this.child, 'exit')
   }
 
-  /** @throws Error where it ends instead */
+  /** @throws Error if it ends instead */
   async told(): Promise<Told> {
     const [first] = await Promise.race([once(this.child, 'message'), this.ended])
     if (typeof first === 'object' && first !== null) return first as Told
@@ -58,14 +58,14 @@ async function countedIn(redisUrl: string, keys: number): Promise<number> {
   const store = redisStore(redisUrl)
   const limiter = createLimiter({ ...SHARED, store })
   let counted = 0
-  // It is told what would remain after one more.
+  // A peek tells what would remain after one more check.
   for (const name of keyNames(keys)) counted += SHARED.limit.limit - (await limiter.peek(name)).remaining - 1
   await limiter.close()
   await store.close()
   return counted
 }
 
-/** So many nodes over one Redis, each a process of its own, which have their turns one after the other. */
+/** Runs this many nodes over one Redis, each a process of its own, which take turns one after the other. */
 export function runNodes(count: number, work: Work): Contender['run'] {
   return async ({ redisUrl, share, turns }) => {
     const checks = Math.ceil(work.checks * share)

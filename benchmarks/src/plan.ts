@@ -3,18 +3,18 @@ import { medianOf, type Result } from './result.ts'
 import { shown } from './tables.ts'
 import { differentKeys, entriesOfCheck } from './zipf.ts'
 
-// The plan of `docs/scaling.md`: arithmetic from what an entry costs.
+// The plan of `docs/scaling.md`: computed from what an entry costs.
 
 const NODES = 1000
-/** Checks a second, of a node. */
+/** Checks a second of one node. */
 const RATE = 5000
 const KEYS = 10_000_000
-/** Seconds for which a node has been there. */
+/** Seconds for which a node has been running. */
 const AGE = 3600
 
 interface Way {
   readonly name: string
-  /** As the question `redis-cost` calls it. */
+  /** Its name in the question `redis-cost`. */
   readonly contender: 'hard' | 'soft' | 'leased'
   /** Seconds. */
   readonly interval?: number
@@ -29,7 +29,7 @@ const WAYS: readonly Way[] = [
   { name: 'leased, interval 10 s, at least', contender: 'leased', interval: 10 },
 ]
 
-/** Commands a second of a node: of a flush each interval, and at most one for each key that it never saw. */
+/** Commands a second of all nodes: a flush each interval, and at most one for each key that a node never saw. */
 function commands(entries: number, perCommand: number, interval: number | undefined): string {
   if (interval === undefined) return `at least ${shown((NODES * RATE) / perCommand)}`
   const read = differentKeys(KEYS, RATE * (AGE + 1)) - differentKeys(KEYS, RATE * AGE)

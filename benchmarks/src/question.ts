@@ -5,9 +5,9 @@ export type Measures = Readonly<Record<string, number>>
 export interface Given {
   /** A Redis of the contender's own. */
   readonly redisUrl: string
-  /** Parts of the usual amount of work, to have a quick look: 1, or less. */
+  /** The part of the usual amount of work to do: 1, or less for a quick look. */
   readonly share: number
-  /** Measures whenever it is this contender's turn, and resolves when it has had its last. */
+  /** Measures whenever it is this contender's turn; resolves when it has had its last turn. */
   turns(measure: () => Promise<Measures>): Promise<void>
 }
 
@@ -18,7 +18,7 @@ export const RATE = 'checks a second'
 export interface Contender {
   readonly name: string
   /**
-   * Runs in a process of its own. Throws where what it measured did not decide as it must.
+   * Runs in a process of its own. Throws if what it measured did not decide as it must.
    *
    * @returns what it measured, unless it did so in `turns`
    */
@@ -42,8 +42,8 @@ export interface Case {
   /** Whether a contender needs a Redis. */
   readonly redis?: boolean
   /**
-   * How many turns each contender has in a round, in which all their processes live, and wait while it is not their turn.
-   * Not there: a round is one process after the other.
+   * How many turns each contender has in a round, during which all their processes live, and wait while another has its
+   * turn. Undefined: a round is one process after the other.
    */
   readonly turns?: number
 }
@@ -52,7 +52,7 @@ export interface Case {
 export interface Question {
   readonly name: string
   readonly title: string
-  /** Where each round would measure the same, since nothing but the seed decides; otherwise as asked. */
+  /** 1 if each round would measure the same, since only the seed decides; otherwise as many rounds as asked for. */
   readonly rounds?: 1
   readonly cases: readonly Case[]
 }

@@ -11,7 +11,7 @@ import type { Rounds } from './rounds.ts'
 
 const RESULTS = fileURLToPath(new URL('../results/', import.meta.url))
 
-/** What is compared, as far as it has a version. */
+/** The packages compared, whose versions are noted. */
 const PEERS = [
   ...['rate-limiter-flexible', 'express-rate-limit', 'rate-limit-redis', '@upstash/ratelimit'],
   ...['lru-cache', 'ioredis'],
@@ -21,7 +21,7 @@ export interface CaseResult {
   readonly name: string
   readonly rounds: Rounds
   readonly targets: readonly Target[]
-  /** In a round, where contenders take turns: then a list entry of `rounds` is a turn. */
+  /** Turns in a round, if contenders take turns: then each list entry of `rounds` is a turn. */
   readonly turns?: number | undefined
 }
 
@@ -86,7 +86,7 @@ export function medianOf(rounds: readonly Measures[] | undefined, measure: strin
   )
 }
 
-/** What a target is judged by: the median of the ratios of what ran one after the other, or of the figures. */
+/** What a target is judged by: the median of the ratios within each round or turn, or the median of the figures. */
 export function reached({ rounds }: CaseResult, { ours, to, measure }: Target): number {
   const mine = rounds[ours] ?? []
   if (to === undefined) return medianOf(mine, measure)

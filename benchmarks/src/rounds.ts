@@ -1,10 +1,10 @@
 import { ContenderProcess } from './contender-process.ts'
 import type { Case, Measures, Question } from './question.ts'
 
-/** A contender's measures, a list entry a round; where contenders take turns, a turn. */
+/** A contender's measures, a list entry for each round, or for each turn if contenders take turns. */
 export type Rounds = Record<string, Measures[]>
 
-/** Every other round goes backwards, so that no contender always follows the same one. */
+/** Every other round runs backwards, so that no contender always follows the same one. */
 export async function runRounds(
   question: Question,
   theCase: Case,
@@ -41,14 +41,14 @@ const oneByOne: Round = async (question, theCase, share, measured) => {
   }
 }
 
-/** What else the machine does comes over all of them alike. */
+/** Contenders alternate: what else the machine does affects all alike. */
 const inTurns: Round = async (question, theCase, share, measured) => {
   const processes: { name: string; process: ContenderProcess }[] = []
   try {
     for (const contender of theCase.contenders) {
       const process = await ContenderProcess.start(question, theCase, contender, share)
       processes.push({ name: contender.name, process })
-      // It makes itself ready alone.
+      // It gets ready while no other process runs.
       await process.answer()
     }
     for (let turn = 0; turn < theCase.turns!; turn++) {
@@ -61,8 +61,8 @@ const inTurns: Round = async (question, theCase, share, measured) => {
 }
 
 /**
- * Every other turn goes backwards, and each begins elsewhere: nobody always follows the same one, nor has two turns in a
- * row, the second of which would find its memory in the caches.
+ * Every other turn runs backwards, and each begins with another contender: nobody always follows the same one, nor has
+ * two turns in a row, the second of which would find its memory in the caches.
  */
 function orderOf<T>(all: readonly T[], turn: number): readonly T[] {
   const from = turn % all.length

@@ -2,7 +2,7 @@ import { markdownTable } from 'markdown-table'
 import { RATE, type Target, TIME } from './question.ts'
 import { type CaseResult, isReached, medianOf, type Result, reached } from './result.ts'
 
-/** A number as a person reads it: three digits that mean something. */
+/** A number as a person reads it: three significant digits. */
 export function shown(value: number): string {
   if (!Number.isFinite(value)) return '–'
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
@@ -14,7 +14,7 @@ function wanted({ to, atLeast, atMost }: Target): string {
   return to === undefined ? bound : `${bound} ×`
 }
 
-/** What was to be reached, and what was. */
+/** The targets, and what was reached. */
 export function targetTable(results: readonly Result[]): string {
   const rows = results.flatMap(({ cases }) =>
     cases.flatMap((theCase) =>
@@ -34,7 +34,7 @@ export function targetTable(results: readonly Result[]): string {
 
 const PEER = 'rate-limiter-flexible'
 
-/** What a limiter says in a second, beside the peer most like it: of the cases in which both did the same. */
+/** Checks a second, compared with the peer most like it, in the cases in which both did the same work. */
 export function peerTable(results: readonly Result[]): string {
   const rows = results.flatMap(({ cases }) =>
     cases.flatMap((theCase) =>
@@ -64,7 +64,7 @@ export function targetsReached(results: readonly Result[]): string {
   return `Of ${all.length} targets for speed, ${all.filter((is) => is).length} are reached.`
 }
 
-/** All contenders of a case, with all they measured: medians over the rounds. */
+/** All contenders of a case with all their measures: medians over the rounds. */
 export function caseTable({ rounds }: CaseResult): string {
   const measures = [...new Set(Object.values(rounds).flatMap((list) => Object.keys(list[0] ?? {})))]
   const rows = Object.entries(rounds).map(([name, list]) => [
@@ -74,7 +74,7 @@ export function caseTable({ rounds }: CaseResult): string {
   return markdownTable([['', ...measures], ...rows], { align: ['l', ...measures.map(() => 'r')] })
 }
 
-/** A question's tables, and on which machine they were measured. */
+/** A question's tables, and the machine on which they were measured. */
 export function section(result: Result): string {
   const { machine, date, commit } = result
   const { rounds = {}, turns = 1 } = result.cases[0] ?? {}
@@ -86,7 +86,7 @@ export function section(result: Result): string {
 Medians over ${count} rounds${inTurns}. ${date.slice(0, 10)}, commit ${commit}, Node ${machine.node}, Redis ${machine.redis}, ${machine.cpus} × ${machine.cpu}.`
 }
 
-/** The page with what stands between `<!-- NAME -->` and `<!-- /NAME -->` replaced. */
+/** The page with the text between `<!-- NAME -->` and `<!-- /NAME -->` replaced. */
 export function withSection(page: string, name: string, text: string): string {
   const begin = `<!-- ${name} -->`
   const from = page.indexOf(begin)

@@ -1,7 +1,7 @@
-/** A turn of the event loop that took no longer did nothing worth counting: it looked, and waited. */
+/** A turn of the event loop that took no longer than this did nothing worth counting. */
 const IDLE_MS = 0.1
 
-/** For how many milliseconds the event loop was held while this ran, by each of its turns that did something. */
+/** How many milliseconds each busy turn held the event loop while this ran. */
 export async function holdsWhile(act: () => Promise<void>): Promise<number[]> {
   const holds: number[] = []
   let watching = true
@@ -11,7 +11,7 @@ export async function holdsWhile(act: () => Promise<void>): Promise<number[]> {
     const held = Number(now - before) / 1e6
     if (held > IDLE_MS) holds.push(held)
     before = now
-    // Immediates keep the loop from waiting: a turn's length is its work.
+    // Immediates keep the loop from waiting, so a turn's length is its work.
     if (watching) setImmediate(look)
   }
   setImmediate(look)

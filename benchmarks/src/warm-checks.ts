@@ -2,12 +2,12 @@ import { admissible, draws, keyNames, type Popularity } from './keys.ts'
 import { cpuMicroseconds, expectAdmitted, medianOfSlices } from './measure.ts'
 import { type Contender, type Given, TIME } from './question.ts'
 
-// Checks of keys that are held, the same for all contenders of a case: each has a process of its own, in which it is
-// called by one loop.
+// Checks of held keys, the same for all contenders of a case. Each contender has a process of its own, which calls it
+// in one loop.
 
-/** With what is done behind the checks, and without what else the machine does. */
+/** Includes what is done behind the checks, and excludes what else the machine does. */
 export const CPU = 'ns of CPU a check'
-/** In a round. */
+/** Turns in a round. */
 export const TURNS = 20
 
 export interface Shape {
@@ -15,34 +15,34 @@ export interface Shape {
   readonly popularity: Popularity
   /** Checks between two turns of the event loop. */
   readonly burst: number
-  /** Before the first turn: code that is called so often is compiled late, and more than once. */
+  /** Checks before the first turn: code that is called so often is compiled late, and more than once. */
   readonly warmUp: number
-  /** In a turn of the contender's. */
+  /** Checks in a turn of the contender. */
   readonly checks: number
-  /** Of each key, within the time that all this takes. */
+  /** The limit of each key, for the time that all this takes. */
   readonly limit: number
 }
 
-/** What is asked for: the key at a place is `names[order[place & WRAP]]`. */
+/** The checks to make: the key at a place is `names[order[place & WRAP]]`. */
 export interface Asked {
   readonly names: readonly string[]
   readonly order: Uint32Array
 }
 
-/** The keys are drawn anew, in the same order, after so many. */
+/** After this many checks the drawn keys repeat, in the same order. */
 const DRAWS = 2 ** 20
 export const WRAP = DRAWS - 1
 
 export interface Subject {
-  /** Is asked for a key for the first time; whether it is allowed. */
+  /** Checks a key for the first time; returns whether it is allowed. */
   first(key: string): boolean | Promise<boolean>
-  /** What a held key is: one that the store has answered for. */
+  /** Makes the keys held: then the store has answered for them. */
   warm?(): Promise<void>
-  /** Asks for the keys from one place to another; returns how often it was allowed. */
+  /** Checks the keys from one place to another; returns how many were allowed. */
   ask(asked: Asked, from: number, to: number): number | Promise<number>
 }
 
-/** Measures in turns; what was admitted, from the first check to the last, must be what the limit allows. */
+/** Measures in turns. What was admitted, from the first check to the last, must be what the limit allows. */
 export async function warmChecks(given: Given, shape: Shape, subject: Subject): Promise<undefined> {
   const { keys, popularity, burst, limit } = shape
   const asked = { names: keyNames(keys), order: draws(popularity, keys, DRAWS) }
@@ -75,7 +75,7 @@ export async function warmChecks(given: Given, shape: Shape, subject: Subject): 
   return undefined
 }
 
-/** A contender that answers without a promise, as it is made in its process. */
+/** A contender that answers without a promise, made in its own process. */
 export interface Made {
   check(key: string): { readonly allowed: boolean }
   warm?(): Promise<void>

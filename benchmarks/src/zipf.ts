@@ -1,6 +1,6 @@
 /**
- * How many different keys there are among so many checks, if the n-th key is asked for in 1/n of the checks of the first:
- * the sum over all keys of 1 − (1 − p)^checks. Keys far down the list, which are nearly alike, are taken together.
+ * How many different keys occur in this many checks, if the n-th key is asked for 1/n times as often as the first: the
+ * sum over all keys of 1 − (1 − p)^checks. Keys far down the list, which are nearly alike, are grouped.
  */
 export function differentKeys(keys: number, checks: number): number {
   let harmonic = 0
@@ -14,7 +14,7 @@ export function differentKeys(keys: number, checks: number): number {
   return sum
 }
 
-/** Each group's middle, and how many keys are in it: at most a thousandth of those before it. */
+/** Calls `act` with each group's middle and its number of keys: at most a thousandth of those before it. */
 function forGroups(keys: number, act: (place: number, count: number) => void): void {
   for (let first = 1; first <= keys; ) {
     const count = Math.min(Math.ceil(first / 1000), keys - first + 1)
@@ -24,11 +24,11 @@ function forGroups(keys: number, act: (place: number, count: number) => void): v
 }
 
 /**
- * Entries that a node which settles by itself sends for a check: each key that was asked for in an interval is settled
- * once, and one that the node never saw is read before.
+ * Entries per check that a settling node sends: each key that was asked for in an interval is settled once, and one
+ * that the node never saw is read before.
  *
- * @param before checks that it has seen
- * @param interval checks of an interval
+ * @param before checks that the node has seen
+ * @param interval checks in an interval
  */
 export function entriesOfCheck(keys: number, before: number, interval: number): number {
   const firstSeen = differentKeys(keys, before + interval) - differentKeys(keys, before)

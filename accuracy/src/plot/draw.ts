@@ -27,7 +27,7 @@ export async function draw(points: readonly Point[]): Promise<string> {
       y: {
         field: 'overshoot',
         type: 'quantitative',
-        // Nothing at all has its place beside 100 %.
+        // So that 0 has its place beside 100 %.
         scale: { type: 'symlog', constant: 0.1 },
         axis: { title: 'mean overshoot, % of the limit', values: [0, 0.1, 1, 10, 100] },
       },

@@ -19,7 +19,7 @@ export function drawPanels(panels: readonly Panel[]): Promise<string> {
     background: 'white',
     hconcat: panels.map(({ axis, measure, points }) => {
       const values = [...new Set(points.map(({ at }) => at))]
-      // What grows by adding is told from what grows by factors.
+      // Linear for values that grow by adding, logarithmic for others.
       const isEven = values.at(-1) === values.length
       return {
         width: 220,

@@ -7,10 +7,10 @@ import type { VariantName } from '../variants.ts'
 
 const NODE = fileURLToPath(new URL('./node.ts', import.meta.url))
 const HOUR = 3_600_000
-/** Above all that can have been admitted, so that what remains of it tells how much was. */
+/** Above all that can have been admitted, so that what remains tells how much was admitted. */
 const NO_LIMIT = 1_000_000
 
-/** What a node is told to do: limiters of one name and limit, and turns one after the other. */
+/** What a node is told to do: limiters of one name and limit, in turns one after the other. */
 export interface Order {
   readonly name: string
   readonly limit: number
@@ -25,7 +25,7 @@ export interface Order {
 }
 
 export interface NodeReport {
-  /** Of each turn what was admitted, and the most that was offered in the longest stretch between a command and the reply to the next. */
+  /** Per turn, what was admitted, and the most offered in the longest stretch from a command to the next reply. */
   readonly turns: { admitted: number; most: number }[]
   pending: number
 }
@@ -54,7 +54,7 @@ export class Fleet {
     for (const { lines } of this.nodes) await lines.next()
   }
 
-  /** Has the nodes carry out their orders, at the same time. */
+  /** Makes the nodes carry out their orders, at the same time. */
   async follow(orderOf: (place: number) => Order): Promise<NodeReport[]> {
     for (const [place, { child }] of this.nodes.entries())
       child.stdin?.write(`${JSON.stringify(orderOf(place))}\n`)
@@ -84,7 +84,7 @@ export class Fleet {
   }
 }
 
-/** The soft bound: the limit, and of all nodes but the one with the smallest term what they may admit unheard. */
+/** The soft bound: the limit, and what all nodes but the one with the smallest term may admit unheard. */
 export function softBound(limit: number, most: readonly number[]): number {
   const terms = most.map((offered) => Math.min(offered, limit)).sort((one, other) => one - other)
   return limit + terms.slice(1).reduce((sum, term) => sum + term, 0)

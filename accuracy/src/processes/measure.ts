@@ -9,22 +9,22 @@ const LIMIT = 1000
 const INTERVAL = 100
 /** Checks a second of all nodes together. */
 const RATE = 2000
-/** Milliseconds for which they are offered: twice the limit. */
+/** Milliseconds for which checks are offered: in all, twice the limit. */
 const TIME = 1000
 const ROUNDS = 5
 
 const VARIANTS: readonly VariantName[] = ['soft', 'capped', 'leased', 'hard']
 
-/** What came of all rounds of a variant, each of limiters that all begin at once on a key that nobody knows. */
+/** The result of all rounds of a variant. In each, all limiters begin at once on a key that nobody knows. */
 export interface ProcessesResult {
   readonly processes: number
   readonly variant: VariantName
   readonly rounds: number
-  /** Above the limit, in parts of it, as measured. */
+  /** As measured, in parts of the limit. */
   readonly overshoot: { readonly mean: number; readonly max: number }
-  /** As the simulator has it: no process waits for a processor there. */
+  /** As simulated: there, no process waits for a processor. */
   readonly simulated: { readonly mean: number; readonly max: number }
-  /** The smallest bound of any round, in parts of the limit above it. */
+  /** The smallest bound of any round, above the limit and in parts of it. */
   readonly bound: number
   /** Rounds that passed their own bound. */
   readonly broken: number

@@ -14,18 +14,18 @@ import { limiterOptions } from '../variants.ts'
 import type { NodeReport, Order } from './fleet.ts'
 
 // A node of a fleet of real processes: for each order on its standard input it offers checks at a steady rate, and
-// tells on its standard output what became of them.
+// reports on its standard output how they were decided.
 
 const WINDOW = '365d'
-/** Milliseconds between two looks at what is to be offered by now. */
+/** Milliseconds between two looks at how many checks are due. */
 const PACE = 4
 
 const { url, shift } = JSON.parse(process.argv[2] as string) as { url: string; shift: number }
 
-/** A machine whose wall clock is wrong. */
+/** The clock of a machine whose wall clock is wrong. */
 const clock = { ...systemClock, wall: () => systemClock.wall() + shift }
 
-/** The store, watched for the longest time from one command being sent to the next one's reply. */
+/** The store; measures the longest time from one command being sent to the next one's reply. */
 class WatchedStore implements Store {
   private readonly inner = redisStore(url, { clock })
   private readonly sent: number[] = []
@@ -54,7 +54,7 @@ class WatchedStore implements Store {
   }
 }
 
-/** The most that was offered in any stretch of so many milliseconds. */
+/** The most checks that were offered in any stretch of this many milliseconds. */
 function most(offers: readonly number[], stretch: number): number {
   let found = 0
   for (let first = 0, last = 0; last < offers.length; last++) {

@@ -6,7 +6,7 @@ class Count {
   constructor(public end: number) {}
 }
 
-/** The least that it answers: seven fields. */
+/** The least that a limiter answers: seven fields. */
 class Answer {
   constructor(
     readonly allowed: boolean,

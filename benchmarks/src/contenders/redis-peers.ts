@@ -15,14 +15,14 @@ import { RateLimiterRedis } from 'rate-limiter-flexible'
 
 /** Decides checks in Redis. */
 export interface RedisPeer {
-  /** The client's own promise, with nothing of ours around it. Some reject where they deny, with what is no error. */
+  /** The client's own promise, with nothing of ours around it. Some deny by rejecting with what is not an Error. */
   check(key: string): Promise<unknown>
-  /** Of what it answered. */
+  /** Whether an answer allows the check. */
   allowed(answer: unknown): boolean
   close(): Promise<void>
 }
 
-/** @throws what is no refusal */
+/** @throws what is not a refusal */
 export async function admits(peer: RedisPeer, key: string): Promise<boolean> {
   try {
     return peer.allowed(await peer.check(key))
@@ -79,7 +79,7 @@ export const expressWithRedis: MakePeer = async (url, limit) => {
   }
 }
 
-/** Upstash's algorithms, as the package runs them, over ioredis in place of HTTP. */
+/** Upstash's algorithms, as the package runs them, but over ioredis instead of HTTP. */
 function upstash(algorithm: (limit: number) => ReturnType<typeof Ratelimit.fixedWindow>): MakePeer {
   return async (url, limit) => {
     const redis = new Redis(url)
@@ -88,7 +88,7 @@ function upstash(algorithm: (limit: number) => ReturnType<typeof Ratelimit.fixed
       return typeof reply === 'string' && /^-?\d+$/.test(reply) ? Number(reply) : reply
     }
     const texts = (values: readonly unknown[]) => values.map(String)
-    // The scripts open with a flag that only Upstash's own server knows: without it they are others, by hash.
+    // The scripts begin with a flag that only Upstash's own server knows. Without it they have another hash.
     const plain = new Map<string, string>()
     const client = {
       evalsha: async (sha: string, keys: string[], args: unknown[]) => {
@@ -120,12 +120,12 @@ export const upstashFixed = upstash((limit) => Ratelimit.fixedWindow(limit, '1 d
 export const upstashSliding = upstash((limit) => Ratelimit.slidingWindow(limit, '1 d'))
 export const upstashBucket = upstash((limit) => Ratelimit.tokenBucket(1, '1 d', limit) as never)
 
-/** The floor: a counter, and nothing that decides or ends. */
+/** The floor: a counter that decides nothing and never expires. */
 export const increments: MakePeer = async (url, limit) => {
   return increment(new Redis(url), limit)
 }
 
-/** The same, with what comes in a turn sent together. */
+/** The same, but commands of one turn are sent together. */
 export const pipelinedIncrements: MakePeer = async (url, limit) => {
   return increment(new Redis(url, { enableAutoPipelining: true }), limit)
 }

@@ -4,18 +4,18 @@ import { draws, keyNames } from '../keys.ts'
 import { expectAdmitted, quantile, turn } from '../measure.ts'
 import type { Contender, Question } from '../question.ts'
 
-// What a check on a held key leaves for the garbage collector, beside a decision alone.
+// What a check on a held key leaves for the garbage collector, compared with a decision alone.
 
 const KEYS = 1000
 const LIMIT = 2_000_000_000
 const BATCHES = 200
-/** So few that a batch seldom meets a collection: those that do are far from the median. */
+/** So few checks that a batch seldom meets a collection: batches that do are far from the median. */
 const BATCH = 2000
 const BYTES = 'bytes a check'
 const ALONE = 'a decision, and nothing else'
 const NAMES = { fixed: 'fixed window', sliding: 'sliding window', bucket: 'token bucket' }
 
-/** As large as a limiter's. */
+/** As large as a limiter's decision. */
 class Answer {
   constructor(
     readonly allowed: boolean,
@@ -46,7 +46,7 @@ function contender(name: string, subject: () => Subject): Contender {
       await warm?.()
       let admitted = 0
       const bytes: number[] = []
-      // The first half warms the machine up.
+      // The first half warms up the JIT.
       for (let batch = 0; batch < 2 * BATCHES * share; batch++) {
         const before = process.memoryUsage().heapUsed
         for (const place of order) if (check(names[place]!).allowed) admitted++
@@ -86,7 +86,7 @@ export const allocation: Question = {
         contender(NAMES.sliding, spillway(slidingWindow({ limit: LIMIT, window: '1h' }))),
         contender(NAMES.bucket, spillway(tokenBucket({ capacity: LIMIT, refill: LIMIT, per: '1h' }))),
       ],
-      // What is measured besides, such as the measuring itself, is a few bytes.
+      // The overhead, such as the measuring itself, is a few bytes.
       targets: Object.values(NAMES).map((ours) => ({ measure: BYTES, ours, to: ALONE, atMost: 1.1 })),
     },
   ],

@@ -5,7 +5,7 @@ import type { Popularity } from '../keys.ts'
 import { type Case, type Contender, type Question, type Target, TIME } from '../question.ts'
 import { type Asked, type Shape, TURNS, WRAP, warmChecks } from '../warm-checks.ts'
 
-// A check that RAM decides, awaited, beside rate-limiter-flexible's memory limiter, and beside the least that could be awaited.
+// An awaited check that RAM decides, beside rate-limiter-flexible's memory limiter and the least that can be awaited.
 
 const LIMIT = 5000
 /** So long that a run seldom sees its end. */
@@ -13,7 +13,7 @@ const WINDOW_MS = 86_400_000
 const FLEXIBLE = 'rate-limiter-flexible, memory'
 
 interface Made {
-  /** What is awaited: the limiter's own promise, with nothing of ours around it. Rejects or says no where it denies. */
+  /** What is awaited: the limiter's own promise, with nothing of ours around it. Rejects or says no if it denies. */
   check(key: string): Promise<object>
   allowed(answer: object): boolean
   warm?(): Promise<void>
@@ -58,7 +58,7 @@ function flexible(): Made {
   return { check: (key) => limiter.consume(key), allowed: () => true }
 }
 
-/** What no limiter that answers by a promise gets below. */
+/** The floor for limiters that answer by a promise. */
 function floor(keys: number): () => Made {
   return () => {
     const check = lruFloor(keys, LIMIT, WINDOW_MS)
@@ -71,7 +71,7 @@ function popularityCase(
   popularity: Popularity,
   least: { soft: number; leased?: number },
 ): Case {
-  // So many times as fast.
+  // `times`: so many times as fast.
   const target = (ours: string, times: number): Target => ({
     measure: TIME,
     ours,

@@ -8,13 +8,13 @@ import type { Contender, Question } from '../question.ts'
 const NODES = 16
 const RATE = 20_000
 const KEYS = 500_000
-/** Nobody comes near it: keys at their limit are silent. */
+/** No key comes near it, since keys at their limit are silent. */
 const LIMIT = 2 ** 31 - 1
 const ENTRIES = 'entries a check'
 const CALLS = 'calls a check'
 const COLD = 'entries a check, cold'
 
-/** Every node's checks by Zipf's law, evenly spaced: the keys are drawn before, so that time goes into the limiters. */
+/** Every node's checks by Zipf's law, evenly spaced. Keys are drawn beforehand, so that time goes into the limiters. */
 class ZipfTraffic implements Traffic {
   at = 0
   node = 0
@@ -42,7 +42,7 @@ class ZipfTraffic implements Traffic {
   }
 }
 
-/** @param part of the keys and of the rate: their ratio, and so what is asked a check, is the same */
+/** @param part of the keys and of the rate: their ratio stays the same, and so do the entries per check */
 function contender(name: string, intervalMs: number, part: number): Contender {
   return {
     name,
@@ -78,7 +78,7 @@ function contender(name: string, intervalMs: number, part: number): Contender {
         }
         return { calls, entries, checks }
       }
-      // Keys that a node never saw are asked about once each: that part of the run is told apart.
+      // Keys that a node never saw cost about one read each: that part of the run is told apart.
       await simulation.run(2 * intervalMs, traffic)
       const cold = sum()
       await simulation.run(intervalMs, traffic)

@@ -4,13 +4,13 @@ import { runNodes } from '../node-processes.ts'
 import type { Case, Contender, Question } from '../question.ts'
 import { CPU, type Made, runMade, type Shape, TURNS } from '../warm-checks.ts'
 
-// How the cost of a check grows with the keys, with the nodes that share them, and with the limits on each key. CPU, not
-// time: what settles behind the checks is theirs too.
+// How the cost of a check grows with the keys, with the nodes that share them, and with the limits on each key. CPU,
+// not time: the settling behind the checks counts too.
 
 const LIMIT = 2_000_000_000
 const CHECKS = 2 ** 17
 
-/** A contender is a point of a line, such as that of the floor, and lies at a number of keys, nodes or limits. */
+/** A contender is a point on a line of the plot, such as the floor's, at a number of keys, nodes or limits. */
 interface Point extends Contender {
   readonly line: string
   readonly at: number
@@ -48,7 +48,7 @@ function ofKeys(keys: number): Point[] {
   ]
 }
 
-/** Each in a process of its own, as nodes are: in one, more of them are more RAM than its caches hold. */
+/** Each node has a process of its own, as in life: in one process, more nodes have more RAM than its caches hold. */
 function ofNodes(nodes: number): Point {
   return point('soft', nodes, 'node', runNodes(nodes, { keys: 1000, checks: CHECKS, warmUp: 4 * CHECKS }))
 }
@@ -68,7 +68,7 @@ function ofLimits(count: number): Point {
   )
 }
 
-/** What is plotted: a panel each. */
+/** What is plotted: one panel each. */
 export interface Panel extends Case {
   readonly axis: string
   readonly contenders: readonly Point[]

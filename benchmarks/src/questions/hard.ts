@@ -5,13 +5,13 @@ import { type Case, type Contender, type Question, RATE, type Target } from '../
 
 // A check that Redis decides: one at a time, 64 and 512 at a time, and all for one key.
 
-/** Not reached by most keys, however fast a contender: what is refused is less work to ours, and more to others. */
+/** Most keys never reach it, however fast a contender is: a refusal is less work for ours, and more for others. */
 const LIMIT = 5000
-/** Of CPU, before a contender is measured: what runs once a batch takes its time to be compiled. */
+/** Warm-up in CPU time before a contender is measured: code that runs once a batch is compiled late. */
 const WARM_UP_MICROSECONDS = 1.5e6
-/** In a round, all contenders after one another: what else the machine does comes over all of them alike. */
+/** Turns in a round, in which contenders alternate: what else the machine does affects all of them alike. */
 const TURNS = 10
-/** The keys are drawn anew, in the same order, after so many. */
+/** After this many checks the drawn keys repeat, in the same order. */
 const DRAWS = 2 ** 20
 const OURS = 'spillway, fixed window'
 const FLEXIBLE = 'rate-limiter-flexible'
@@ -20,7 +20,7 @@ const CPU = 'µs of node CPU a check'
 interface Load {
   readonly atOnce: number
   readonly keys: number
-  /** In a turn of the contender's. */
+  /** Checks in a turn of the contender. */
   readonly checks: number
 }
 
@@ -37,7 +37,7 @@ function contender(name: string, load: Load, make: peers.MakePeer): Contender {
       let admitted = 0
       const worker = async () => {
         while (next < end) {
-          // As `admits`, which would be one more promise.
+          // As `admits`, but without its extra promise.
           try {
             if (peer.allowed(await peer.check(names[drawn[next++ % DRAWS]!]!))) admitted++
           } catch (refusal) {
@@ -52,7 +52,7 @@ function contender(name: string, load: Load, make: peers.MakePeer): Contender {
       const warm = cpuMicroseconds() + WARM_UP_MICROSECONDS * share
       while (cpuMicroseconds() < warm) await ask(count)
       await turns(async () => {
-        // While it waited, others have filled the caches, and its engine has dropped code.
+        // While it waited, others have filled the caches, and its engine has dropped compiled code.
         await ask(Math.ceil(count / 2))
         const cpu = cpuMicroseconds()
         const began = process.hrtime.bigint()
@@ -60,7 +60,7 @@ function contender(name: string, load: Load, make: peers.MakePeer): Contender {
         const seconds = Number(process.hrtime.bigint() - began) / 1e9
         return { [RATE]: count / seconds, [CPU]: (cpuMicroseconds() - cpu) / count }
       })
-      // One key until it is refused.
+      // Asks for one key until it is refused.
       for (let asked = 0; asked <= LIMIT; asked++) if (await peers.admits(peer, names[0]!)) admitted++
       const order = new Uint32Array(next + LIMIT + 1)
       for (let place = 0; place < next; place++) order[place] = drawn[place % DRAWS]!

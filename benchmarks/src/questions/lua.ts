@@ -13,7 +13,7 @@ import { draws, keyNames } from '../keys.ts'
 import { quantile } from '../measure.ts'
 import type { Contender, Question } from '../question.ts'
 
-// What a decision of each algorithm costs Redis, when many travel together: the script's own time, by the server's count.
+// What a decision of each algorithm costs Redis when many travel together: the script's time, by the server's count.
 
 const KEYS = 10_000
 const AT_ONCE = 512

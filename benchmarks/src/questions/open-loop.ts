@@ -3,19 +3,19 @@ import { draws, keyNames } from '../keys.ts'
 import { quantile, turn } from '../measure.ts'
 import { type Contender, type Question, RATE } from '../question.ts'
 
-// How long hard checks take that come when they come, whether or not those before them are answered.
+// How long hard checks take that come at a fixed rate, whether or not earlier ones are answered.
 
 const KEYS = 10_000
 const LIMIT = 20
 const SECONDS = 2
 const WARM_UP = 1
-/** A contender that falls behind by so many checks is past what it can do. */
+/** A contender that falls this many checks behind is overloaded. */
 const MOST_WAITING = 50_000
 const OURS = 'spillway, fixed window'
 const FLEXIBLE = 'rate-limiter-flexible'
 const P99 = 'ms, p99'
 
-/** Checks a second that it answers with 512 under way. */
+/** The checks a second that a peer answers with 512 in flight. */
 async function saturation(peer: peers.RedisPeer, names: readonly string[], checks: number): Promise<number> {
   const order = draws('uniform', KEYS, checks, 2)
   let next = 0
@@ -27,7 +27,9 @@ async function saturation(peer: peers.RedisPeer, names: readonly string[], check
   return (checks * 1e9) / Number(process.hrtime.bigint() - began)
 }
 
-/** Makes checks at this rate; how long each took from when it was due, in milliseconds, but for the first second's. */
+/**
+ * Makes checks at this rate. Returns the milliseconds from when each was due, after the warm-up; undefined: overloaded.
+ */
 async function offered(
   peer: peers.RedisPeer,
   names: readonly string[],

@@ -6,7 +6,7 @@ import { expectAdmitted, quantile, turn } from '../measure.ts'
 import type { Contender, Question } from '../question.ts'
 import { holdsWhile } from '../turns.ts'
 
-// What a key costs to be held: its RAM, and for how long the event loop is held while a million of them come.
+// What holding a key costs: its RAM, and how long the event loop is held while a million keys arrive.
 
 const KEYS = 1_000_000
 const BURST = 256
@@ -18,11 +18,11 @@ const OURS = 'spillway, soft over Redis'
 
 interface Subject {
   check(key: string): { readonly allowed: boolean }
-  /** All has been settled. */
+  /** Resolves when all has been settled. */
   calm?(): Promise<void>
 }
 
-/** Where the garbage is gone that what waits still holds. */
+/** Bytes in use, once garbage that pending callbacks held is collected too. */
 async function bytesInUse(): Promise<number> {
   for (let times = 0; times < 3; times++) {
     await turn()
@@ -37,7 +37,7 @@ function contender(name: string, make: (redisUrl: string, keys: number) => Subje
     name,
     run: async ({ redisUrl, share }) => {
       const keys = Math.ceil(KEYS * share)
-      // The keys' own bytes are there before.
+      // Made first: the keys' own bytes do not count.
       const names = keyNames(keys)
       const subject = make(redisUrl, keys)
       subject.check('first')
@@ -54,7 +54,7 @@ function contender(name: string, make: (redisUrl: string, keys: number) => Subje
       expectAdmitted(admitted, keys)
       await subject.calm?.()
       const bytes = ((await bytesInUse()) - before) / keys
-      // Held until here, or it would not have been there to be measured.
+      // Held until here: else it could have been collected before it was measured.
       expectAdmitted(subject.check(names[0]!).allowed ? 1 : 0, 1)
       return { [BYTES]: bytes, [LONGEST]: Math.max(...holds), [HELD]: quantile(holds, 0.99) }
     },

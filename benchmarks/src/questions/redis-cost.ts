@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import { keyNames } from '../keys.ts'
 import type { Contender, Question } from '../question.ts'
 
-// What one key's entry in a command costs Redis and the network: what `docs/scaling.md` multiplies.
+// What one key's entry in a command costs Redis and the network: the factors of `docs/scaling.md`.
 
 const KEYS = 20_000
 const PASSES = 6
@@ -16,7 +16,7 @@ interface Used {
   readonly sent: number
 }
 
-/** The server's own count of what it has used: seconds of CPU, bytes. */
+/** What the server says it has used: seconds of CPU, bytes. */
 async function used(redis: Redis): Promise<Used> {
   const info = await redis.info()
   const number = (name: string) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1])
@@ -50,7 +50,7 @@ function contender(name: string, mode: Mode): Contender {
         admitted += decisions.filter(({ allowed }) => allowed).length
         await limiter.flush()
       }
-      // Twice: a key that is new is read before it is settled.
+      // Twice: a new key is read before it is settled.
       await pass()
       await pass()
       const before = { ...(await used(redis)), ...limiter.stats() }

@@ -6,13 +6,13 @@ import { quantile, turn } from '../measure.ts'
 import type { Contender, Measures, Question } from '../question.ts'
 import { holdsWhile } from '../turns.ts'
 
-// How fast what 100,000 keys owe reaches Redis, and for how long that holds the event loop.
+// How fast what 100,000 keys owe reaches Redis, and how long that holds the event loop.
 
 const KEYS = 100_000
 const LIMIT = 1000
 const PASSES = 5
 const COSTS = 97
-/** Pipelines under way, as commands of ours are. */
+/** Pipelines in flight, as many as our commands. */
 const LINES = 4
 const RATE = 'keys a second'
 const HELD = 'ms the loop is held, median'
@@ -20,7 +20,7 @@ const LONGEST = 'ms the loop is held, longest'
 const OURS = 'spillway, soft'
 const FLOOR = 'floor: pipelined INCRBY, the best of three sizes'
 
-/** The machine's clock, of which long timers go off when it is told, and otherwise not. */
+/** The machine's clock, but long timers only fire when told to. */
 class HeldClock implements Clock {
   private readonly held = new Set<() => void>()
 
@@ -45,7 +45,7 @@ class HeldClock implements Clock {
   }
 }
 
-/** What a key owes in a pass: no two neighbours the same, as in life. */
+/** What a key owes in a pass: neighbours differ, as in life. */
 const costOf = (place: number, pass: number) => 1 + ((31 * place + 7 * pass) % COSTS)
 
 const owedBy = (place: number, passes: number) => {
@@ -54,7 +54,7 @@ const owedBy = (place: number, passes: number) => {
   return owed
 }
 
-/** Settles all keys a few times; the first time warms everything up, and does not count. */
+/** Settles all keys a few times; the first pass is a warm-up and does not count. */
 async function passes(keys: number, owe: (pass: number) => void, settle: () => Promise<void>) {
   const rates: number[] = []
   const holds: number[] = []
@@ -81,14 +81,14 @@ const spillway: Contender = {
     const names = keyNames(Math.ceil(KEYS * share))
     const store = redisStore(redisUrl)
     const limit = fixedWindow({ limit: LIMIT, window: '1d' })
-    // Nothing settles by itself: what is measured is `flush`.
+    // Nothing settles by itself: `flush` is what is measured.
     const sync = { interval: '1h' }
     const clock = new HeldClock()
     const options = { name: 'bench', limit, store, maxKeys: 2 * KEYS, timeout: '10s' } as const
     const limiter = createLimiter({ ...options, clock, mode: 'soft', sync })
     const other = createLimiter(options)
     await other.peek('user:0')
-    // In its first interval a node tells what is asked of it too: it does not know of others that start with it.
+    // In its first interval a node also tells the store its demand: it does not know whether others start with it.
     await limiter.check('first')
     for (let ticks = 0; ticks < 2; ticks++) {
       clock.goOff()
@@ -103,7 +103,7 @@ const spillway: Contender = {
       () => limiter.flush(),
     )
     for (let place = 0; place < names.length; place += 997) {
-      // What the check that is peeked at would leave.
+      // A peek tells what would remain after its check.
       const settled = LIMIT - (await other.peek(names[place]!)).remaining - 1
       const owed = owedBy(place, PASSES + 1)
       if (settled !== owed) throw new Error(`${names[place]}: ${settled} settled, ${owed} owed`)

@@ -4,11 +4,11 @@ import type { Popularity } from '../keys.ts'
 import { type Case, type Contender, type Question, TIME } from '../question.ts'
 import { type Made, runMade, type Shape, TURNS } from '../warm-checks.ts'
 
-// A check that RAM decides, without awaiting, on keys that are held: beside the least that any limiter must do.
+// A check that RAM decides, without awaiting, on held keys, compared with the least that any limiter must do.
 
-/** More than a run asks for of any key. */
+/** More than a run asks for any key. */
 const LIMIT = 5_000_000
-/** Of which most checks by Zipf's law are refused. */
+/** So low that most checks by Zipf's law are refused. */
 const LOW_LIMIT = 1000
 /** So long that a run seldom sees its end. */
 const WINDOW_MS = 86_400_000

@@ -4,19 +4,19 @@ import { draws, keyNames } from '../keys.ts'
 import type { Contender, Question } from '../question.ts'
 import { entriesOfCheck } from '../zipf.ts'
 
-// Whether what `docs/scaling.md` reckons for a thousand nodes is what a thousand limiters ask of their store, simulated.
+// Whether a thousand limiters, simulated, ask of their store what `docs/scaling.md` computes for a thousand nodes.
 
 const NODES = 1000
-/** Checks a second, in all: with the keys a 250th of what is planned for. */
+/** Checks a second of all nodes: like the keys, a 250th of the plan's. */
 const RATE = 20_000
 const KEYS = 40_000
-/** Nobody comes near it: keys at their limit are silent. */
+/** No key comes near it, since keys at their limit are silent. */
 const LIMIT = 1_000_000_000
 const ENTRIES = 'entries a check'
 const RECKONED = 'entries a check, reckoned'
 const CALLS = 'calls a second and node'
 
-/** Checks by Zipf's law, evenly spaced, one node after the other. */
+/** Checks by Zipf's law, evenly spaced, the nodes in turn. */
 class ZipfTraffic implements Traffic {
   at = 0
   node = 0
@@ -67,7 +67,7 @@ function contender(name: string, mode: Exclude<Mode, 'hard'>, intervalMs: number
         }
         return { calls, entries, checks }
       }
-      /** Checks of a node. */
+      /** Checks of one node in an interval. */
       const interval = (RATE / NODES) * (intervalMs / 1000)
       const traffic = new ZipfTraffic(draws('zipf', KEYS, (RATE * 4 * intervalMs) / 1000))
       await simulation.run(3 * intervalMs, traffic)

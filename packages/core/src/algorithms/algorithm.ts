@@ -25,8 +25,8 @@ export interface Limit {
 export const MOST_ENTRIES = 256
 
 /**
- * The state of a key in four numbers, whose meaning is the algorithm's, as it travels and as Redis keeps it.
- * A sliding log adds its entries, as time, cost, time, cost….
+ * The state of a key in four numbers, as it travels and as Redis keeps it; each algorithm gives them its own meaning. A
+ * sliding log adds its entries, as time, cost, time, cost….
  */
 export class Numbers {
   a = 0
@@ -37,9 +37,9 @@ export class Numbers {
 }
 
 /**
- * The TypeScript half of an algorithm. Its state is a plain mutable object; times are the store's, in
- * whole milliseconds since the Unix epoch; costs are positive integers. A time before one seen earlier
- * counts as that one: a key's window never goes back.
+ * The TypeScript half of an algorithm. Its state is a plain mutable object; times are the store's, in whole
+ * milliseconds since the Unix epoch; costs are positive integers. A time before the latest seen counts as the latest: a
+ * key's window never goes back.
  *
  * `take` tests, then consumes. `settle` records what a node has already admitted, also past the limit.
  */
@@ -50,19 +50,19 @@ export interface Algorithm<S = unknown> extends Limit {
   readonly parameters: readonly number[]
   /** The state of a key never seen. */
   create(): S
-  /** A state to be moved over lists of numbers; undefined where a state is more than a few numbers. */
+  /** A state that can be moved over lists of numbers; undefined if a state is more than a few numbers. */
   cells(): (S & Cells) | undefined
   /** Admits the cost if the limit allows it; a refused one takes nothing. With `consume` false, nothing is taken either way. */
   take(state: S, now: number, cost: number, source: DecisionSource, consume: boolean): Decision
   /**
-   * Records a cost admitted elsewhere, in this slice or `behind` slices before (2: of worth only to a bucket);
-   * `entries` are a log's.
+   * Records a cost admitted elsewhere, in this slice or `behind` slices before (2 matters only to a bucket). Only a log
+   * has `entries`.
    */
   settle(state: S, now: number, behind: number, cost: number, entries?: readonly number[]): void
   /**
-   * Gives cost back, clamped at zero usage; returns how much that was. With `at`, what was taken then and turned out
-   * to be of no use: no more than what of it still counts. So much was in use `beside` it, at least, and a bucket has
-   * drained at this `rate` since then, at most.
+   * Gives cost back, clamped at zero usage; returns how much that was. With `at`, the cost was taken then for nothing,
+   * and no more than what still counts of it goes back. At least `beside` was in use beside it, and a bucket has
+   * drained at most at this `rate` since then.
    */
   refund(
     state: S,
@@ -76,30 +76,30 @@ export interface Algorithm<S = unknown> extends Limit {
   /** What is in use, as the design defines usage, rounded up. */
   usage(state: S, now: number): number
   /**
-   * Only a log's: takes out up to `cost` of what expires after `now` and up to `until`, no more than one each `gap`
+   * Only for a log: takes out up to `cost` of what expires after `now` and up to `until`, at most one each `gap`
    * milliseconds. Returns when each part expires, and how much it is: time, cost, time, cost….
    */
   bookAhead?(state: S, now: number, until: number, gap: number, cost: number): number[]
-  /** How much cost time frees in a millisecond, on average until it has freed `cost`. */
+  /** How much cost becomes free per millisecond, on average until `cost` is free. */
   flow(state: S, now: number, cost: number): number
-  /** The moment from which the state is as good as none. */
+  /** The moment from which the state is worth nothing. */
   endsAt(state: S): number
   /** Writes the state down. */
   save(state: S, numbers: Numbers): void
   /** Overwrites the state with one that was written down. */
   load(state: S, numbers: Numbers): void
-  /** The same limit for one of `nodes` nodes that can't ask each other. */
+  /** The share of one of `nodes` nodes that can't ask each other. */
   share(nodes: number): Algorithm<S>
   /** The same algorithm with other numbers, as its `parameters`. */
   with(parameters: readonly number[]): Algorithm<S>
 }
 
-/** Whether it drains all the time, so that there is no window whose end frees everything. */
+/** Whether the limit drains all the time, so that no window's end frees everything. */
 export function isBucket({ algorithm }: Limit): boolean {
   return algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
 }
 
-/** How much of a bucket drains in its `per`; 0 of others. */
+/** How much of a bucket drains in its `per`; 0 for other limits. */
 export function rateOf({ parameters }: Algorithm): number {
   return parameters[2] ?? 0
 }
@@ -114,16 +114,16 @@ export function isWindow({ algorithm }: Limit): boolean {
   return algorithm === 'fixed-window' || algorithm === 'sliding-window'
 }
 
-/** @throws ConfigError `ERR_LIMIT` where the count is not an integer from 1 to 2^31 − 1 */
+/** @throws ConfigError `ERR_LIMIT` if the count is not an integer from 1 to 2^31 − 1 */
 export function checkCount(count: unknown, what: string): asserts count is number {
   if (Number.isInteger(count) && (count as number) >= 1 && (count as number) <= LARGEST_COUNT) return
   throw new ConfigError('ERR_LIMIT', `${what} is ${show(count)}: give an integer from 1 to ${LARGEST_COUNT}`)
 }
 
 /**
- * @param names of the numbers
- * @param call how it is written
- * @throws ConfigError `ERR_LIMIT` where a limit was called without an options object, or with a name that it has none of
+ * @param names of the options
+ * @param call an example of how it is written
+ * @throws ConfigError `ERR_LIMIT` if a limit was called without an options object, or with an unknown option
  */
 export function checkNumbers(numbers: unknown, names: readonly string[], call: string): void {
   const limit = call.slice(0, call.indexOf('('))

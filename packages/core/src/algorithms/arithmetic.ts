@@ -22,8 +22,8 @@ function divideLong(a: number, b: number, c: number): void {
 }
 
 /**
- * ⌊a ÷ c⌋, for a ≤ 2^53: a quotient of whole numbers that is no whole one is at least 1/c from the next, and rounded by
- * less. `%` of doubles costs several times as much.
+ * ⌊a ÷ c⌋, for a ≤ 2^53. Exact: a quotient that is not whole is at least 1/c from the next whole number, and rounding
+ * moves it by less. `%` of doubles costs several times as much.
  */
 export function divide(a: number, c: number): number {
   return Math.floor(a / c)
@@ -58,14 +58,15 @@ export function mulDivUp(a: number, b: number, c: number): number {
   return remainder > 0 ? quotient + 1 : quotient
 }
 
-/** The largest number by which both can be divided. */
+/** The greatest common divisor. */
 export function commonDivisor(a: number, b: number): number {
   return b === 0 ? a : commonDivisor(b, a % b)
 }
 
 /**
- * ⌈(a·b − less) ÷ c⌉, for less < b. Long division is the last resort: it costs several times a check. Without what `b` and `c`
- * have in `common` most products are exact; of `less` its whole multiples do then, since all else is whole.
+ * ⌈(a·b − less) ÷ c⌉, for less < b. Divided by `common`, which divides b and c, most products are exact; then only
+ * whole multiples in `less` matter, since all else is whole. Long division is the last resort: it costs several times a
+ * check.
  */
 export function mulLessDivUp(a: number, b: number, less: number, c: number, common: number): number {
   const product = a * (b / common)

@@ -14,7 +14,9 @@ local function drain(b, c, elapsed, rate, per)
   return b - whole, part
 end
 `
-/** Of a key that went by the same last. Mostly less than a token drains: then it needs neither a function nor a division. */
+/**
+ * For a key that last went by the same rate. Mostly less than a token drains: no function and no division is needed.
+ */
 const roll = /* lua */ `
 if now > a then
   if b > 0 then
@@ -29,7 +31,7 @@ const use = /* lua */ `
 local used = b
 `
 
-/** Rounded up by `%`, which takes a third of the time of a call of `math.ceil`. */
+/** Rounds up by `%`, which takes a third of the time of a call of `math.ceil`. */
 const ends = /* lua */ `
 local rate, whole, rest = drainsby < 0 and -drainsby or drainsby, 0, b * per
 if rest > 9007199254740991 then whole, rest = muldiv(b, per, rate) end
@@ -136,8 +138,8 @@ end
 `
 
 /**
- * The Lua half of token and leaky bucket. State: a = at, b = used, c = drained, d = the rate by which it drains: that of
- * a plan, or less that of the limiter's own limit, which gives way to one that is set.
- * Parameters: capacity, window, rate, per.
+ * The Lua half of token and leaky bucket. State: a = moment, b = used, c = drained, d = the rate by which it drains:
+ * that of a plan, or negated that of the limiter's own limit, which gives way to one that is set. Parameters: capacity,
+ * window, rate, per.
  */
 export const bucketLua: LuaHalf = { begins, functions, take: { opens, late: 1, roll, use, ends } }

@@ -5,11 +5,11 @@ import { type Algorithm, type AlgorithmName, checkCount, type Numbers } from './
 import { commonDivisor, divide, divideUp, mulDiv, mulDivUp, mulLessDivUp, mulMod } from './arithmetic.ts'
 import { Cells } from './cells.ts'
 
-/** Milliseconds. */
+/** Milliseconds of an era. */
 const ERA = 2 ** 30
-/** Milliseconds: what takes longer is told as this, so that no time passes 2^53. */
+/** Milliseconds: a longer drain is told as this, so that no time passes 2^53. */
 const LONGEST_DRAIN = 2 ** 52
-/** Up to which whole numbers are exact. */
+/** Up to this, whole numbers are exact. */
 const MOST = Number.MAX_SAFE_INTEGER
 
 /**
@@ -17,7 +17,7 @@ const MOST = Number.MAX_SAFE_INTEGER
  * (debt). Written down as: a = the moment, b = used, c = drained.
  */
 export class BucketState {
-  /** The moment, in two small integers: a time as one number is on the heap by itself, and is made anew at each check. */
+  /** The moment, as two small integers: as one number it would lie on the heap by itself, made anew at each check. */
   private era = 0
   private rest = 0
   /** Whole tokens used. */
@@ -29,7 +29,7 @@ export class BucketState {
     return this.drainedOf
   }
 
-  /** As a small integer where it is one: a field that has once held the outcome of doubles keeps its numbers on the heap. */
+  /** A small integer if it can be: a field that has once held a computed double keeps its numbers on the heap. */
   set drained(whole: number) {
     this.drainedOf = Math.floor(whole)
   }
@@ -44,7 +44,7 @@ export class BucketState {
   }
 }
 
-/** The same of either kind. */
+/** A state of either class. */
 type State = Pick<BucketState, 'moment' | 'used' | 'drained'>
 
 class BucketCells extends Cells implements State {
@@ -84,7 +84,7 @@ export class Bucket implements Algorithm<State> {
   readonly lateSlices = 1
   readonly parameters: readonly number[]
   readonly window: number
-  /** The largest number by which rate and `per` can both be divided. */
+  /** The greatest common divisor of rate and `per`. */
   private readonly common: number
 
   constructor(
@@ -108,7 +108,7 @@ export class Bucket implements Algorithm<State> {
     return new BucketCells()
   }
 
-  /** Lets time pass up to `now`; returns by how many milliseconds that is behind what the state is as of. */
+  /** Lets time pass up to `now`; returns how many milliseconds `now` is behind the state's moment. */
   private drain(state: State, now: number): number {
     const elapsed = now - state.moment
     if (elapsed <= 0) return -elapsed
@@ -123,7 +123,7 @@ export class Bucket implements Algorithm<State> {
     else this.drainWhole(state, elapsed, flown)
   }
 
-  /** Of `flown` parts, by at least one token; apart, since V8 takes only so much code into a check. */
+  /** Drains `flown` parts, at least one token. Apart, since V8 inlines only so much code into a check. */
   private drainWhole(state: State, elapsed: number, flown: number): void {
     if (flown <= MOST) {
       const whole = divide(flown, this.per)
@@ -184,7 +184,7 @@ export class Bucket implements Algorithm<State> {
     state.used += cost
   }
 
-  /** What was taken at `at` has drained since, but for as long as what was in use beside it did. */
+  /** What was taken at `at` has drained since then, but only once what was in use beside it had. */
   refund(
     state: State,
     now: number,
@@ -201,7 +201,7 @@ export class Bucket implements Algorithm<State> {
     const back = cost - Math.max(0, whole)
     if (back <= 0) return 0
     const { used } = state
-    // With it goes a part of a token that has drained.
+    // The part of its last token that has drained does not go back.
     const borrowed = part > state.drained ? 1 : 0
     state.used -= back - borrowed
     state.drained = state.drained + borrowed * this.per - part
@@ -241,7 +241,7 @@ export class Bucket implements Algorithm<State> {
     const limit = Math.max(1, Math.floor(this.limit / nodes))
     const per = this.per * nodes
     if (per <= LONGEST_DURATION) return new Bucket(this.algorithm, limit, this.rate, per, this.paced)
-    // so long a time is beyond the arithmetic: fewer tokens in the longest instead
+    // so long a time is beyond the arithmetic: fewer tokens in the longest one instead
     const rate = Math.ceil(this.rate * (LONGEST_DURATION / per))
     return new Bucket(this.algorithm, limit, rate, LONGEST_DURATION, this.paced)
   }

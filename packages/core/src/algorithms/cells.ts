@@ -4,24 +4,24 @@ export const CELLS = 3
 const NONE = new Float64Array(CELLS)
 
 /**
- * A state whose numbers lie in a list, among those of others: of a million keys an object each would be much of what
- * they take in RAM, and of what a check waits for. It is moved to the key that is looked at.
+ * A state whose numbers lie in a list, among those of other keys: for a million keys, objects would take much of the
+ * RAM and of a check's time. It is moved to the key in question.
  */
 export abstract class Cells {
   protected at = 0
   protected numbers: Float64Array = NONE
 
-  /** The list in which the states lie. */
+  /** Sets the list in which the states lie. */
   lieIn(numbers: Float64Array): void {
     this.numbers = numbers
   }
 
-  /** From here on, it is the state that begins there in the list. */
+  /** Moves to the state that begins there in the list. */
   moveTo(at: number): this {
     this.at = at
     return this
   }
 
-  /** Makes it that of a key never seen. */
+  /** Makes it the state of a key never seen. */
   abstract clear(): void
 }

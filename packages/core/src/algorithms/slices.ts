@@ -1,6 +1,6 @@
 /**
- * Time in slices of one length since the Unix epoch, by their numbers: a small integer takes less room in a key than a
- * time. The slice of the last moment is kept, since calls come in bursts.
+ * Time as numbered slices of one length since the Unix epoch: in a key, a small integer takes less room than a time.
+ * The slice of the last call is remembered, since calls come in bursts.
  */
 export class Slices {
   private slice = 0

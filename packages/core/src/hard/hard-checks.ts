@@ -39,7 +39,7 @@ export class HardChecks implements Checks {
     return this.checkTelling(key, cost, itself)
   }
 
-  /** As `check`. @param told is told the decision; what it makes of that is the answer */
+  /** As `check`. @param told gets the decision; the answer is what it returns */
   checkTelling(key: string, cost: number, told: Told<Decision>): Promise<Decision> {
     return this.queue.take(key, cost, told)
   }
@@ -49,20 +49,20 @@ export class HardChecks implements Checks {
     return this.queue.takeNoting(key, cost)
   }
 
-  /** What a check is answered that the store did not answer. @throws the error, where the rule is to throw */
+  /** The answer to a check that the store did not answer. @throws the error, if the rule is to throw */
   without(error: unknown, key: string, cost: number): Decision {
     if (error instanceof StoreError && error.uncertain) this.uncertain++
     return this.unanswered(error, key, cost, true)
   }
 
-  /** Gives back what was taken and is of no use. What can't be, since the store is away, stays taken until it ends. */
+  /** Gives back what was taken for nothing. If the store is away, that stays taken until it expires. */
   giveBack(key: string, cost: number, { decision, heard }: Taken): void {
     if (heard === undefined) {
       this.outage.undo(key, cost, this.link.table.now())
       return
     }
     const receipt = receiptOf(heard, key, decision, cost, this.settings.limit)
-    // Nobody waits for this but who closes.
+    // Only `flush` and `close` wait for this.
     void this.underWay.add(this.link.giveBack(key, cost, receipt))
   }
 
@@ -77,7 +77,7 @@ export class HardChecks implements Checks {
   }
 
   async refund(key: string, cost: number, then?: TakenThen): Promise<void> {
-    // Nothing was taken that the store has.
+    // The store has taken nothing.
     if (then !== undefined && then.receipt === undefined) return
     const operation: Operation =
       then?.receipt === undefined ? ['refund', key, cost] : refundOf(key, cost, then.stays, then.receipt)

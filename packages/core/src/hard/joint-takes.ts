@@ -9,7 +9,7 @@ import { UnderWay } from '../under-way.ts'
 import type { HardChecks } from './hard-checks.ts'
 import { type Heard, TAKES, toldTo } from './take-queue.ts'
 
-/** What each limit says, in their order, and the answers that told of it; not there: it is not the store's. */
+/** The limits' decisions, in order, and the store's answers that told them; undefined: not the store's. */
 export interface JointlyTaken {
   readonly decisions: readonly Decision[]
   readonly heard: readonly (Heard | undefined)[]
@@ -20,7 +20,7 @@ interface Waiter {
   reject(error: unknown): void
 }
 
-/** Costs asked for the same keys, of which each limit has its own. */
+/** Costs asked for the same keys, one key per limit. */
 interface Takes {
   readonly keys: readonly string[]
   readonly costs: number[]
@@ -35,8 +35,9 @@ class Batch {
 }
 
 /**
- * Asks the store for several limits at once: it takes of all, or of none; with a reserve, the last, of that where the
- * others are used up. Or it looks at each. Checks that arrive while commands are under way share the next one.
+ * Asks the store about several limits at once: takes from all or none, or peeks at each. With a reserve, the last
+ * limit, it takes from that if the others are used up. Checks that arrive while commands are in flight share the next
+ * one.
  */
 export class JointTakes {
   private readonly links: readonly [Link, ...Link[]]
@@ -56,7 +57,7 @@ export class JointTakes {
     this.sending = pLimit(asking.inFlight)
   }
 
-  /** @param keys of each limit */
+  /** @param keys one for each limit */
   take(keys: readonly string[], cost: number): Promise<JointlyTaken> {
     return new Promise((resolve, reject) => {
       const { takes } = this.batch()
@@ -119,7 +120,7 @@ export class JointTakes {
     }
   }
 
-  /** By the rule for outages, each limit by itself; what some allow is taken back where others refuse. */
+  /** Decides by the outage rule, each limit by itself; what some allow is taken back if others refuse. */
   private decideWithout(error: unknown, keys: readonly string[], cost: number): Decision[] {
     if (this.asking.what === 'peek')
       return this.limits.map(({ hard }, at) =>

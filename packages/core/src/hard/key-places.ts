@@ -3,18 +3,18 @@ import { hashOf } from '../local/key-table.ts'
 const SMALLEST = 128
 
 /**
- * Finds keys in a list that is filled, sent and begun anew all the time: nothing is made anew for the next one, where a
- * `Map` would grow from nothing once more. Each slot holds the number of the list and a place in it, or what is of an
- * earlier list and counts as free; a key is in the slot that its hash ends with, or in the next free one.
+ * Finds keys in a list that is filled, sent and begun anew all the time. The next list uses the same slots, where a
+ * `Map` would grow from nothing once more. Each slot holds the number of a list and a place in it; one of an earlier
+ * list counts as free. A key is in the slot that its hash ends with, or in the next free one.
  */
 export class KeyPlaces {
   private slots = new Int32Array(2 * SMALLEST)
   private list = 1
 
-  /** @param lists so many have a number of their own; then it begins again */
+  /** @param lists how many have a number of their own before numbers begin again */
   constructor(private readonly lists = 2 ** 31 - 1) {}
 
-  /** The next list begins, empty. */
+  /** Begins the next list, empty. */
   begin(): void {
     if (this.list === this.lists) {
       this.slots.fill(0)
@@ -23,7 +23,7 @@ export class KeyPlaces {
     this.list++
   }
 
-  /** The place of the key in the list; -1 where it is not there: from here on it is that behind the last one. */
+  /** The place of the key in the list; -1 if it is new: from here on its place is the one behind the last. */
   placeOf(key: string, list: readonly { readonly key: string }[]): number {
     if (4 * list.length >= this.slots.length) this.grow(list)
     const at = this.slotOf(key, list)

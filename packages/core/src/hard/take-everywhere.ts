@@ -7,8 +7,8 @@ import { type Heard, receiptOf } from './take-queue.ts'
 import type { Taker } from './takers.ts'
 
 /**
- * Takes of limits that can't all be taken of at one moment: what some took goes back behind the answer where others
- * refuse. With `reserve` the last of them is one that pays where the others are used up.
+ * Takes from limits that can't all be asked at one moment: if some refuse, what others took goes back behind the
+ * answer. With `reserve`, the last limit pays if the others are used up.
  */
 export async function takeEverywhere(
   takers: readonly Taker[],
@@ -39,7 +39,7 @@ export async function takeEverywhere(
   const its = decisions.slice(0, last).filter((decision) => decision !== undefined)
   const payer = its.length === last ? payerOf(its, decisions[last]) : undefined
   for (const { places } of takers) {
-    // A taker takes of all of its limits, or of none.
+    // A taker takes from all of its limits, or from none.
     const took = places.every((place) => decisions[place]?.allowed)
     if (!took || payer === (places.includes(last) ? 'reserve' : 'limits')) continue
     for (const place of places) {
@@ -49,7 +49,7 @@ export async function takeEverywhere(
   }
   for (const [turn, { places }] of takers.entries()) {
     const answer = answers[turn] as PromiseSettledResult<JointlyTaken>
-    // A reserve that failed is no matter where it would not pay.
+    // A failed reserve matters only if it would have had to pay.
     const matters = !places.includes(last) || isUsedUp(its)
     if (answer.status === 'rejected' && matters) throw answer.reason
   }
@@ -67,7 +67,7 @@ export async function peekEverywhere(takers: readonly Taker[], keys: readonly st
   return decisions
 }
 
-/** By what each limit's part of it can be given back. */
+/** For each limit, the receipt by which its part can be given back. */
 export function receiptsOf(
   { decisions, heard }: JointlyTaken,
   limits: readonly SingleLimit[],

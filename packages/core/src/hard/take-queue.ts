@@ -7,16 +7,18 @@ import type { Extras, Link } from '../link.ts'
 import { NOTHING_GIVEN, type Operation, type Reply } from '../store/store.ts'
 import { KeyPlaces } from './key-places.ts'
 
-/** Commands with takes under way at once; what arrives meanwhile waits, and travels together. */
+/** Commands with takes in flight at once; checks that arrive meanwhile wait, and travel together. */
 const IN_FLIGHT = 2
 
-/** So many keys are sent in two halves where no other command is under way: the store decides one while the other's are answered. */
+/**
+ * This many keys go in two halves if no other command is in flight: the store decides one while the other is answered.
+ */
 const WORTH_HALVING = 48
 
-/** When the store said something, by what marker, and what was booked or given back by then: what is given back goes by it. */
+/** When the store answered, its marker, and what was booked or given back by then: what a refund goes by. */
 export type Heard = Pick<Reply, 'now' | 'marker' | 'booked' | 'given'>
 
-/** Of what the store took. */
+/** The receipt for what the store took. */
 export function receiptOf(
   { now, marker, booked, given }: Heard,
   key: string,
@@ -29,46 +31,46 @@ export function receiptOf(
   return { at: now, marker, others }
 }
 
-/** A decision, and the answer that told of it; none: it is not the store's. */
+/** A decision, and the answer that told it; undefined: not the store's. */
 export interface Taken {
   readonly decision: Decision
   readonly heard: Heard | undefined
 }
 
-/** What becomes of a decision. @param heard there, if it is the store's */
+/** Makes a check's answer of a decision. @param heard set if it is the store's */
 export type Told<T> = (decision: Decision, heard: Heard | undefined) => T
 
 const noting: Told<Taken> = (decision, heard) => ({ decision, heard })
 
 let resolveLast: (its: unknown) => void
 let rejectLast: (error: unknown) => void
-/** One for all: a check need not pay for a function of its own. */
+/** One for all promises: a check need not pay for a function of its own. */
 const takeApart = (resolve: (its: never) => void, reject: (error: unknown) => void) => {
   resolveLast = resolve as (its: unknown) => void
   rejectLast = reject
 }
 
-/** A check that waits, and those of the same key in the batch after it. */
+/** A waiting check, linked to the next of the same key in its batch. */
 class Take {
   next: Take | undefined = undefined
-  /** Of the first one of a key: the last. */
+  /** For the first check of a key: the last one. */
   last: Take = this
   private readonly resolve = resolveLast
   readonly reject = rejectLast
 
-  /** Of the promise made last. */
+  /** Belongs to the promise made last. */
   constructor(
     readonly key: string,
     readonly cost: number,
     private readonly told: Told<unknown>,
   ) {}
 
-  /** @throws what the one who is told does */
+  /** @throws what `told` throws */
   answer(decision: Decision, heard: Heard | undefined): void {
     this.resolve(this.told(decision, heard))
   }
 
-  /** With those after it. */
+  /** With the checks after it. */
   get operation(): Operation {
     const operation: ['take', string, ...number[]] = ['take', this.key, this.cost]
     for (let take = this.next; take !== undefined; take = take.next) operation.push(take.cost)
@@ -85,7 +87,7 @@ export interface Asking {
   readonly inFlight: number
 }
 
-/** Not to be carried out twice. */
+/** Takes must not be carried out twice. */
 export const TAKES: Asking = {
   what: 'take',
   extras: { once: true, distinct: true },
@@ -96,28 +98,28 @@ export const TAKES: Asking = {
 const PEEKS: Asking = {
   what: 'peek',
   extras: { once: false, distinct: true },
-  // They go a longer way.
+  // The script has no short way for them.
   mostKeys: 250,
-  // With two at once those of a burst came too late far from the store, and it counted as away, for checks too.
+  // With two at once, far from the store, a burst's peeks came too late, and the store counted as away, for checks too.
   inFlight: 16,
 }
 
-/** Each may cost as much as its log is long, of what has expired: a take cuts that off. */
+/** Each may cost as much as its log has expired entries that no take has cut off. */
 const PEEKS_OF_LOGS: Asking = { ...PEEKS, mostKeys: 10, inFlight: 50 }
 
-/** How those that only look at keys of such limits ask. */
+/** How peeks at keys of these limits ask. */
 export function peeksOf(...limits: readonly Algorithm[]): Asking {
   return limits.some(({ algorithm }) => algorithm === 'sliding-log') ? PEEKS_OF_LOGS : PEEKS
 }
 
-/** What one of the checks of a key is told: those that look are told the same, each by an object of its own. */
+/** What one of a key's checks is told. Peeks are all told the same, each by an object of its own. */
 export function toldTo(turn: number, decisions: readonly Decision[], { what }: Asking): Decision {
   if (what === 'take' || turn === 0) return decisions[turn] as Decision
   return sameDecision(decisions[0] as Decision)
 }
 
 class Batch {
-  /** The first of each key. */
+  /** The first check of each key. */
   takes: Take[] = []
 
   /** @param deadline of its oldest check, monotonic */
@@ -136,7 +138,7 @@ class Batch {
     first.last = take
   }
 
-  /** Takes half of the keys out, into a batch of their own; nothing is to be added to either. */
+  /** Moves half of the keys into a batch of their own; nothing may be added to either. */
   half(): Batch {
     const half = new Batch(this.deadline)
     half.takes = this.takes.splice(0, this.takes.length >> 1)
@@ -144,31 +146,31 @@ class Batch {
   }
 }
 
-/** Checks that arrive while commands are under way share the next one; those of one key are answered in order. */
+/** Checks that arrive while commands are in flight share the next one; those of one key are answered in order. */
 export class TakeQueue {
   private open: Batch | undefined
   /** Of the open batch. */
   private readonly places = new KeyPlaces()
-  /** Batches that wait for their turn: more than one only where each has as many keys as one may have. */
+  /** Batches that wait for their turn: more than one only if all but the last are full. */
   private readonly waiting: Batch[] = []
   private underWay = 0
-  /** An answer was given out, and what its checks ask next has perhaps not left yet. */
+  /** An answer was handed out, and what its checks ask next may not have left yet. */
   private isAnswering = false
-  /** Answers that came meanwhile, to be given out. */
+  /** Answers that came meanwhile, to be handed out. */
   private readonly held: (() => void)[] = []
-  /** Those that wait for all that was begun. */
+  /** The callers of `idle` that wait. */
   private readonly idling: (() => void)[] = []
 
   constructor(
     private readonly link: Link,
     private readonly clock: Clock,
     private readonly timeout: number,
-    /** What a check is answered that the store did not answer, or throws. */
+    /** Answers a check that the store did not answer, or throws. */
     private readonly unanswered: (error: unknown, key: string, cost: number) => Decision,
     private readonly asking = TAKES,
   ) {}
 
-  /** @param told is told the decision; what it makes of that is what the promise resolves to */
+  /** @param told gets the decision; the promise resolves to what it returns */
   take<T>(key: string, cost: number, told: Told<T>): Promise<T> {
     const promise = new Promise<T>(takeApart)
     this.batch().add(new Take(key, cost, told), this.places)
@@ -185,7 +187,7 @@ export class TakeQueue {
     return this.underWay === 0 && this.waiting.length === 0
   }
 
-  /** So that it can be given back. */
+  /** As `take`, so that it can be given back. */
   takeNoting(key: string, cost: number): Promise<Taken> {
     return this.take(key, cost, noting)
   }
@@ -200,7 +202,7 @@ export class TakeQueue {
     return batch
   }
 
-  /** Once all promises that are resolved have gone on: what they check travels together. */
+  /** Sends once all resolved promises have gone on: what they check travels together. */
   private sendSoon(): void {
     nextTick(this.next)
   }
@@ -239,8 +241,8 @@ export class TakeQueue {
   }
 
   /**
-   * Of answers that come at once, one is given out, and what its checks ask next leaves, before the next one is: the
-   * store works on that meanwhile, where otherwise both commands would leave and come back together from then on.
+   * Hands out one answer at a time: what its checks ask next leaves before the next answer is handed out. So the store
+   * works on one command while the other is answered; else both would leave and come back together from then on.
    */
   private inTurn(answer: () => void): void {
     if (!this.isAnswering) {

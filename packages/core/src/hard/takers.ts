@@ -5,23 +5,23 @@ import type { HardChecks } from './hard-checks.ts'
 import { type JointlyTaken, JointTakes } from './joint-takes.ts'
 import { peeksOf, TAKES } from './take-queue.ts'
 
-/** Takes of some of the limits of a check, all at one moment. */
+/** Takes from some of a check's limits, all at one moment. */
 export interface Taker {
-  /** Where these limits stand among those of the check. */
+  /** The places of these limits among those of the check. */
   readonly places: readonly number[]
-  /** @param keys of each of its limits */
+  /** @param keys one for each of its limits */
   take(keys: readonly string[], cost: number): Promise<JointlyTaken>
   /** What each would say to a cost of 1. */
   peek(keys: readonly string[]): Promise<readonly Decision[]>
 }
 
-/** Who takes of hard limits that are decided together: one for all that lie in one place. */
+/** The takers of hard limits that are decided together: one for all limits in one place. */
 export class Takers {
   private readonly joint = new Map<string, JointTakes>()
 
   constructor(private readonly settings: Settings) {}
 
-  /** @param reserve by itself, and last */
+  /** @param reserve has a taker of its own, the last */
   of(limits: readonly SingleLimit[], reserve?: SingleLimit): readonly Taker[] {
     const alone: Taker[] = []
     const together = new Map<string, number[]>()
@@ -50,7 +50,7 @@ export class Takers {
     await Promise.all([...this.joint.values()].map((takes) => takes.idle()))
   }
 
-  /** What each would say to a cost of 1. Not there: they can't be asked together. */
+  /** What each would say to a cost of 1. Undefined: they can't be asked together. */
   peekJointly(
     limits: readonly SingleLimit[],
     keys: readonly string[],
@@ -59,7 +59,7 @@ export class Takers {
     return peeks?.take(keys, 1).then(({ decisions }) => decisions)
   }
 
-  /** With `reserve` the last of them is taken of where the others are used up. Not there: they can't be asked together. */
+  /** With `reserve`, the last limit pays if the others are used up. Undefined: they can't be asked together. */
   jointly(limits: readonly SingleLimit[], reserve: boolean, asking = TAKES): JointTakes | undefined {
     const { store, clock, timeout } = this.settings
     const [first] = limits

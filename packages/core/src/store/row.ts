@@ -2,14 +2,14 @@ import { type Algorithm, isBucket, rateOf } from '../algorithms/algorithm.ts'
 import { mulDivUp } from '../algorithms/arithmetic.ts'
 import { type Ask, type Counters, type GivenBack, NOTHING_GIVEN } from './store.ts'
 
-/** What a node has settled of a key within one slice: counters that only rise. */
+/** What a node has settled of a key in one slice: counters that only rise. */
 export class Part {
   admitted = 0
   refunded = 0
   granted = 0
   returned = 0
 
-  /** Whether it tells of nothing but admitted cost. */
+  /** Whether it counts nothing but admitted cost. */
   get isPlain(): boolean {
     return this.refunded + this.granted + this.returned === 0
   }
@@ -22,7 +22,7 @@ export class Part {
 
 const NOTHING: Part = Object.freeze(new Part())
 
-/** A node's ledger of a key: of the slice it last settled in, and of the one before. */
+/** A node's ledger for a key: the slice in which it last settled, and the one before. */
 export class Cell {
   slice = 0
   current = new Part()
@@ -31,13 +31,13 @@ export class Cell {
 
   constructor(readonly node: string) {}
 
-  /** The slice before, to be changed. */
+  /** The part of the slice before, to be changed. */
   get ownLate(): Part {
     if (this.late === NOTHING) this.late = new Part()
     return this.late
   }
 
-  /** What it holds of a slice. */
+  /** The part of a slice. */
   part(slice: number): Part {
     if (slice === this.slice) return this.current
     return slice === this.slice - 1 ? this.late : NOTHING
@@ -54,10 +54,10 @@ export class Cell {
 
 const NO_CELLS: readonly Cell[] = []
 
-/** By what a key goes: its bucket drains at that rate. Of windows and logs all are alike. */
+/** The limit that a key goes by: its bucket drains at that rate. For windows and logs all are alike. */
 export interface Terms {
   readonly limit: Algorithm
-  /** It is the limiter's own limit, and gives way to one that is set; otherwise a plan's. */
+  /** True: the limiter's own limit, which gives way to one that is set. False: a plan's. */
   readonly follows: boolean
 }
 
@@ -71,17 +71,17 @@ function haveOneRate(one: Terms, other: Terms): boolean {
   return rateOf(one.limit) === rateOf(other.limit)
 }
 
-/** What has become of a bucket since something was taken of it that may yet be given back. */
+/** A bucket's history, kept while something taken from it before may still be given back. */
 class Past {
-  /** What was given back. */
+  /** The total given back. */
   given = 0
-  /** When it went over to the rate by which it goes, and the fastest by which it has gone; 0: it did not. */
+  /** When its rate last changed, and the fastest rate it has had; 0: the rate has not changed. */
   changed = 0
   fastest = 0
 
   /**
-   * @param since kept since then
-   * @param until by then all has drained that was in use when anything was given back, or would have by the slower rate
+   * @param since when this began
+   * @param until by then all has drained that was in use at a refund, or at a change of rate by the slower one
    */
   constructor(
     readonly since: number,
@@ -92,7 +92,7 @@ class Past {
 /** What a store keeps of a key. The Lua script keeps the same, packed. */
 export class Row {
   generation = 0
-  /** The slice in whose file the row lies: the last in which it is worth anything. */
+  /** The slice whose file holds the row: the last one in which the row matters. */
   filed = 0
   /** The slice of the last settlement; 0: none. */
   settled = 0
@@ -101,9 +101,9 @@ export class Row {
   bookedLate = 0
   /** The sum of the nodes' demand. */
   demand = 0
-  /** Of a bucket. */
+  /** For a bucket. */
   private past: Past | undefined = undefined
-  /** Most rows have one, of one node: a list takes less room than a `Map`. */
+  /** Most rows have a single cell, and a list takes less room than a `Map`. */
   private cells: readonly Cell[] = NO_CELLS
 
   constructor(
@@ -111,13 +111,13 @@ export class Row {
     readonly state: unknown,
   ) {}
 
-  /** What has been given back of a bucket. */
+  /** The total given back to a bucket. */
   get given(): GivenBack {
     const { past } = this
     return past === undefined || past.given === 0 ? NOTHING_GIVEN : [past.since, past.given]
   }
 
-  /** From here on it goes by these. Returns whether that is another thing to a bucket. */
+  /** Goes by these terms from here on. Returns whether that changes anything for a bucket. */
   goBy(terms: Terms, now: number): boolean {
     const before = this.terms
     if (terms === before) return false
@@ -126,7 +126,7 @@ export class Row {
     return isBucket(terms.limit) && (terms.follows !== before.follows || !haveOneRate(terms, before))
   }
 
-  /** Lets time pass up to `now`. Returns whether it gave way to the limit that was set. */
+  /** Lets time pass up to `now`. Returns whether the row went over to the limit that was set. */
   pass(now: number, slice: number, set: SetLimit | undefined): boolean {
     const { terms } = this
     if (this.past !== undefined && now >= this.past.until) this.past = undefined
@@ -136,8 +136,8 @@ export class Row {
   }
 
   /**
-   * It is about to go over to another rate. What was taken before gives back by the faster one from here on, for as long as
-   * it could give anything back by the slower one; so does what is booked, which may be taken by either.
+   * Call before the rate changes. What was taken before is then given back as if it drained at the faster rate, for as
+   * long as any of it could be left at the slower one. So is booked quota, which may be taken at either rate.
    */
   private noteRate({ limit }: Terms, now: number): void {
     const before = this.terms.limit
@@ -150,7 +150,7 @@ export class Row {
     past.fastest = Math.max(past.fastest, rateOf(before), rateOf(limit))
   }
 
-  /** When all will have drained that is in use now, also of what is booked, which may be taken within a window. */
+  /** When all that is in use now will have drained, with what is booked, which may be taken within a window. */
   private allDrainedAt(limit: Algorithm): number {
     const [, window, rate, per] = limit.parameters as readonly [number, number, number, number]
     const { bookedInAll: booked } = this
@@ -173,27 +173,27 @@ export class Row {
     this.terms.limit.usage(this.state, until)
   }
 
-  /** The moment from which its state is as good as none. */
+  /** From this moment on the state is worth nothing. */
   private get drainedAt(): number {
     return this.terms.limit.endsAt(this.state)
   }
 
-  /** Notes what is in use now; returns the moment from which it is worth nothing, but for what nodes have settled. */
+  /** Notes what is in use now. Returns from when on the row is worth nothing, apart from what nodes have settled. */
   noteUse(): number {
     const { past, drainedAt } = this
     if (past === undefined) return drainedAt
-    // What is taken after the rate has changed knows by which it drains.
+    // A take after a change of rate knows its rate.
     if (past.given > 0) past.until = Math.max(past.until, drainedAt)
     return Math.max(past.until, drainedAt)
   }
 
-  /** The fastest rate by which a bucket has drained since then, but for those at that time and now. */
+  /** The fastest rate that a bucket has had, if the rate has changed since `at`; otherwise 0. */
   fastestSince(at: number): number {
     const { past } = this
     return past !== undefined && at < past.changed ? past.fastest : 0
   }
 
-  /** Gives cost back, as the algorithm does; of a bucket it is noted. */
+  /** Gives cost back, as the algorithm does, and notes it for a bucket. */
   refund(
     limit: Algorithm,
     now: number,
@@ -209,7 +209,7 @@ export class Row {
     if (back > 0 && isBucket(limit)) this.keep(now, until).given += back
   }
 
-  /** Whether nodes have settled anything: also in slice 0, where a test's clock may begin. */
+  /** Whether any node has settled: true also in slice 0, where a test's clock may begin. */
   get isSettled(): boolean {
     return this.settled > 0 || this.cells.length > 0
   }
@@ -219,16 +219,17 @@ export class Row {
   }
 
   /**
-   * So much of what a log admitted in the slice before may have been booked ahead: it is not in the log any more, and what
-   * is there in its place came later. What is booked ahead expires within the slice, so that it is never of that.
+   * How much of what a log admitted in the slice before may have been booked ahead: that has left the log, and what is
+   * there in its place came later. What is booked ahead expires within the current slice, so it was never admitted in
+   * it.
    */
   bookedAhead({ bookAhead }: Algorithm, behind: number): number {
     return bookAhead === undefined || behind === 0 ? 0 : this.booked
   }
 
   /**
-   * Makes `slice` the one that is settled in. What was booked in a slice can only have been spent in it; it counts
-   * on as booked for one slice more, in which the nodes say what of it they spent, and then as spent.
+   * Makes `slice` the settled one. Quota booked in a slice can only be spent in that slice. It stays booked for one
+   * slice more, in which the nodes tell what they spent, and then counts as spent.
    */
   private roll(slice: number, set: SetLimit | undefined, now: number): void {
     if (slice <= this.settled || (this.cells.length === 0 && this.bookedInAll === 0)) return
@@ -257,7 +258,7 @@ export class Row {
     return undefined
   }
 
-  /** The node's cell, where nothing else is kept but the state, nor has it told of more than what it admitted. */
+  /** The node's cell, if nothing else is kept but the state, and the cell counts nothing but admitted cost. */
   aloneOf(node: string, slice: number): Cell | undefined {
     const [cell, another] = this.cells
     if (cell?.node !== node || cell.slice !== slice || another !== undefined) return undefined
@@ -277,10 +278,12 @@ export class Row {
   }
 
   /**
-   * Raises a node's counters, and moves the totals by the difference; returns what it gave back. Of a log entries may be
-   * missing of which the store has lost what it had: then it is told of less than it admitted, and sends them all. What there
-   * is of them is not taken in before: a repeat of it would be taken for those that are missing. Nor is of a log taken in what has gone
-   * back again, the oldest first: where an entry has expired, what goes back would be taken of others.
+   * Raises a node's counters and moves the totals by the difference. Returns what the node gave back.
+   *
+   * If the store has lost a log's entries, those sent may cost less than the counters rise. Then nothing is merged: the
+   * node hears that less is settled than it admitted, and sends all its entries. Had some been merged, a repeat of them
+   * would pass for the missing ones. Of a log, what has gone back again is left out, the oldest first: once an entry
+   * has expired, its refund would take from others.
    */
   merge(
     cell: Cell,
@@ -315,12 +318,12 @@ export class Row {
   }
 
   /**
-   * Notes a node's demand, and books for it what it asks for, as far as there is room. Where more has been booked
-   * than the node knows of, it is told that first: a question that comes twice books once. Of a log, what expires soon
-   * may be booked too: it is taken out of the log, and counts as booked until then and after. Not where more is in use
-   * than the limit, by another one or a penalty: the node would see no room, and could not spend it.
+   * Notes a node's demand, and books the quota it asks for, as far as there is room. If more is booked than the node
+   * knows of, it is told that first, so that a repeated question books once. For a log, what expires soon may be booked
+   * too: it is taken out of the log and counts as booked from now on. Not if more is in use than the limit, admitted by
+   * another limit or charged: the node would see no room, and could not spend it.
    *
-   * @returns from when on it may be spent, see `Snapshot`
+   * @returns from when on it may be spent, as `starts` of `Snapshot`
    */
   grant(cell: Cell, known: number, terms: Terms, now: number, ask: Ask, extra: number): number[] {
     const [demand, fraction, most, least, ahead = 0] = ask
@@ -353,8 +356,8 @@ export class Row {
   }
 
   /**
-   * Takes the place of a row that was reset by a node, which gave up what it knew to be `granted` in the slice. What
-   * other nodes may yet spend, until they hear of the reset or the slice is over, stays booked.
+   * Takes the place of a row that a node has reset. That node gave up what it knew to be `granted` in the slice. What
+   * other nodes may yet spend, until they hear of the reset or the slice ends, stays booked.
    */
   follow(before: Row, now: number, slice: number, node: string, granted: number): void {
     this.terms = before.terms
@@ -370,14 +373,14 @@ export class Row {
     this.bookedLate -= cell.part(slice - 1).booked
   }
 
-  /** What is booked for other nodes than this one. */
+  /** What is booked for nodes other than this one. */
   bookedElsewhere(node: string, slice: number): number {
     const cell = this.cellOf(node)
     return this.bookedInAll - (cell === undefined ? 0 : cell.part(slice).booked + cell.part(slice - 1).booked)
   }
 }
 
-/** Of times and costs. */
+/** The sum of a list of times and costs. */
 export function costOf(entries: readonly number[]): number {
   let cost = 0
   for (let place = 1; place < entries.length; place += 2) cost += entries[place] as number

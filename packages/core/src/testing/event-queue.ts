@@ -1,4 +1,4 @@
-/** What is to happen at a time. */
+/** Something that happens at a time. */
 export class Event {
   cancelled = false
 
@@ -6,22 +6,22 @@ export class Event {
     readonly at: number,
     readonly order: number,
     readonly run: () => void,
-    /** The process to which it happens; none: to the world. */
+    /** The process it happens to; undefined: the world. */
     readonly process: Process | undefined,
-    /** Of the events that a process finds when it goes on, timers come first. */
+    /** When a paused process goes on, timers come before its other events. */
     readonly isTimer: boolean,
   ) {}
 }
 
-/** Where events happen. What befalls a dead one is dropped, what befalls one that stands still waits. */
+/** What events happen to. Those of a dead process are dropped; those of a paused one wait. */
 export interface Process {
   readonly alive: boolean
   readonly paused: boolean
-  /** Takes in what happens while the process stands still. */
+  /** Keeps an event until the process goes on. */
   defer(event: Event): void
 }
 
-/** Events in the order of their times; those of one time in the order in which they were planned. */
+/** Events by time; those of one time in the order in which they were planned. */
 export class EventQueue {
   private readonly heap: Event[] = []
   private planned = 0

@@ -55,7 +55,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Lets all promises that can go on do so. */
+/** Lets all resolved promises go on. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

@@ -1,6 +1,6 @@
 /** How the network between the nodes and the store behaves. May be changed at any time. */
 export interface NetworkConditions {
-  /** Milliseconds that a message is under way, one way; a function for a distribution, of numbers from 0 to 1. */
+  /** Milliseconds that a message takes one way; a function for a distribution, given numbers from 0 to 1. */
   latency: number | ((random: () => number) => number)
   /** The part of the requests that never arrive: 0 to 1. */
   requestLoss: number
@@ -21,7 +21,7 @@ export const CALM: Readonly<NetworkConditions> = {
   overtaking: false,
 }
 
-/** One way between a node and the store. */
+/** One direction between a node and the store. */
 export class Way {
   private lastArrival = -Infinity
 
@@ -61,7 +61,7 @@ export class Way {
   }
 }
 
-/** A message as it travels: what the sender does with it afterwards does not reach it. */
+/** A copy of a message, as it travels: the sender's later changes do not reach it. */
 export function travelling<T>(message: T): T {
   if (Array.isArray(message)) return message.map(travelling) as T
   if (typeof message !== 'object' || message === null) return message

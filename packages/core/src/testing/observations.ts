@@ -1,4 +1,4 @@
-/** Numbers in rows, in the order in which they were noted; grows as it must. */
+/** Numbers in rows, in the order in which they were noted; grows as needed. */
 class Rows {
   length = 0
   private numbers = new Float64Array(128)
@@ -40,7 +40,7 @@ export class Checks {
     else this.last = at
   }
 
-  /** In the order of their times; those of one time as they were noted. */
+  /** By time; those of one time as they were noted. */
   each(visit: (at: number, cost: number, allowed: boolean) => void): void {
     const { rows } = this
     const places = this.inOrder ? undefined : this.sorted()
@@ -72,18 +72,18 @@ export class Series {
   }
 }
 
-/** All that an observer who sees every node and the store's true time can know of a simulation. Times are the store's. */
+/** All that an observer who sees every node and the store's true time can know. Times are the store's. */
 export class Observations {
   readonly keys = new Map<string, Checks>()
   /** Commands sent to the store, with the key entries each carried. */
   readonly calls = new Series()
-  /** Checks that waited, by when they were made, with how long they did. */
+  /** Checks that waited: when each was made, and how long it waited. */
   readonly waits = new Series()
   /** Checks that ended in an error. */
   failed = 0
-  /** The first error that no store can be blamed for. */
+  /** The first error that is not a StoreError. */
   fault: unknown = undefined
-  /** Checks that are not answered yet, and never will be where their node has died. */
+  /** Checks that are not answered yet; if their node has died, they never will be. */
   unanswered = 0
 
   check(key: string, at: number, cost: number, allowed: boolean): void {

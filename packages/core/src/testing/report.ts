@@ -3,8 +3,8 @@ import type { Observations } from './observations.ts'
 import { quota, type Usage, usageOf } from './usage.ts'
 
 /**
- * What a simulation showed. Parts are from 0 to 1. Windows are those of the store's clock, for a bucket stretches
- * as long as it takes to drain; only whole ones count, and the first, in which nodes are cold, counts by itself.
+ * What a simulation showed. A part of 0.5 is a half. Windows are those of the store's clock; for a bucket, stretches as
+ * long as it takes to drain. Only whole ones count, and the first, in which nodes are cold, counts by itself.
  */
 export interface Report {
   /** Whole windows after the first. */
@@ -19,19 +19,19 @@ export interface Report {
     /** The most ever, as a cost and not as a part. */
     readonly cost: number
   }
-  /** Cost admitted, in parts of the limit × windows, or of what a bucket refills; of a fixed window no more than its limit counts. */
+  /** Cost admitted, as a part of limit × windows, or of a bucket's refill; at most the limit in each fixed window. */
   readonly share: number
-  /** Cost admitted, in parts of what one limiter that sees every check would have admitted. */
+  /** Cost admitted, as a part of what a single limiter that sees every check would have admitted. */
   readonly shareOfPossible: number
-  /** Checks denied though there was room, in parts of all checks. */
+  /** Checks denied though there was room, as a part of all checks. */
   readonly falseDenials: number
   /**
-   * Checks denied less those that one limiter that sees every check would have denied, in parts of all checks: what a
-   * user loses by there being several nodes. Below 0: more was let in.
+   * Checks denied, less those that a single limiter that sees every check would have denied, as a part of all checks:
+   * what users lose because there are several nodes. Below 0: more was admitted.
    */
   readonly excessDenials: number
   readonly checks: number
-  /** Checks, of the whole simulation, that ended in an error or were not answered: in none of the other figures. */
+  /** Checks of the whole simulation that ended in an error or were not answered; in none of the other figures. */
   readonly unanswered: number
   /** Commands sent to the store, per check. */
   readonly callsPerCheck: number

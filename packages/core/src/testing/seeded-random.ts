@@ -24,7 +24,7 @@ export function seededRandom(seed: number, stream = 0): () => number {
     c = ((c << 21) | (c >>> 11)) + sum
     return (sum >>> 0) / 2 ** 32
   }
-  // What is alike in two seeds is gone after a dozen rounds.
+  // After a dozen rounds, nothing shows that two seeds are alike.
   for (let round = 0; round < 15; round++) next()
   return next
 }

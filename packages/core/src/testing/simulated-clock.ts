@@ -9,7 +9,7 @@ export interface Skew {
   rate?: number
 }
 
-/** What passes for everybody. */
+/** What all processes share. */
 export interface World {
   /** Milliseconds since the simulation began. */
   readonly time: number
@@ -18,7 +18,7 @@ export interface World {
   readonly queue: EventQueue
 }
 
-/** Floating-point times that differ by less than this are one. */
+/** Floating-point times that differ by less than this are equal. */
 const SAME = 1e-6
 
 class SimulatedTimer {
@@ -31,7 +31,7 @@ class SimulatedTimer {
   ) {}
 }
 
-/** The clocks of a node's process, which may be wrong; timers go by the monotonic one, in whole milliseconds as Node's. */
+/** A node's clocks, which may be wrong; timers go by the monotonic one, in whole milliseconds as in Node. */
 export class SimulatedClock implements Clock {
   private readonly began: number
   private readonly speed: number

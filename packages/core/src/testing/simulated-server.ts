@@ -5,7 +5,7 @@ import type { JointTable, Store, Table, TableName } from '../store/store.ts'
 import { Availability } from './availability.ts'
 import type { World } from './simulated-clock.ts'
 
-/** The store's server: one real `memoryStore`, by a clock that is the truth. */
+/** The store's server: one real `memoryStore`, whose clock shows the true time. */
 export class SimulatedServer {
   private store: Store
   private life = 0
@@ -68,7 +68,7 @@ export class SimulatedServer {
     }
   }
 
-  /** @internal A request arrives; its answer, if it is carried out, with the true time of that. */
+  /** @internal A request arrives; if it is carried out, `answer` is told the reply and the true time. */
   arrive<T>(carryOut: () => Promise<T>, answer: (reply: Promise<T>, at: number) => void): void {
     this.availability.arrive(() => answer(carryOut(), this.world.time))
   }

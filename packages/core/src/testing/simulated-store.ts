@@ -9,7 +9,7 @@ import type { Observations } from './observations.ts'
 import type { World } from './simulated-clock.ts'
 import type { SimulatedServer } from './simulated-server.ts'
 
-/** A node's client of the server, behind the network; it learns the server's time from replies, as that of Redis does. */
+/** A node's client of the server, behind the network; it learns the server's time as the Redis store does. */
 export class SimulatedStore implements Store {
   /** @internal True time at which the server carried out what was answered last. */
   answeredAt = 0

@@ -15,7 +15,7 @@ import { SimulatedServer } from './simulated-server.ts'
 import { SimulatedStore } from './simulated-store.ts'
 import type { Traffic } from './traffic.ts'
 
-/** Lets all promises that can go on do so. */
+/** Lets all resolved promises go on. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
@@ -30,7 +30,9 @@ export interface Surroundings {
 export interface NodeOptions {
   /** Makes the node's limiter, also after a restart: `createLimiter({ name, limit, ...surroundings })`. */
   limiter: (surroundings: Surroundings) => HardLimiter | SoftLimiter
-  /** Whether checks may wait for the store: by `check`; otherwise by `checkSync`, and by `check` only where that says `'sync'`. Default true. */
+  /**
+   * Whether checks may wait for the store. If not: `checkSync`, and `check` only if that says `'sync'`. Default true.
+   */
   waits?: boolean
   skew?: Skew
 }
@@ -74,7 +76,7 @@ class Life implements Process {
 
 const ONE = { cost: 1 }
 
-/** A node of a simulation: a real limiter in surroundings that are not. */
+/** A node of a simulation: a real limiter in simulated surroundings. */
 export class SimulatedNode {
   private life: Life
 
@@ -97,7 +99,7 @@ export class SimulatedNode {
     return this.life.alive
   }
 
-  /** A check comes to this node, now. One that comes while it stands still is made when it goes on; a dead node hears none. */
+  /** A check reaches this node now. A paused node makes it when it goes on; a dead node never does. */
   check(key: string, cost = 1): void {
     const { life } = this
     if (life.paused) life.backlog.push(() => this.check(key, cost))
@@ -133,7 +135,7 @@ export class SimulatedNode {
     )
   }
 
-  /** What the store admitted was admitted when it did so, and what the node did, now. */
+  /** Notes a decision: the store's as of when it was made, the node's own as of now. */
   private decided(life: Life, key: string, cost: number, decision: Decision): void {
     const { epoch, time } = this.world
     const at = decision.source === 'store' ? life.store.answeredAt : time
@@ -262,13 +264,13 @@ export class Simulation {
   /**
    * Goes on for `ms` milliseconds, with this traffic.
    *
-   * @throws what a check has thrown that is not a StoreError
+   * @throws the first error of a check that is not a StoreError
    */
   async run(ms: number, traffic?: Traffic): Promise<void> {
     const { world, nodes } = this
     const end = world.time + ms
     let promises = 0
-    // A check that made a promise may have set something off that must go on before time does.
+    // A check that made a promise may have started something that must go on before time does.
     const stop = promiseHooks.onInit(() => {
       promises++
     })
@@ -295,7 +297,7 @@ export class Simulation {
     }
   }
 
-  /** The next event; whether anything happened. */
+  /** Runs the next event; returns whether anything happened. */
   private step(): boolean {
     const { world } = this
     const event = world.queue.take() as Event

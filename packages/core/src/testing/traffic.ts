@@ -1,4 +1,4 @@
-/** Checks to come, in the order of their times: what a simulation asks its nodes. */
+/** Checks to come, by time: what a simulation asks its nodes. */
 export interface Traffic {
   /** When the next check is made, in milliseconds since the simulation began; `Infinity`: there is none. */
   readonly at: number
@@ -13,11 +13,11 @@ export interface Traffic {
 export interface PoissonOptions {
   /** Numbers from 0 to 1, such as `seededRandom(1)`. */
   random: () => number
-  /** Checks per second by all nodes together; a function where it changes over time. */
+  /** Checks per second by all nodes together; a function if it changes over time. */
   rate: number | ((time: number) => number)
-  /** The highest rate, where it changes. */
+  /** The highest rate, if it changes. */
   peak?: number
-  /** Which node is asked: any of the first `nodes`, by weight, or as a function of the time says. */
+  /** Which node is asked: one of the first `nodes` at random, one by weight, or as a function of the time says. */
   nodes: number | readonly number[] | ((time: number, random: () => number) => number)
   /** Which key; default always `'key'`. */
   key?: string | ((random: () => number) => string)

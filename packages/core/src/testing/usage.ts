@@ -1,7 +1,7 @@
 import { type Algorithm, isBucket, type Limit } from '../algorithms/algorithm.ts'
 
 /**
- * What is in use of a limit, by the definition and not by the code under test. Times are the store's, in whole
+ * How much of a limit is in use, by the definition and not by the code under test. Times are the store's, in whole
  * milliseconds, and never go back.
  */
 export interface Usage {
@@ -150,7 +150,7 @@ function bucketNumbers(limit: Limit): { rate: number; per: number } {
   return { rate: rate as number, per: per as number }
 }
 
-/** Nothing in use yet. */
+/** A usage with nothing in use yet. */
 export function usageOf(limit: Limit): Usage {
   switch (limit.algorithm) {
     case 'fixed-window':

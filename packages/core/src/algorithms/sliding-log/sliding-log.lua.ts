@@ -1,13 +1,13 @@
 import { MOST_ENTRIES } from '../algorithm.ts'
 import type { LuaHalf } from '../lua-half.ts'
 
-/** Of an entry: two doubles. */
+/** Bytes of an entry: two doubles. */
 const BYTES = 16
 /** The most entries in a row without a gap. */
 const MOST = 20
 /** Entries in a chunk of the list. */
 const CHUNK = 12
-/** The newest ones, which stay in the row. */
+/** How many of the newest entries stay in the row. */
 const NEWEST = 1
 /** The most chunks that are fetched at once. */
 const MOST_PAGE = 512
@@ -430,13 +430,13 @@ const batch = {
 }
 
 /**
- * The Lua half of the sliding log. State: a = total, b = newest, c = the sum up to it, d = the log: packed entries of 16 bytes, each
- * a time and all that was admitted up to then. The first is what was admitted before all that counts; so what an entry cost
- * is told by the one before it, and what is in use by the first and the last.
+ * The Lua half of the sliding log. State: a = total, b = newest, c = the sum up to it, d = the log: packed entries of
+ * 16 bytes, each a time and the sum of all admitted up to then. The first is what was admitted before all that counts.
+ * So an entry's cost is its sum less that of the entry before it, and usage is the last sum less the first.
  *
- * The log is what is kept of a key: a, b and c are read from it. Of a long one the middle lies in a list, in chunks: there
- * the log has a gap, an entry of the time -1 that says how many chunks, the last of the list, belong there. Reading writes
- * nothing: chunks that are read from the front stay in the list until the next is added to it. An entry stands before a gap,
- * and one behind it. Parameters: limit, window.
+ * Only the log is kept of a key: a, b and c are read from it. The middle of a long log lies in a list, in chunks. In
+ * its place the log has a gap, an entry of the time -1 that says how many chunks, the last of the list, belong there.
+ * An entry stands before a gap, and one behind it. Reading writes nothing: chunks that are read from the front stay in
+ * the list until the next one is added to it. Parameters: limit, window.
  */
 export const slidingLogLua: LuaHalf = { begins, functions, batch }

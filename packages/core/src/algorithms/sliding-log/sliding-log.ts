@@ -3,13 +3,13 @@ import { type Duration, durationMs } from '../../duration.ts'
 import { type Algorithm, checkCount, checkNumbers, type Limit, type Numbers } from '../algorithm.ts'
 
 /**
- * The admissions of the last window, oldest first, one entry a millisecond. Written down as: a = total,
- * b = newest, and the entries, which may be fewer than the total says: the rest then counts as the newest.
+ * The admissions of the last window, oldest first, one entry a millisecond. Written down as: a = total, b = newest, and
+ * the entries, which may sum to less than the total: the rest then counts as the newest.
  */
 export class SlidingLogState {
   times: number[] = []
   costs: number[] = []
-  /** The oldest entry that still counts; those before it are only cut off now and then. */
+  /** The place of the oldest entry that still counts; those before it are only cut off now and then. */
   head = 0
   total = 0
 }
@@ -115,7 +115,7 @@ class SlidingLog implements Algorithm<SlidingLogState> {
       this.insert(state, latest, cost)
       return
     }
-    // The cost is what is new; it is the last of the entries.
+    // `cost` is what is new: the last of the entries.
     let left = cost
     for (let place = entries.length - 2; place >= 0 && left > 0; place -= 2) {
       const part = Math.min(left, entries[place + 1] as number)
@@ -127,7 +127,7 @@ class SlidingLog implements Algorithm<SlidingLogState> {
 
   refund(state: SlidingLogState, now: number, _behind: number, cost: number, at?: number): number {
     this.expire(state, now)
-    // What has expired is not there to go back: what came after it is others'.
+    // What has expired can't go back: what came after it is others'.
     if (at !== undefined) return at > now - this.window ? this.remove(state, cost, at) : 0
     const { times, costs } = state
     let left = Math.min(cost, state.total)
@@ -146,7 +146,7 @@ class SlidingLog implements Algorithm<SlidingLogState> {
     return back
   }
 
-  /** Takes cost out of the entries from `at` on, oldest first: so none of what is left ends sooner than it must. */
+  /** Takes cost out of the entries from `at` on, oldest first, so that nothing that is left expires too soon. */
   private remove(state: SlidingLogState, cost: number, at: number): number {
     const { times, costs } = state
     let left = cost

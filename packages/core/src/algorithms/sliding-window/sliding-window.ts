@@ -75,12 +75,12 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
     state.slice = slice
   }
 
-  /** Until the current window ends. */
+  /** Milliseconds until the current window ends. */
   private rest(state: SlidingWindowState, now: number): number {
     return this.slices.end(state.slice) - now
   }
 
-  /** What of the window before still counts: its count × the share of it that the window of length `window` behind `now` covers. */
+  /** What of the previous window still counts: its count × the share that the last `window` milliseconds cover. */
   private weighted(state: SlidingWindowState, now: number): number {
     if (state.previous === 0) return 0
     return mulDivUp(state.previous, Math.min(this.rest(state, now), this.window), this.window)
@@ -118,8 +118,8 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
   }
 
   /**
-   * The first moment at which weight × count ≤ what the cost leaves, in this window (the previous count fades) or
-   * in the next (the current one does): a count p weighs at most m from window − ⌊m · window ÷ p⌋ on.
+   * The wait until weight × count ≤ what the cost leaves, in this window (the previous count fades) or in the next (the
+   * current one does): a count p weighs at most m from window − ⌊m · window ÷ p⌋ on.
    */
   private retry(state: SlidingWindowState, now: number, cost: number): number {
     const room = this.limit - state.current - cost
@@ -178,9 +178,9 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
 }
 
 /**
- * At most `limit` in a window that slides: the count of the current window and, weighted by what of it the last
- * `window` milliseconds still cover, that of the one before. Two numbers a key; exact when traffic within a
- * window is even. The best balance for most APIs.
+ * At most `limit` in a window that slides: the count of the current window plus that of the one before, weighted
+ * by the share of it that the last `window` milliseconds still cover. Two numbers per key; exact when traffic
+ * within a window is even. The best balance for most APIs.
  *
  * @param numbers `limit`: an integer from 1 to 2^31 − 1; `window`: a {@link Duration} from 1 ms to 730 days
  * @throws ConfigError `ERR_LIMIT` or `ERR_DURATION`

@@ -1,7 +1,7 @@
 import type { Row, SetLimit } from '../row.ts'
 import { CHANGES_KEPT, type LimitInForce, MOST_CHANGES } from '../store.ts'
 
-/** Milliseconds between two looks for what is over. */
+/** Milliseconds between two sweeps. */
 const SWEEP_EVERY = 1000
 
 /** What all limiters of one name share. */
@@ -14,12 +14,12 @@ export class Counts {
   /** The last sequence of each node, and until when it is remembered. */
   readonly sequences = new Map<string, { last: number; until: number }>()
   readonly present = new Map<string, number>()
-  /** Set while limiters run. */
+  /** The limit set while limiters run. */
   limit: LimitInForce = []
   set: SetLimit | undefined
-  /** The smallest by which a node decides in RAM: of plans, several go by one table. */
+  /** The smallest limit by which a node decides in RAM: several plans share one table. */
   smallest = Infinity
-  /** How many have them; of one that is alone, what it asked to be told when it no longer is. */
+  /** How many tables use these counts, and what a lone one asked to have called when another opens them. */
   tables = 0
   shared: (() => void) | undefined
   last = 0
@@ -31,7 +31,7 @@ export class Counts {
     readonly marker: string,
   ) {}
 
-  /** Once a slice, and once a second: forgets what is over. */
+  /** Forgets what has expired, once a slice and once a second. */
   sweep(slice: number): void {
     if (slice === this.swept && this.last < this.sweepAt) return
     this.swept = slice
@@ -42,7 +42,7 @@ export class Counts {
     for (const [node, { until }] of this.sequences) if (until <= this.last) this.sequences.delete(node)
   }
 
-  /** The key's row, where it is worth anything in the slice or after it. */
+  /** The key's row, if it matters in the slice or later. */
   find(key: string, slice: number): Row | undefined {
     for (const [filed, file] of this.files) {
       const row = filed >= slice ? file.get(key) : undefined
@@ -63,7 +63,7 @@ export class Counts {
     file.set(key, row)
   }
 
-  /** Notes that every node is to hear of the key. */
+  /** Notes that every node must hear of the key. */
   changed(key: string, now: number): void {
     this.changes.delete(key)
     this.changes.set(key, now)

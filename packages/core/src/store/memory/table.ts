@@ -27,12 +27,12 @@ import type { Counts } from './counts.ts'
 /** Milliseconds for which a node's last sequence is remembered. */
 const SEQUENCES_KEPT = 60_000
 
-/** For a look at a row's state. */
+/** Scratch space for reading a row's state. */
 const lies = new Numbers()
 
 /**
- * A limiter's view of the counts, by its own numbers. The Lua script `store/redis/engine.lua.ts` does the same
- * on Redis; one conformance suite holds them together.
+ * A limiter's view of the counts, by its own limit. The Lua script `store/redis/engine.lua.ts` does the same in Redis;
+ * one conformance suite tests both.
  */
 export class MemoryTable implements Table {
   readonly known = true
@@ -40,9 +40,9 @@ export class MemoryTable implements Table {
   readonly answersAtOnce = true
   private readonly blocks
 
-  /** By what the operations of a request go. */
+  /** The terms of the current request. */
   private terms: Terms
-  /** Of a request. */
+  /** Of the current request's reply. */
   private booked: Map<string, number> | undefined
   private given: Map<string, GivenBack> | undefined
   private readonly planTerms: Terms
@@ -84,7 +84,7 @@ export class MemoryTable implements Table {
     return this.reply(request, now, slice, results)
   }
 
-  /** @throws StoreError where the request is late, or was here before */
+  /** @throws StoreError if the request is late or was here before */
   begin(request: Request): { now: number; slice: number } {
     const now = this.now()
     const slice = Math.floor(now / this.own.window)
@@ -185,7 +185,7 @@ export class MemoryTable implements Table {
     return new Row(this.terms, this.limit.create())
   }
 
-  /** From here on the key goes by this limit, also where nothing is taken. */
+  /** From here on the key goes by this limit, even if nothing is taken. */
   take(key: string, costs: readonly number[], now: number, slice: number): Decision[] {
     const row = this.find(key, now, slice) ?? this.create()
     let changed = row.goBy(this.terms, now)
@@ -215,7 +215,7 @@ export class MemoryTable implements Table {
     return blockedDecision(decision, blockedFor, resetAfterOf(this.limit, state, now))
   }
 
-  /** What is booked counts as if it were spent now. */
+  /** The state with what is booked counted as spent now. */
   private withBooked(row: Row, now: number): unknown {
     const numbers = new Numbers()
     this.limit.usage(row.state, now)
@@ -291,8 +291,8 @@ export class MemoryTable implements Table {
   }
 
   /**
-   * A refund that more than doubles what is left must reach every node soon, since those that deny the key do not ask. By a
-   * smaller one such a node is late: it hears of it when it asks again.
+   * A refund that more than doubles what is left must reach every node soon, since nodes that deny the key do not ask.
+   * A smaller one reaches such a node late, when it asks again.
    */
   private giveBack(
     key: string,
@@ -316,7 +316,7 @@ export class MemoryTable implements Table {
     const row = this.find(key, now, slice)
     if (row === undefined) return
     const behind = at === undefined ? 0 : slice - Math.floor(at / this.limit.window)
-    // What was taken before a reset, or counts no more, is not there to be given back.
+    // What was taken before a reset, or no longer counts, can't be given back.
     if (behind > this.limit.lateSlices || (at !== undefined && row.generation > 0 && at <= row.generation))
       return
     const left = cost - (at === undefined ? 0 : row.bookedAhead(this.limit, behind))
@@ -324,7 +324,7 @@ export class MemoryTable implements Table {
     const [, drained, , , rateThen, heard] = others
     const faster = at === undefined ? 0 : row.fastestSince(heard)
     const kept = faster > 0 && heard !== at ? 0 : keptOf(others, row.given)
-    // What had drained of what was beside it by then matters only while some of that is kept.
+    // `drained` tells of what was in use beside the take, so it matters only while some of that is kept.
     const from = at === undefined || kept === 0 ? at : at - drained
     this.giveBack(key, row, now, behind, left, from, beside + kept, Math.max(rateThen, faster))
     this.file(key, row, slice)
@@ -341,7 +341,7 @@ export class MemoryTable implements Table {
     this.counts.changed(key, now)
   }
 
-  /** The row that stays is a tombstone: what was admitted before the reset and arrives later is dropped. */
+  /** The row that stays is a tombstone: cost that was admitted before the reset and arrives later is dropped. */
   private reset(operation: Operation & { 0: 'reset' }, node: string, now: number, slice: number): void {
     const [, key, theirs, granted = 0] = operation
     const row = this.create()
@@ -385,7 +385,7 @@ export class MemoryTable implements Table {
     return this.counts.changedSince(since, now).map((key) => this.snapshot(key, node, now, slice))
   }
 
-  /** As it is now. Where it gave way to a limit that was set, it may be worth something for longer. */
+  /** The key's row as of now. If it went over to the limit that was set, it may matter for longer. */
   private find(key: string, now: number, slice: number): Row | undefined {
     const row = this.counts.find(key, slice)
     if (row === undefined) return undefined
@@ -393,7 +393,7 @@ export class MemoryTable implements Table {
     return row
   }
 
-  /** Files a row under the last slice in which it is worth anything; never under an earlier one than before. */
+  /** Files a row under the last slice in which it matters, but never under an earlier one than before. */
   private file(key: string, row: Row, slice: number): void {
     const worth = Math.floor((row.noteUse() - 1) / this.limit.window)
     const ledger =

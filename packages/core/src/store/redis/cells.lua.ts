@@ -1,4 +1,4 @@
-/** What each node has told of a key, a slice each. */
+/** The cells of a key: what each node has settled, one per slice. */
 export const cellsLua = /* lua */ `
 -- takes the node's cell of a slice out of the others: admitted, refunded, granted, returned, demand
 local function takecell(row, theirs)

@@ -5,7 +5,7 @@ export interface RedisClient {
   readonly status: string
   duplicate(...args: never[]): unknown
   disconnect(): void
-  /** What it was made with; of a cluster, `redisOptions` are those of its connections. */
+  /** The options it was made with; those of a cluster's connections are in `redisOptions`. */
   readonly options?: object
 }
 
@@ -23,8 +23,8 @@ export interface Connection {
 }
 
 /**
- * How our connection behaves, whatever the client passed in does: nothing is queued while it is away, and
- * nothing in flight is sent again by the client; both are decided by Spillway, with its own deadlines.
+ * How our connection behaves, whatever the options of the client passed in: the client neither queues commands while it
+ * is away nor re-sends those in flight. Spillway decides both, with its own deadlines.
  */
 export const connectionOptions = {
   enableOfflineQueue: false,
@@ -34,7 +34,7 @@ export const connectionOptions = {
   enableReadyCheck: true,
   lazyConnect: true,
   connectTimeout: 2000,
-  // The other side may not answer a goodbye.
+  // The server may not answer when we close.
   disconnectTimeout: 100,
   keyPrefix: '',
   retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000),
@@ -50,19 +50,19 @@ export function isClient(value: unknown): value is RedisClient {
 }
 
 /**
- * A Cluster's client sends ASKING before a command whose slot moves, and drops the promise: where the connection is lost
- * before its answer, that would be an unhandled rejection, and end the process. What becomes of the command tells all.
+ * A Cluster's client sends ASKING before a command whose slot is moving, and drops the promise. If the connection is
+ * lost before the answer, that unhandled rejection would end the process. The command itself tells of the failure.
  */
 function handleAsking(node: { asking(): Promise<unknown> }): void {
   const { asking } = node
   node.asking = () => asking.call(node).catch(() => undefined)
 }
 
-/** A connection of our own, to where the client is connected. */
+/** A connection of our own, to the same server or cluster as the client's. */
 export function duplicate(client: RedisClient): Connection {
   if ('nodes' in client) {
     const { retryStrategy, lazyConnect, enableOfflineQueue, ...ours } = connectionOptions
-    // Merged here: not every client's `duplicate` does, and credentials and TLS are among them.
+    // Merged here, since not every client's `duplicate` does it; they include credentials and TLS.
     const theirs = (client.options as { redisOptions?: object } | undefined)?.redisOptions
     const redisOptions = { ...theirs, ...ours }
     const options = { redisOptions, lazyConnect, enableOfflineQueue, clusterRetryStrategy: retryStrategy }
@@ -73,7 +73,7 @@ export function duplicate(client: RedisClient): Connection {
   return (client.duplicate as (options: unknown) => Connection)(connectionOptions)
 }
 
-/** @throws ConfigError `ERR_OPTION` where it is neither a Redis URL nor a client */
+/** @throws ConfigError `ERR_OPTION` if it is neither a Redis URL nor a client */
 export function checkTarget(target: unknown): asserts target is string | RedisClient {
   if (typeof target === 'string' && /^(rediss?|unix):\/\/./.test(target)) return
   if (isClient(target)) return

@@ -3,13 +3,13 @@ import { keysLua } from './keys.lua.ts'
 import { operationsLua } from './operations.lua.ts'
 
 /**
- * What every script ends with: rows in, operations, rows out.
+ * The end of every script: rows in, operations, rows out. A script that takes from several tables (`joint`) gets
+ * functions for these steps instead, see `joint.lua.ts`.
  *
- * In a script that takes of several tables (`joint`) it returns how that is done instead, see `joint.lua.ts`.
- *
- * Returns one binary string: a status byte (0 done, 1 late, 2 repeated, 3 mismatch and then the signature in use), the
- * exact time; then nodes, changesFrom, the marker (36 bytes), how many keys have changed, how many numbers tell of the
- * limit in force and they; each changed key's length, bytes and snapshot; then a result an operation. Numbers are big-endian doubles.
+ * Returns one binary string: a status byte (0 done, 1 late, 2 repeated, 3 mismatch and then the signature in use, 6
+ * settled) and the exact time; then nodes, changesFrom, the marker (36 bytes), the number of changed keys, the limit in
+ * force behind the number of its numbers; each changed key's length, bytes and snapshot; one result per operation.
+ * Numbers are big-endian doubles.
  */
 export const engineLua = /* lua */ `
 local ROW = '>ddddddddd'

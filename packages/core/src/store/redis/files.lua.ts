@@ -1,7 +1,7 @@
 import { CHANGES_KEPT, LIMIT_KEPT } from '../store.ts'
 import { closeLua, FILE_KEPT, grownLua, noteLua, PLAIN_GIVEN } from './quick-take.lua.ts'
 
-/** Rows that are written at once: what Redis makes of them for that is then still in the caches from those before them. */
+/** Rows per HSET: few enough that what Redis makes of its arguments is still in the caches from the HSET before. */
 const AT_ONCE = 64
 /** Writes the first `size` of a list of keys and rows. */
 export function writesLua(
@@ -17,7 +17,7 @@ export function writesLua(
 `
 }
 
-/** Puts what is kept of those of the keys that are not in `rows` there, and under which slice it lies into `filedin`. */
+/** For keys without a row in `rows`: puts the row filed under an earlier slice there, and that slice into `filedin`. */
 export const missingLua = /* lua */ `
   for under = top - 1, slice, -1 do
     local missing, places, count = {}, {}, 0
@@ -35,7 +35,7 @@ export const missingLua = /* lua */ `
   end
 `
 
-/** After what the algorithm's takes need: the files that rows lie in. */
+/** The files that rows lie in. Comes after what the algorithm's takes need. */
 export const rowsLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
 -- of a bucket of which anything was given back or whose rate has changed, last in its row: since when that is
@@ -80,7 +80,7 @@ local function heading(status, nodes, changes)
 end
 `
 
-/** After the algorithm's functions: what is to be done where files begin, and for the first command. Ends the short way. */
+/** What to do when a file begins, and at the first command. Follows the algorithm's functions; ends the short way. */
 export const filesLua = /* lua */ `
 -- what tells of the others outlives them, and a limit that was set all use of it
 local function keepmeta(ms)

@@ -1,13 +1,14 @@
 /**
- * Takes of several tables at one moment, of all or of none, or peeks: behind a function for each algorithm that opens a table.
+ * Takes from several tables at one moment, from all or from none, or peeks. Follows `engines`: per algorithm, a
+ * function that opens a table.
  *
- * KEYS: a prefix and its `:meta` for each table. ARGV: the request for each table, whose operations at one place belong
- * together; then 1 where the last table is a reserve, else 0; then the place of each table's function in `engines`.
- * A reserve is taken of where the others refuse, but only since they are used up.
+ * KEYS: a prefix and its `:meta` for each table. ARGV: a request for each table, whose operations at one place belong
+ * together; then 1 if the last table is a reserve, else 0; then the place of each table's function in `engines`. A
+ * reserve pays if the others refuse only because they are used up.
  *
- * Returns a reply for each table, as the engine's; a take's result begins with a byte for each cost: 0 refused,
- * 1 taken of the limits, 2 taken of the reserve. Where a table refuses the request itself, nothing is done: its reply
- * says why, and the others are empty.
+ * Returns a reply for each table, as the engine's; a take's result begins with a byte for each cost: 0 refused, 1 taken
+ * from the limits, 2 taken from the reserve. If a table refuses the request itself, nothing is taken: its reply says
+ * why, and the others are empty.
  */
 export const jointLua = /* lua */ `
 local count = #KEYS / 2

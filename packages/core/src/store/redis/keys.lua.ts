@@ -1,7 +1,7 @@
 import { CHANGES_KEPT, FURTHEST_SLICE, MOST_CHANGES } from '../store.ts'
 import { settlementsLua } from './settlements.lua.ts'
 
-/** The keys of a command, and of those that have changed: what is kept of each is read, and goes on to this moment. */
+/** Reads the rows of a command's keys and of changed keys, and brings them up to now. */
 export const keysLua = /* lua */ `
 -- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
 -- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the slice and of

@@ -1,10 +1,9 @@
 import { DRIFT } from '../../clock.ts'
 
 /**
- * The store's time, from its replies: the difference between its clock and our monotonic one lies between what a
- * reply's time allows if it was made just before the reply arrived and just after the command left. A difference
- * outside is moved to the nearer end, so that quick replies sharpen it, and a jump of the store's clock is
- * followed at once.
+ * The store's time, learned from its replies. A reply is made after its command left and before it arrives itself,
+ * which bounds the offset between the store's clock and our monotonic one. An offset out of bounds is moved to the
+ * nearer bound: quick replies sharpen it, and a jump of the store's clock is followed at once.
  */
 export class StoreOffset {
   private offset: number
@@ -26,9 +25,9 @@ export class StoreOffset {
   }
 
   /**
-   * The latest that the store's time can be: a command is carried out after it has left. Time since then is what
-   * the faster of both clocks says, so that neither a stopped one nor one that was put back makes it less, and a
-   * thousandth more, since clocks differ in speed.
+   * The latest that the store's time can be: its last answer was made after the command left. The time since then is
+   * what the faster of our clocks says, so that one that stopped or was put back makes it no less, and a thousandth
+   * more, since clocks differ in speed.
    */
   latest(monotonic: number, wall: number): number {
     const { last } = this
@@ -37,11 +36,11 @@ export class StoreOffset {
   }
 
   /**
-   * Takes in a reply: store time, the monotonic times at which the command left and the reply arrived, and the
-   * wall clock's when it left. The store's may have been later than it says, by less than `cut`.
+   * Takes in a reply: store time, the monotonic times at which the command left and the reply arrived, and the wall
+   * time at which it left. The true store time may be later than told, by less than `cut`.
    */
   learn(storeTime: number, sent: number, received: number, sentWall: number, cut = 0): void {
-    // Replies may overtake one another; that of the command that left last is the nearest.
+    // Replies may overtake one another: the one to the command that left last bounds best.
     if (sent >= this.last.monotonic)
       this.last = { storeTime: storeTime + cut, monotonic: sent, wall: sentWall }
     const least = storeTime - received

@@ -1,15 +1,16 @@
 /**
- * What every script begins with: the request, the time, the name of the counts, and whether anything is to be done.
+ * The opening of every script: the request, the time, the name of the counts, and whether anything is to be done.
  *
- * KEYS[1]: the limiter's prefix; KEYS[2]: its `:meta`. ARGV[1]: the request as JSON, see `script.ts`:
- * p parameters (p[1] limit, p[2] window), s signature, id the node's, q sequence, d deadline, since, presence, x extra
- * (0 where it is missing), l what is known of the limit in force, now (tests only); and o operations (see `store.ts`), or
- * takes alone: t their keys, c each one's costs: a list, or how many there are where all are 1; missing where it is
- * 1 for each key. Takes alone that can be quick come word by word instead, see `quick-take.lua.ts`.
+ * KEYS[1]: the limiter's prefix; KEYS[2]: its `:meta`. ARGV[1]: the request as JSON, see `script.ts`: p parameters
+ * (p[1] limit, p[2] window), s signature, id the node's id, q sequence, d deadline, since, presence, x extra (0 if
+ * missing), l what is known of the limit in force, now (tests only); and either o operations (see `store.ts`), or for
+ * takes alone: t their keys, and c the costs of each: a list, or how many there are if all are 1; missing if it is 1
+ * for each key. Takes alone that can be quick come word by word instead, see `quick-take.lua.ts`.
  *
- * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit, limitset, smallest; by its id each node's last sequence, and when); `:<slice>` hash of packed rows, filed
- * under the last slice in which they are worth anything; `:l:<key>` list of a long log's middle; `:blocks` hash; `:changes` and
- * `:nodes` sorted sets by time.
+ * Keys: `:meta` hash (signature, marker, server, changed, changesFrom, top, blocks, limit, limitset, smallest; under
+ * each node's id, its last sequence and when that came); `:<slice>` hash of packed rows, filed under the last slice in
+ * which they matter; `:l:<key>` list of a long log's middle; `:blocks` hash; `:changes` and `:nodes` sorted sets by
+ * time.
  */
 export const openingLua = /* lua */ `
 local max, min, floor = math.max, math.min, math.floor

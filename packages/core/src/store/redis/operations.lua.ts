@@ -1,6 +1,6 @@
 import { MOST_CHARGED } from '../store.ts'
 
-/** What is done with a key's row, and what is answered: an operation each, see `store.ts`. */
+/** Carries out operations on a key's row, and answers them: see `store.ts`. */
 export const operationsLua = /* lua */ `
 -- a refund that more than doubles what is left must reach every node soon: those that deny the key do not ask
 local function giveback(key, row, behind, cost, at, beside, atrate)

@@ -3,34 +3,34 @@ import { StoreError } from '../../errors.ts'
 import type { Connection, Word } from './client.ts'
 
 /**
- * Milliseconds without any answer to commands that wait for one, after which a connection counts as dead, though
- * nothing closed it: the server's side may have vanished without a word.
+ * Milliseconds after which an open connection counts as dead if no waiting command is answered: the server may have
+ * vanished without closing it.
  */
 const SILENCE = 3000
 /**
- * Doubled with each client that is given up, up to the longest, until one has lasted: of a Cluster it may be one server
- * that is silent, and the others' answers are given up with it.
+ * The patience doubles with each client given up, up to the longest, until one has lasted: in a Cluster a single server
+ * may be silent, and the others' answers are given up with it.
  */
 const LONGEST_SILENCE = 60_000
 const LASTING = 120_000
-/** Milliseconds for which a client may stand at one step of its way to a server; its own pauses are at most 2,000. */
+/** Milliseconds that a client may spend at one step of connecting; its own pauses are at most 2,000. */
 const STANDSTILL = 5000
-/** What Redis says of an error that a script met on its way, and of those that it meets before it has written anything. */
+/** Match an error that a script met while it ran, and those that it meets before it has written anything. */
 const IN_SCRIPT = /@user_script|script: [0-9a-f]{40}/
 const BEFORE_WRITING = /(^|-)(OOM|READONLY|MISCONF|NOREPLICAS) /
-/** The steps of a client's life, which it tells as events. */
+/** The steps in a client's life, which it emits as events. */
 const STEPS = ['connecting', 'connect', 'ready', 'close', 'reconnecting', 'disconnecting', 'end']
 
 /**
- * Our connection to Redis. The client makes it again where it was closed; where it is dead or stuck without having
- * been closed, another client takes its place.
+ * Our connection to Redis. If it is closed, the client makes it again; if it is dead or stuck without being closed,
+ * another client takes its place.
  */
 export class OwnConnection {
   private connection: Connection
   private ready: Promise<void> | undefined
-  /** Why the connection last failed: what a command is told is only that there is none. */
+  /** Why the connection last failed: a command is told only that there is none. */
   private trouble: Error | undefined
-  /** Monotonic times of the client being made, and of its last step. */
+  /** Monotonic times at which the client was made, and of its last step. */
   private madeAt = 0
   private stepAt = 0
   private patience = SILENCE
@@ -42,7 +42,7 @@ export class OwnConnection {
     this.connection = this.open()
   }
 
-  /** Begins to connect; `ready` ends when the first attempt does. The client goes on trying by itself. */
+  /** Begins to connect. `ready` resolves when the first attempt ends; the client goes on trying by itself. */
   private open(): Connection {
     const connection = this.make()
     this.madeAt = this.stepAt = this.clock.monotonic()
@@ -76,18 +76,18 @@ export class OwnConnection {
     if (since === Infinity) return
     const now = this.clock.monotonic()
     if (now - this.madeAt > LASTING) this.patience = SILENCE
-    // What was asked over another one tells nothing of this one.
+    // Commands over an earlier connection tell nothing about this one.
     if (now - Math.max(since, this.madeAt) <= this.patience) return
     this.patience = Math.min(2 * this.patience, LONGEST_SILENCE)
     this.replace()
   }
 
-  /** Undefined where there is a connection: commands that follow one another keep their order without a promise. */
+  /** Undefined if there is a connection: without a promise, successive commands keep their order. */
   established(): Promise<void> | undefined {
     return this.ready === undefined && this.connection.status === 'ready' ? undefined : this.establish()
   }
 
-  /** Waits for the first attempt to connect. @throws StoreError where there is no connection */
+  /** Waits for the first attempt to connect. @throws StoreError if there is no connection */
   private async establish(): Promise<void> {
     if (this.connection.status !== 'ready' && this.clock.monotonic() - this.stepAt > STANDSTILL)
       this.replace()
@@ -101,13 +101,13 @@ export class OwnConnection {
 
   /** Rejects with the client's own errors: see `errorOf`. */
   command(name: string, words: readonly Word[]): Promise<unknown> {
-    // Not as a list: the client would take it apart.
+    // Not as a list: the client would flatten it.
     return this.connection.callBuffer(name, ...words)
   }
 
   /**
-   * An error of the client as ours. One that the server sent is certain, but where a script may have written before it; a
-   * lost connection is not.
+   * Turns a client's error into ours. One that the server sent is certain, unless a script may have written before it;
+   * a lost connection is not.
    */
   errorOf(error: unknown): StoreError {
     if (error instanceof Error && error.name === 'ReplyError') {

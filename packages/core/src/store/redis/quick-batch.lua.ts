@@ -4,10 +4,10 @@ import { FILE_KEPT, grownLua } from './quick-take.lua.ts'
 import { answersGivenLua, FILES_BY_SLICE, lastsLua, takeEachLua, type Way } from './takes.lua.ts'
 
 /**
- * Several takes, a key each, under the same conditions as one alone: see `quick-take.lua.ts`, in whose midst this stands.
+ * Several quick takes, a key each, under the same conditions as one: this stands in the midst of `quick-take.lua.ts`.
  *
- * In place of a key ARGV has an empty word, which no key is, and then, as JSON, t and c as a request has them, see
- * `opening.lua.ts`. Answered as one alone, but with a row for each.
+ * In place of the key, ARGV has an empty word, which is never a key; then t and c as JSON, as in a request (see
+ * `opening.lua.ts`). Answered as one, but with a row for each.
  */
 export function quickBatchLua(half: LuaHalf, take: NonNullable<LuaHalf['take']>): string {
   const { roll, use, ends, late } = take
@@ -34,14 +34,14 @@ ${writes}
 
 const NOT_PLAIN = 'fits, isplain = false, false break'
 
-/** All that is new lies in the one file. */
+/** All new rows go into the one file. */
 function windowWay(roll: string, use: string): [Way, writes: string] {
   const rolls = `local goesover = false\n${roll}${use}`
   const way = { leaves: NOT_PLAIN, rolls, lies: '', lasts: '', files: '' }
   return [way, writesLua('FILE', 'fields', 'size', (added) => added)]
 }
 
-/** What is worth nothing in the next slice stays in the file of the slice before. */
+/** A row that does not matter in the next slice stays in the file of the slice before. */
 function bucketWay(take: NonNullable<LuaHalf['take']>): [Way, writes: string] {
   const way = {
     leaves: NOT_PLAIN,

@@ -1,36 +1,37 @@
 import type { LuaHalf } from '../../algorithms/lua-half.ts'
 
 /**
- * One take alone, of a key of which nothing is kept but its state, in a table where nothing else is to be done: in three
- * calls of Redis, and without a function.
+ * A quick take: one take alone, of a key of which only the state is kept, in a table where nothing else is to be done.
+ * It needs three calls of Redis, and hardly a Lua function.
  *
- * The file of a slice has two kinds of fields that no key can have. Under the empty name lies the number under which the
- * file is open for quick takes, or less it, where it is closed; and by each node that takes quickly its last sequence,
- * the number under which it was introduced, and what it goes by. Whatever a quick take does not look at closes the file: a
- * block, another limit, a new marker, rows filed further. The long way introduces a node, and opens the file again.
+ * The file of a slice has two kinds of fields that no key can have. The empty name holds the number under which the
+ * file is open for quick takes, negated while it is closed. Each node that takes quickly has a field with its last
+ * sequence, the number under which it was introduced, and the limit it goes by. Whatever a quick take does not look at
+ * closes the file: a block, another limit, a new marker, rows filed further. The long way introduces a node, and
+ * reopens the file.
  *
- * The time is what is left of the file's known end: that is asked for in less time than the clock, in whole milliseconds.
- * Not on a Cluster: a slot that moves takes its files along with what was left of them, which lasts anew where they arrive.
+ * The time is the file's known end less its remaining life, which is read faster than the clock, in whole milliseconds.
+ * Not on a Cluster: when a slot moves, the remaining life of its files begins anew where they arrive.
  *
- * A command goes by the sequence in its file, whichever way it takes. The file is that of the slice in which its deadline
- * lies, so that it outlives the command.
+ * A command sent as a quick take goes by the sequence in its file, even if it takes the long way. The file is that of
+ * the slice of its deadline, so that it outlives the command.
  */
 const FIELDS = '>ddddddd'
 const NOT_INTRODUCED = 6 * 8
-/** Bytes of a row of which anything was given back or whose rate has changed, and of what of it a node is told. */
+/** Bytes of a row to which cost was given back or whose rate has changed, and of what a node is told of it. */
 export const PLAIN_GIVEN = 68
 export const PLAIN_TOLD = 48
 /** Milliseconds for which a file is kept after its slice. */
 export const FILE_KEPT = 1000
 
-/** As many rows in a hash are found as fast either way. */
+/** Up to this many rows, a hash is as fast either way. */
 const FEW = 32
 
 /**
- * After rows were written to a `file`, of which so many were `added`. Redis keeps few short fields as a list, and looks for
- * each from its front, but not in a hash that has once held a long value (decision 0023). No key has this name.
+ * Runs after rows were written to a `file`, `added` of them new. Redis keeps few short fields as a list, and searches
+ * it from its front, but not in a hash that has once held a long value (decision 0023). No key has this name.
  *
- * @param begun what is to be done if they are the first
+ * @param begun what to do if they are the first
  */
 export function grownLua(begun: string): string {
   return /* lua */ `
@@ -43,7 +44,7 @@ export function grownLua(begun: string): string {
 `
 }
 
-/** Of all scripts: what a quick way may have found. `isplain`: it found no row that is more than a state. */
+/** The beginning of every script: what a quick way may set. `isplain`: it found no row that is more than a state. */
 export const beginningLua = /* lua */ `
 local pack, unpack_row = struct.pack, struct.unpack
 local sequence, deadline, exact
@@ -52,12 +53,12 @@ local several, isplain = nil, true
 `
 
 /**
- * KEYS[1]: the file, under which the algorithm files what is new in the slice; KEYS[2], on a Cluster: the prefix. ARGV: what
- * the node's requests begin with, as JSON; sequence; deadline; key; cost, if it is not 1; now (tests only). Of several takes,
- * see `quick-batch.lua.ts`, no key, and in place of the cost their keys and costs.
+ * KEYS[1]: the file for new rows of the slice; KEYS[2], on a Cluster: the prefix. ARGV: the common beginning of the
+ * node's requests, as JSON; sequence; deadline; key; cost, if it is not 1; now (tests only). Several takes have no key,
+ * and their keys and costs in place of the cost, see `quick-batch.lua.ts`.
  *
- * Returns the status byte 5, the time, and the row as it lay there; 8 where anything was given back of it, with how much.
- * Where it does not do, nothing was written, and the script goes on.
+ * Returns the status byte 5, the time, and the row as it was; or 8 if anything was given back to it, with how much. If
+ * this way does not do, nothing was written, and the script goes on.
  *
  * @param batch what several takes run
  */
@@ -134,7 +135,7 @@ const beforeLua = /* lua */ `
       end
 `
 
-/** Of one of which anything was given back. */
+/** Reads a row to which anything was given back. */
 const readsGivenLua = /* lua */ `
       local plain, from, given, lasts, changed, fastest = 32, nil, nil, nil, nil, nil
       if length == ${PLAIN_GIVEN} then
@@ -144,10 +145,10 @@ const readsGivenLua = /* lua */ `
       end
 `
 
-/** It goes by the same, and the clock has not gone back: then it may last beyond the next slice. */
+/** The rate is the same, and the clock has not gone back: if it had, the row might last beyond the next slice. */
 const bucketFitsLua = 'length == plain and d == drainsby and a <= now'
 
-/** What is told of it ends where nothing is to be told. */
+/** Cuts the row to what a node is told. */
 const answersGivenLua = /* lua */ `
           local answer
           if length == ${PLAIN_GIVEN} then
@@ -157,7 +158,7 @@ const answersGivenLua = /* lua */ `
           end
 `
 
-/** What is in use now may go back, too. */
+/** What is in use now may be given back too. */
 function packsGivenLua(ends: string): string {
   return /* lua */ `
           local packed
@@ -171,7 +172,7 @@ function packsGivenLua(ends: string): string {
 `
 }
 
-/** What is worth nothing in the next slice stays in the file of the slice before. */
+/** A row that does not matter in the next slice stays in the file of the slice before. */
 function endsBeforeLua(ends: string): string {
   return /* lua */ `
           if before then

@@ -6,9 +6,9 @@ import { quickHead, takeAlone, takesJson } from './script.ts'
 
 const NO_SNAPSHOTS: readonly Snapshot[] = []
 
-/** What a table needs to take quickly, see `quick-take.lua.ts`: it sends as little as can be, and remembers the rest. */
+/** Quick takes of a table, see `quick-take.lua.ts`: sends as little as possible, and remembers the rest. */
 export class QuickTakes {
-  /** The last long answer was heard: an open file stands for what it told. */
+  /** The last long answer was heard: while the file is open, what it told still holds. */
   private isHeard = false
   private marker = ''
   private changesFrom = 0
@@ -18,7 +18,7 @@ export class QuickTakes {
   private limit: Request['limit']
   private inForce: Algorithm
   private readonly state: unknown
-  /** Of the slice that begins `from`, and ends before `until`. */
+  /** The file of the slice that begins at `from` and ends before `until`. */
   private file = ''
   private from = 0
   private until = 0
@@ -34,7 +34,7 @@ export class QuickTakes {
     this.state = own.create()
   }
 
-  /** Something may have been said that was not heard. */
+  /** To be called when an answer may have been lost. */
   forget(): void {
     this.isHeard = false
   }
@@ -50,7 +50,7 @@ export class QuickTakes {
    *
    * @param request see `mayBeTakes`
    * @param begins what the node's requests begin with
-   * @param table what knows the store's time
+   * @param table knows the store's time
    */
   words(
     request: Request,
@@ -61,7 +61,7 @@ export class QuickTakes {
     const { sequence, deadline, limit, operations, distinct } = request
     if (!this.isHeard) return undefined
     if (deadline >= this.until || deadline < this.from) this.turn(deadline)
-    // Good for a slice that has not begun yet: its file can't be open.
+    // The deadline is in a slice that has not begun, so its file can't be open yet.
     if (!this.hasBegun && table.now() < this.from) return undefined
     this.hasBegun = true
     if (begins !== this.begins || limit !== this.limit) this.begin(begins, limit)
@@ -100,7 +100,7 @@ export class QuickTakes {
     return limit === undefined || limit.length === 0 ? this.own : this.own.with(limit.slice(1))
   }
 
-  /** Replays the decisions from the states before them, as the script took. */
+  /** Replays the decisions from the states before them, as the script took them. */
   read(answer: Buffer, { operations, limit }: Request): Reply {
     const reader = new ReplyReader(answer)
     const { results, given } = reader.taken(this.inForceOf(limit), operations, this.state)

@@ -38,9 +38,9 @@ import {
 } from './script.ts'
 import { Settlements } from './settlements.ts'
 
-/** The version of what is kept in Redis; another one keeps its keys apart. */
+/** The version of the format in Redis; other versions use other keys. */
 const FORMAT = 1
-/** Over how many hash slots of a Cluster the keys of a limiter are spread. */
+/** How many hash slots of a Cluster a limiter's keys are spread over. */
 const CLUSTER_SHARDS = 16
 const MOST_SHARDS = 1024
 
@@ -50,7 +50,7 @@ export interface RedisStoreOptions {
   /** What every key in Redis begins with; default `'spillway'`. */
   prefix?: string | undefined
   /**
-   * Over how many hash slots the keys of each limiter are spread, so that a Cluster's servers share its load: from 1 to
+   * How many hash slots the keys of each limiter are spread over, so that a Cluster's servers share its load: from 1 to
    * 1024, the same on all nodes. Default: 16 on a Cluster, otherwise 1.
    */
   shards?: number | undefined
@@ -59,12 +59,12 @@ export interface RedisStoreOptions {
 }
 
 class RedisTable implements Table {
-  /** Of its script. */
+  /** The script's KEYS. */
   readonly keys: readonly string[]
   readonly place: string
-  /** What all that count here must have in common: also over how many tables they spread their keys. */
+  /** What all limiters that count here must have in common, including the number of shards. */
   private readonly signature: string
-  /** The time of the server on which it lies. */
+  /** The clock offset of the table's server. */
   private readonly offset: StoreOffset
   private readonly script: Script
   private head: { readonly node: string; readonly text: string } | undefined
@@ -112,7 +112,7 @@ class RedisTable implements Table {
     return this.answer(this.script, this.keys, words, read)
   }
 
-  /** Takes quickly where it can. */
+  /** A quick take if possible. */
   private words(request: Request, settlements: Settlements | undefined): Word[] {
     const { script, keys, quick, store } = this
     const head = this.headOf(request)
@@ -136,7 +136,7 @@ class RedisTable implements Table {
     return this.head.text
   }
 
-  /** The request with its deadline in the server's time. @throws StoreError where it has passed while connecting */
+  /** The request with its deadline in the server's time. @throws StoreError if it has passed while connecting */
   private timed(request: Request): Request {
     const { clock, testNow } = this.store
     if (request.until === undefined || testNow !== undefined) return request
@@ -145,7 +145,7 @@ class RedisTable implements Table {
     return { ...request, deadline: this.now() + Math.ceil(left) }
   }
 
-  /** @throws ConfigError, StoreError where the script refused the request */
+  /** @throws ConfigError, StoreError if the script refused the request */
   read(answer: Buffer, request: Request, settlements?: Settlements, payer?: number): Reply {
     const { limit, quick } = this
     const status = answer[0]
@@ -162,9 +162,9 @@ class RedisTable implements Table {
   }
 
   /**
-   * Not an async function, nor are those below it: a check would pay for the state of each.
+   * Not an async function, nor are those below it: each would cost a check its state.
    *
-   * @param words made when the command leaves: later, if there is no connection yet, or the script is not loaded
+   * @param words made when the command leaves: later, if there is no connection yet or the script is not loaded
    * @param read what the caller is told
    */
   answer<T>(
@@ -191,7 +191,7 @@ class RedisTable implements Table {
     const ended = (isAnswered: boolean) => this.ended(isAnswered)
     const preparing = store.prepared(script, this.place, keys, offset)
     if (preparing === undefined && !isLater) return store.run(script, words(false), offset, at, ended, read)
-    // A command that leaves late may be too late: that is an answer too, and no longer waited for.
+    // A command that leaves late may be past its deadline: then it waits for no answer any more.
     const leaves = Promise.resolve(preparing).then(() => words(true))
     return leaves.then(
       (late) => store.run(script, late, offset, store.clock.monotonic(), ended, read),
@@ -208,7 +208,7 @@ class RedisTable implements Table {
   }
 }
 
-/** What the bytes before a take's result say: of which tables it was taken. */
+/** The bytes before a take's result, one per cost: which tables it was taken from. */
 const Payer = { limits: 1, reserve: 2 } as const
 
 class RedisJointTable implements JointTable {
@@ -297,7 +297,7 @@ class RedisStore implements Store {
   }
 
   /**
-   * Undefined where there is a connection.
+   * Undefined if there is a connection.
    *
    * @param silentSince monotonic time since which commands have waited while none was answered
    */
@@ -310,8 +310,8 @@ class RedisStore implements Store {
   }
 
   /**
-   * The script loaded where the keys are, and that server's time known: so that commands sent one behind the other are
-   * carried out in their order, and the first has a deadline too. Undefined where that is so.
+   * Loads the script where the keys are and learns that server's time, so that commands sent one after the other are
+   * carried out in order, and the first has a deadline too. Undefined if that is done.
    */
   prepared(
     script: Script,
@@ -345,12 +345,12 @@ class RedisStore implements Store {
   }
 
   /**
-   * Runs a script by its hash, and once by its text where the server does not have it. Of its keys on a Cluster one
-   * never exists and the other nearly always does: while their slot moves neither side has both, and refuses.
+   * Runs a script by its hash, or by its text if the server does not have it. On a Cluster, one of its keys never
+   * exists and the other nearly always does: while their slot moves, no server has both, and each refuses.
    *
-   * @param words its hash, how many keys, keys and arguments
-   * @param sent monotonic time of now
-   * @param ended is told once nothing more is waited for
+   * @param words its hash, the number of keys, keys and arguments
+   * @param sent the monotonic time now
+   * @param ended called once nothing more is waited for
    * @param read what the caller is told of an answer
    */
   run<T>(
@@ -425,7 +425,7 @@ const NO_IOREDIS =
 function connectionTo(url: string): Connection {
   let Redis: new (url: string, options: object) => Connection
   try {
-    // What esbuild writes as CommonJS has no URL, but the name of its file.
+    // CommonJS that esbuild writes has no `import.meta.url`, but has `__filename`.
     Redis = createRequire(import.meta.url ?? __filename)('ioredis').Redis
   } catch (cause) {
     throw new ConfigError('ERR_OPTION', NO_IOREDIS, { cause })
@@ -433,7 +433,7 @@ function connectionTo(url: string): Connection {
   try {
     return new Redis(url, connectionOptions)
   } catch {
-    // Neither the URL is shown nor the cause, which holds it: there may be a password in it.
+    // Shows neither the URL nor the cause, which holds it: there may be a password in it.
     throw new ConfigError(
       'ERR_OPTION',
       "redisStore was given a URL that can't be read: give one such as 'redis://:PASSWORD@127.0.0.1:6379', the password in encodeURIComponent's form",
@@ -443,10 +443,10 @@ function connectionTo(url: string): Connection {
 
 /**
  * Counts in Redis (6.2 or newer) or Valkey, shared by all nodes. Uses a connection of its own: from a URL, or
- * duplicated from the ioredis `Redis` or `Cluster` that is passed in, whose options it keeps but for queueing,
- * re-sending and `keyPrefix` (give `prefix`). Made from a URL it holds the process open until it is closed.
+ * duplicated from the ioredis `Redis` or `Cluster` that is passed in, whose options it keeps except for queueing,
+ * retries, timeouts and `keyPrefix` (give `prefix`). Made from a URL it holds the process open until it is closed.
  *
- * @throws ConfigError `ERR_OPTION` where the target is neither, or `ioredis` is not installed
+ * @throws ConfigError `ERR_OPTION` if the target is neither, or `ioredis` is not installed
  * @example
  * ```ts
  * import { createLimiter, fixedWindow } from '@spillway/core'

@@ -13,8 +13,9 @@ import { BARE, BRIEF, Kind } from './rows.ts'
 import type { Settlements } from './settlements.ts'
 
 /**
- * What the status byte of a reply says. `taken`: as done, but of each key only its state is told; `takenGiven`: and what was
- * given back of it; `takenQuickly` and `takenQuicklyGiven`: so too, see `quick-take.lua.ts`; `settled`: as done, and before the results come those of the settlements that travelled as lists.
+ * What the status byte of a reply says. `taken`: as done, but each key tells only its state; `takenGiven`: and what was
+ * given back to it. `takenQuickly` and `takenQuicklyGiven`: the same by a quick take, see `quick-take.lua.ts`.
+ * `settled`: as done, and the results begin with those of the settlements that travelled as lists.
  */
 export const Status = {
   done: 0,
@@ -30,12 +31,12 @@ export const Status = {
 
 const HEADER = 9
 const MARKER = 36
-/** From here on what a log has admitted is counted from 0 again. */
+/** A log's sum of admitted cost begins at 0 again here. */
 const LOG_SUMS = 2 ** 52
 
 type AnyTake = Operation & { 0: 'take' }
 
-/** Whether the script has taken quickly. */
+/** Whether it answers a quick take. */
 export function isQuickAnswer(answer: Buffer): boolean {
   const status = answer[0]
   return status === Status.takenQuickly || status === Status.takenQuicklyGiven
@@ -48,7 +49,7 @@ export class ReplyReader {
   readonly time: number
   private at = HEADER
   private readonly numbers = new Numbers()
-  /** Of the key that was read last: 0 where nothing is kept of it but its state. */
+  /** Of the key that was read last; 0 if only its state is kept. */
   private booked = 0
   private bookedOf: Map<string, number> | undefined
   private given = NOTHING_GIVEN
@@ -58,7 +59,7 @@ export class ReplyReader {
   private replayed: unknown
   /** Reads doubles in a third of the time that a Buffer takes. */
   private readonly view: DataView
-  /** Of each key only its state is told; and, of a bucket, what was given back. */
+  /** Whether each key tells only its state; and whether buckets tell what was given back. */
   private readonly isBrief: boolean
   private readonly tellsGiven: boolean
 
@@ -71,7 +72,7 @@ export class ReplyReader {
     this.tellsGiven = status !== Status.taken && status !== Status.takenQuickly
   }
 
-  /** The rest as text: what a mismatch carries. */
+  /** The rest as text: the signature that a mismatch carries. */
   text(): string {
     return this.bytes.toString('latin1', this.at)
   }
@@ -79,7 +80,7 @@ export class ReplyReader {
   /**
    * Replays the decisions of the takes from the state before each, as the script took them.
    *
-   * @param payer of several tables that take together, what tells that this one took
+   * @param payer the byte that says that this table took, if several take together
    */
   reply(
     own: Algorithm,
@@ -112,7 +113,7 @@ export class ReplyReader {
     return { now, marker, nodes, changesFrom, changed, results, limit: set, booked, given }
   }
 
-  /** Of what was taken quickly: nothing but the states is told. @param state to replay in */
+  /** Reads the answer to a quick take: only states, and what was given back. @param state to replay in */
   taken(
     limit: Algorithm,
     operations: readonly Operation[],
@@ -135,8 +136,8 @@ export class ReplyReader {
   }
 
   /**
-   * Of what was raised and lay otherwise there is an answer as of what is in the lists. First those whose rows came as they
-   * are, then the operations, then those that went the long way.
+   * A raised row that was not as seen is answered like those in the lists. First come the keys whose rows are told as
+   * they are kept, then the other operations, then the keys that went the long way.
    */
   private settled(
     limit: Algorithm,
@@ -202,8 +203,8 @@ export class ReplyReader {
   }
 
   /**
-   * A log, as the script keeps it: times, and what was admitted up to each; first, what counts no more. No entries where
-   * that runs backwards: all that is in use then counts as the newest.
+   * A log, as the script keeps it: times, each with the sum admitted up to it; the first is what no longer counts. If
+   * the sums run backwards, no entries: then all that is in use counts as the newest.
    */
   private entries(): number[] {
     const entries: number[] = []
@@ -224,7 +225,7 @@ export class ReplyReader {
     return entries
   }
 
-  /** The state into `numbers`; and what is booked, and until when the key is blocked. */
+  /** Reads the state into `numbers`, what is booked, and until when the key is blocked. */
   private state(limit: Algorithm, numbers: Numbers): void {
     numbers.a = this.double()
     numbers.b = this.double()
@@ -284,7 +285,7 @@ export class ReplyReader {
       this.givenOf = (this.givenOf ?? new Map()).set(take[1], this.given)
     const consume = take !== undefined && blockedFor <= 0
     const count = take === undefined ? 1 : take.length - 2
-    // A list that grows takes room for seventeen.
+    // An array that grows takes room for seventeen.
     const decisions = new Array<Decision>(count)
     for (let turn = 0; turn < count; turn++) {
       const cost = take === undefined ? 1 : (take[turn + 2] as number)

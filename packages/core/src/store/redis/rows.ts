@@ -1,40 +1,40 @@
 import { wireKey } from '../../key.ts'
 import type { Raise } from '../store.ts'
 
-/** How long a row is in which one node alone has settled: see `settlements.lua.ts`. */
+/** Bytes of a row in which only one node has settled: see `settlements.lua.ts`. */
 export const BARE = 25
 export const BRIEF = 41
 export const SINGLE = 73
 
-/** What stands behind the node's id in such a row. */
+/** The byte behind the node's id in such a row. */
 export const Kind = {
   brief: 0,
   single: 1,
-  /** As a single one, in answers: several nodes have settled. */
+  /** Laid out as `single`, in answers: several nodes have settled. */
   shared: 2,
   bare: 3,
 } as const
 
-/** That of what is in the row; `late` and `previous` are 0 in most. */
+/** The kind of a row of these numbers; `late` and `previous` are mostly 0. */
 function kindOf(count: number, previous: number, admitted: number, late: number, demand: number): number {
   if (late > 0 || previous > 0) return Kind.single
   return admitted === count && demand === 0 ? Kind.bare : Kind.brief
 }
 
-/** Of a character of a key: a lone surrogate becomes U+FFFF and four digits. */
+/** Bytes per UTF-16 unit of a key, at most: a lone surrogate becomes U+FFFF and four digits. */
 const MOST_BYTES = 7
 
-/** Shorter keys are copied faster than they are handed over. */
+/** Keys up to this length are copied faster here than by a `Buffer`. */
 const SHORT = 40
 
-/** A number that counts, or is a length. */
+/** Bytes of a count or a length. */
 const COUNT = 2
 
 /**
- * Rows that a node writes itself, since it knows how they lie: the script has only to look whether they still do so. Many
- * keys have the same row, which travels once for those that are near each other. For each key the number of the row to be
- * written, that of the row as it was seen, the key's length, and itself; and elsewhere how many rows there are, how long each
- * is, or 0 where each is behind its own length, and they.
+ * Rows that a node composes itself, since it knows what they are: the script only checks that they are still so. Many
+ * keys have the same row, which travels once for keys near each other. The first buffer has for each key the number of
+ * the row to be written, that of the row as it was seen, the key's length, and the key. The second has the number of
+ * rows, the length of each (0 if each has its length before it), and the rows.
  */
 export class RaisedRows {
   readonly raises: Raise[] = []
@@ -49,7 +49,7 @@ export class RaisedRows {
     this.raises.push(raise)
     const [, key, , admitted, late, demand, count, previous, had] = raise
     this.room += MOST_BYTES * key.length
-    // What is bare when it is written was so when it was seen, and the other way round.
+    // A row is bare when it is written exactly if it was bare when it was seen.
     this.areBare &&= kindOf(count + admitted - had, previous, admitted, late, demand) === Kind.bare
   }
 
@@ -70,7 +70,7 @@ export class RaisedRows {
   }
 }
 
-/** So many bare rows are remembered, by the last bits of their counts. */
+/** How many bare rows are remembered, by the last bits of their counts. */
 const REMEMBERED = 256
 
 class RowWriter {
@@ -78,12 +78,12 @@ class RowWriter {
   private readonly view: DataView
   private readonly high: number
   private readonly low: number
-  /** Of bare rows, which of one slice are told apart by their counts alone: those, and their numbers. 0: none yet. */
+  /** The counts of bare rows, which tell those of one slice apart, and the rows' numbers; 0: none yet. */
   private readonly counts = new Float64Array(REMEMBERED)
   private readonly numbers = new Uint16Array(REMEMBERED)
   private written = 0
   private at: number
-  /** What stands before each row. */
+  /** Bytes before each row, for its length. */
   private readonly lengths: number
 
   /** @param first where the rows begin */
@@ -187,7 +187,7 @@ class RowWriter {
     this.written++
   }
 
-  /** Where the last row ends. */
+  /** Writes the header; returns where the last row ends. */
   end(): number {
     this.number(this.first, this.written)
     this.number(this.first + COUNT, this.areBare ? BARE : 0)

@@ -30,7 +30,7 @@ const halves: Record<AlgorithmName, LuaHalf> = {
 }
 const made = new Map<string, Script>()
 
-/** Given `time` alone it is only loaded, and tells the server's. */
+/** Given `time` alone, a script is only loaded, and tells the server's time. */
 const timeLua = /* lua */ `
 if ARGV[1] == 'time' then return redis.call('TIME') end
 `
@@ -45,12 +45,12 @@ function script(rest: string): Script {
   return script
 }
 
-/** What follows the short way of a take, or its functions where there is none. */
+/** What follows the quick take, or only its functions in a joint script. */
 function longWay(half: LuaHalf): string {
   return openingLua + half.begins + takesLua(half) + half.functions + filesLua + engineLua
 }
 
-/** One script an algorithm: its Lua half, between the same beginning and end. */
+/** One script per algorithm: its Lua half, between the same beginning and end. */
 export function scriptOf(algorithm: AlgorithmName): Script {
   const half = halves[algorithm]
   const { take } = half
@@ -58,7 +58,7 @@ export function scriptOf(algorithm: AlgorithmName): Script {
   return script(`local joint = false\n${beginningLua}${quick}${longWay(half)}`)
 }
 
-/** A script that takes of several tables, and the place in it of what opens each. */
+/** A script that takes from several tables, and for each the place in it of the function that opens it. */
 export function jointScriptOf(algorithms: readonly AlgorithmName[]): [Script, places: number[]] {
   const used = [...new Set(algorithms.map((algorithm) => halves[algorithm]))]
   used.sort((one, other) => (one.functions < other.functions ? -1 : 1))
@@ -70,28 +70,28 @@ export function jointScriptOf(algorithms: readonly AlgorithmName[]): [Script, pl
   return [script(`local engines = {${engines.join(',\n')}}\n${jointLua}`), places]
 }
 
-/** What the requests of a node to a table begin with, all alike. */
+/** The common beginning of a node's requests to a table. */
 export function requestHead(limit: Algorithm, signature: string, node: string): string {
   return JSON.stringify({ p: limit.parameters, s: signature, id: node }).slice(0, -1)
 }
 
-/** In longer slices too many nodes may come and go that take quickly: each is noted in the slice's file. */
+/** Milliseconds. The slice's file notes each node that takes quickly: in longer ones too many may come and go. */
 const LONGEST_QUICK = 24 * 3_600_000
 
-/** Whether the limit has a short way for a take alone. */
+/** Whether the limit has quick takes. */
 export function isQuick({ algorithm, window }: Algorithm): boolean {
   return halves[algorithm].take !== undefined && window <= LONGEST_QUICK
 }
 
-/** What a node's quick takes begin with, all alike. @param limit as in its requests */
+/** The common beginning of a node's quick takes. @param limit as in its requests */
 export function quickHead(head: string, limit: Request['limit']): string {
   return limit === undefined ? `${head}}` : `${head},"l":${JSON.stringify(limit)}}`
 }
 
-/** So many keys go into one command of Redis with room to spare. */
+/** This many keys fit into one Redis command with room to spare. */
 const MOST_QUICK = 2000
 
-/** Whether it can be that nothing but takes is asked for, that must not be carried out twice. */
+/** Whether the request may be nothing but takes that must not be carried out twice. */
 export function mayBeTakes({ operations, sequence, deadline, since, presence }: Request): boolean {
   const { length } = operations
   if (length === 0 || length > MOST_QUICK || operations[0]?.[0] !== 'take') return false
@@ -106,7 +106,7 @@ export function takeAlone(operations: readonly Operation[]): SingleTake | undefi
 
 type SingleTake = readonly ['take', key: string, cost: number]
 
-/** The request as the script reads it: what it has not is left out. `now` is set by tests only. */
+/** The request as the script reads it: empty fields are left out. `now` is set by tests only. */
 export function requestJson(
   head: string,
   request: Request,
@@ -131,7 +131,7 @@ function operationsJson(operations: readonly Operation[]): string {
 
 type Costs = number | readonly number[]
 
-/** The keys of the operations, if they are takes, of a key each; without costs where each is one of 1. */
+/** The keys and costs of the operations, if they are takes of a key each; without costs if each is one cost of 1. */
 export function takesJson(operations: readonly Operation[], areDistinct = false): string | undefined {
   if (operations.length === 0) return undefined
   const keys: string[] = []
@@ -146,7 +146,7 @@ export function takesJson(operations: readonly Operation[], areDistinct = false)
   return areOnes ? json : `${json},"c":${JSON.stringify((operations as readonly AnyTake[]).map(costsOf))}`
 }
 
-/** All keys are looked at together, in their JSON, which escapes a lone surrogate: hardly any need be written otherwise. */
+/** Checks all keys together, in their JSON, which escapes a lone surrogate: hardly any key has another wire form. */
 function wireKeysJson(keys: readonly string[]): string {
   const json = JSON.stringify(keys)
   return json.includes('\\ud') || json.includes('\uFFFF') ? JSON.stringify(keys.map(wireKey)) : json
@@ -154,7 +154,7 @@ function wireKeysJson(keys: readonly string[]): string {
 
 type AnyTake = Operation & { 0: 'take' }
 
-/** How many they are, where all are 1: so that many of one key cost no more than one. */
+/** The costs, or their number if all are 1, so that many checks of one key cost no more than one. */
 function costsOf(take: AnyTake): Costs {
   for (let place = 2; place < take.length; place++) if (take[place] !== 1) return take.slice(2) as number[]
   return take.length - 2

@@ -2,24 +2,24 @@ import { FURTHEST_SLICE } from '../store.ts'
 import { BARE, BRIEF, Kind, SINGLE } from './rows.ts'
 
 /**
- * The short way for settlements: of keys of which nothing is kept but their state and what one node has admitted, as of
- * nearly all. Such a row is SINGLE: a, b, the node's id and a 1, what it admitted in the slice in which it last settled, its
- * demand, what it admitted in the slice before, c, d and the slice; or BRIEF, where it ends with the demand and has a 0: the
- * next three are 0, and the slice is the one that a ends; or BARE, where it ends with a 3: the demand is 0 too, and all of b is
- * what the node admitted. Their lengths tell them from other rows.
+ * The short way for settlements of keys of which only the state and what one node has admitted is kept, as for nearly
+ * all. Their rows have three forms, which their lengths tell from other rows. SINGLE: a, b, the node's id and a 1, what
+ * it admitted in the slice in which it last settled, its demand, what it admitted in the slice before, c, d and the
+ * slice. BRIEF has a 0 and ends with the demand: the next three are 0, and the slice is the one that a ends. BARE ends
+ * with a 3: the demand is 0 too, and all of b is what the node admitted.
  *
- * The request has them as lists: k keys, each once; n what was admitted in the slice v, below 0 where the node does not
- * know the key and only reads it; m what was in the slice before and e the node's demand, where any is not 0. A node that
- * has more to tell, or an older slice, sends operations; and of what is kept otherwise, these lists become operations
- * here (see `operationof`), so that there is one way to settle all else. What several nodes have settled within one slice has a
- * way of its own, as long as nothing else is kept of it: those are the keys that are asked for most.
+ * The request has them as lists: k keys, each once; n what was admitted in the slice v, below 0 if the node does not
+ * know the key and only reads it; m what was admitted in the slice before and e the node's demand, if any is not 0. A
+ * node that has more to tell, or an older slice, sends operations. For other rows the lists become operations here (see
+ * `operationof`), so that there is one way to settle all else. A row in which several nodes have settled within one
+ * slice has a way of its own (`settleshared`), as long as nothing else is kept: those are the busiest keys.
  *
  * The answer is the row as it is now, packed. Not for logs, which have entries.
  *
- * Of a window's row, which is the same whenever within its slice it is written, a node that is the only one knows how it
- * lies, and how it is to lie. So many keys as w says come as ARGV[2], and both rows of each by their numbers: the rows are in
- * ARGV[3], see `rows.ts`. Where a key's lies as it was seen, it is written, and nothing is answered. Where it does not, its
- * key goes into the lists, behind what is in them.
+ * A window's row is the same whenever in its slice it is written, so a node that is alone knows how the row lies, and
+ * how it must lie next. For w keys, ARGV[2] has each key with the numbers of these two rows in ARGV[3], see `rows.ts`.
+ * If a key's row lies as it was seen, the new one is written, and nothing is answered. If not, the key is added to the
+ * lists.
  */
 export const settlementsLua = /* lua */ `
 local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', ${BRIEF}

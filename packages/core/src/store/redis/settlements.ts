@@ -3,15 +3,15 @@ import { wireKey } from '../../key.ts'
 import { type Counters, type Operation, type Raise, settlementOf } from '../store.ts'
 import { RaisedRows } from './rows.ts'
 
-/** So many keys go into one command of Redis with room to spare. */
+/** This many keys fit into one Redis command with room to spare. */
 const MOST = 2000
-/** What a node that does not know the key tells of it: it only reads. */
+/** Stands for the admitted cost of a key that the node does not know and only reads. */
 const READS = -1
 
 /**
- * Settlements that have nothing to tell but what was admitted and a demand, as nearly all: they travel as lists, which
- * is read and answered in a fraction of the time, see `settlements.lua.ts`. Of those whose rows the node knows it writes
- * the rows. A key is in one of both once, and in no other operation.
+ * Settlements that tell only admitted cost and a demand, as nearly all do. They travel as lists, which are read and
+ * answered in a fraction of the time, see `settlements.lua.ts`. If the node knows a key's row, it composes the new row
+ * itself (`raised`). A key is in one of the two, once, and in no other operation.
  */
 export class Settlements {
   readonly keys: string[] = []
@@ -19,19 +19,19 @@ export class Settlements {
   /** Of the slice before. */
   readonly late: number[] = []
   readonly demands: number[] = []
-  /** Of all that tell of one; undefined: they only read. */
+  /** The slice of all that name one; undefined: all only read. */
   private slice: number | undefined
   readonly raised = new RaisedRows()
-  /** What else there is. */
+  /** The other operations. */
   readonly others: Operation[] = []
-  /** The places among the operations of what is in the lists, of what is raised, and of the others. */
+  /** The places, among all operations, of those in the lists, those raised, and the others. */
   readonly listedAt: number[] = []
   readonly raisedAt: number[] = []
   readonly othersAt: number[] = []
 
-  /** Undefined where there are none that can travel so. */
+  /** Undefined if none can travel so. */
   static of(algorithm: AlgorithmName, operations: readonly Operation[]): Settlements | undefined {
-    // A log's tell of entries; hard checks, which are in a hurry, take and ask for nothing else.
+    // A log's settlements have entries. Hard checks, which are in a hurry, send only takes.
     if (algorithm === 'sliding-log' || operations.length > MOST || operations[0]?.[0] === 'take')
       return undefined
     const settlements = new Settlements()
@@ -41,7 +41,7 @@ export class Settlements {
       names.add(operation[1])
       settlements.place(operation, place)
     }
-    // Of two operations on one key the second goes by what the first has left.
+    // The second of two operations on one key goes by what the first has left.
     if (names.size < operations.length || settlements.others.length === operations.length) return undefined
     return settlements
   }
@@ -59,11 +59,11 @@ export class Settlements {
 
   private raises(raise: Raise): boolean {
     const [, , slice, admitted, , demand, , , had, before] = raise
-    // A row without demand may be shorter than one with: both must be as long.
+    // A row without demand may be shorter than one with it: both rows must be equally long.
     return admitted >= had && (demand === 0) === (before === 0) && this.isOf(slice)
   }
 
-  /** Whether it is of the slice of which the others tell. */
+  /** Whether it is of the same slice as the others. */
   private isOf(slice: number): boolean {
     this.slice ??= slice
     return slice === this.slice
@@ -103,7 +103,7 @@ export class Settlements {
   }
 }
 
-/** As a store is told that does not know what its node has seen. */
+/** The operation, with a `raise` as the `settle` that it stands for. */
 export function asSettled(operation: Operation): Operation {
   return operation[0] === 'raise' ? settlementOf(operation) : operation
 }

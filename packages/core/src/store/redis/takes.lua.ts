@@ -3,24 +3,24 @@ import { FURTHEST_SLICE } from '../store.ts'
 import { rowsLua } from './files.lua.ts'
 import { PLAIN_GIVEN, PLAIN_TOLD } from './quick-take.lua.ts'
 
-/** Bytes of a row of which nothing is kept but the state. */
+/** Bytes of a row that is only a state. */
 const PLAIN = 32
 
-/** How the takes of a command go, which differs by where rows lie and what is to be done beside. */
+/** The parts in which quick takes and others differ: where rows lie, and what else is to be done. */
 export interface Way {
-  /** Where a row is more than the state: leaves the loop. */
+  /** Leaves the loop, if a row is more than the state. */
   readonly leaves: string
-  /** Lets time pass for a, b, c, d, and sets `used`; and `goesover` where the row is to be written whatever is taken. */
+  /** Lets time pass for a, b, c, d; sets `used`, and `goesover` if the row is to be written whatever is taken. */
   readonly rolls: string
-  /** Before a row is read: sets the slice that it lies `under`, and the `last` one in which it is worth anything. */
+  /** Before a row is read: sets the slice that it lies `under`, and the `last` one in which it matters. */
   readonly lies: string
-  /** Of a bucket that is to be written: sets `last` again. */
+  /** For a bucket that is to be written: sets `last` again. */
   readonly lasts: string
-  /** Sees to it that what is to be written goes behind the first `size` of the right `fields`. */
+  /** Chooses the `fields` to write to, and sets `size` to their number. */
   readonly files: string
 }
 
-/** Of a window, what becomes of a row by a cost of 1 depends at one moment on the row alone, and many keys have the same. */
+/** At one moment, a cost of 1 makes the same of all equal rows of a window, and many keys have the same row. */
 function areAlike({ take }: LuaHalf): boolean {
   return take !== undefined && take.ends === undefined
 }
@@ -30,8 +30,8 @@ function isBucket({ take }: LuaHalf): boolean {
 }
 
 /**
- * Of each of `keys`, whose rows were read into `rows`, tests and consumes each of its `costs` in turn. Then `rows` are what
- * is answered, and what is to be written is in `fields`.
+ * Tests and consumes, for each of `keys` with its row in `rows`, each of its `costs` in turn. Then `rows` holds what is
+ * answered, and `fields` what is to be written.
  */
 export function takeEachLua(half: LuaHalf, { leaves, rolls, lies, lasts, files }: Way): string {
   const { batch } = half
@@ -86,11 +86,11 @@ export function takeEachLua(half: LuaHalf, { leaves, rolls, lies, lasts, files }
 }
 
 /**
- * The short way for takes alone, of keys of which nothing is kept but their state. It answers as the engine, but with the
- * status byte 4, and of each key the four numbers of its state as they lay there; as they are now of a bucket that went by
- * another limit, and of a log, which has two of them, and then how long its entries are and they. Where anything was given
- * back of one, with the status byte 7, and of each also since when that is kept, and how much it is. Where it does not do,
- * nothing was written yet.
+ * The short way for takes alone, of keys of which only the state is kept. It answers as the engine, but with the status
+ * byte 4, and for each key the four numbers of its state as they were. A bucket that went by another limit tells its
+ * state as it is now. So does a log: two numbers, the length of its entries, and the entries. If anything was given
+ * back to a key, the status byte is 7, and each key also tells since when that is kept, and how much it is. If this way
+ * does not do, nothing was written yet.
  *
  * It comes before all functions that it does not need: Lua makes them anew for each call.
  */
@@ -131,7 +131,7 @@ end
 `
 }
 
-/** `fields` is of the slice that it is `listed` for. */
+/** Switches `fields` to the row's slice; `listed` is theirs. */
 export const FILES_BY_SLICE = /* lua */ `
       if under ~= listed then
         if fields then files[listed] = fields end
@@ -140,13 +140,13 @@ export const FILES_BY_SLICE = /* lua */ `
       end
 `
 
-/** What became of the first row becomes of all that are alike. */
+/** Equal rows become what the first of them became. */
 const becameLua = /* lua */ `
     rows[i] = row or NEVER
     if cost == 1 then packed = becomes[rows[i]] end
 `
 
-/** A row that is not the state alone is for the engine. */
+/** A row that is more than the state is left to the engine. */
 function readsLua(leaves: string): string {
   return /* lua */ `
       if #row ~= ${PLAIN} then ${leaves} end
@@ -154,7 +154,7 @@ function readsLua(leaves: string): string {
 `
 }
 
-/** As `readsLua`, with what was given back of it. */
+/** As `readsLua`, but also reads what was given back. */
 function readsGivenLua(leaves: string): string {
   return /* lua */ `
       local length = #row
@@ -171,7 +171,7 @@ function readsGivenLua(leaves: string): string {
 `
 }
 
-/** All are as long. */
+/** Makes all answers equally long. */
 export function answersGivenLua(answer: string): string {
   return /* lua */ `
   if isgiven then
@@ -195,8 +195,8 @@ const reratedLua = /* lua */ `
 `
 
 /**
- * Lets time pass for a key's state, and sets `used`. Without a function where nothing goes over to another limit: of a batch's
- * time in Redis functions took a quarter.
+ * Lets time pass for a key's state, and sets `used`. Calls no function unless the key goes over to another limit:
+ * function calls took a quarter of a batch's time in Redis.
  */
 function rollsLua(take: NonNullable<LuaHalf['take']>): string {
   return /* lua */ `
@@ -213,7 +213,7 @@ function rollsLua(take: NonNullable<LuaHalf['take']>): string {
 `
 }
 
-/** What was admitted within the limit ends within a window: no later than in the next slice, in which the row may lie already. */
+/** What was admitted within the limit ends within a window: by the next slice, in which the row may already lie. */
 export function lastsLua({ ends }: NonNullable<LuaHalf['take']>): string {
   return /* lua */ `
         if given or under <= slice or total == 0 or a > now then
