@@ -29,6 +29,8 @@ export class Pace extends Demand {
   wanted = 0
   /** What the store was last asked for at least. */
   asked = 0
+  /** Whether as much seemed to be free then: otherwise that it booked less says nothing of the clocks. */
+  asksFree = false
   /** How often in a row it then booked less. */
   fruitless = 0
 

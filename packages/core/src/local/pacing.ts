@@ -167,6 +167,17 @@ export class Pacing {
     return limit.limit - limit.usage(key.state, now) - Math.floor(key.pace.others * since)
   }
 
+  /**
+   * What will be left beside what is wanted, which passes unbooked only where plenty stays. Of a cost that was refused for more
+   * than there is, nothing passes.
+   */
+  private leftBeside(key: LocalKey, need: number, now: number, monotonic: number): number {
+    const { limit } = this.settings
+    const left = this.expected(key, now, monotonic)
+    const mayPass = key.isAwaited || need <= limit.limit - limit.usage(key.state, now)
+    return mayPass ? left - need : left
+  }
+
   /** What time has freed for this node since the store was heard, while it takes turns. */
   private freed(key: LocalKey, now: number): number {
     const { takesTurns, planned, usedThen } = key.pace
@@ -212,7 +223,7 @@ export class Pacing {
     // Nobody asks a second time for a check of several limits: not even where the answer tells of more nodes.
     const isOnce = this.young && key.waiting.some(({ isPart }) => isPart)
     const counts = !strict && !isOnce
-    if (!early || (counts && this.countsUnbooked(key, this.expected(key, now, monotonic), need)))
+    if (!early || (counts && this.countsUnbooked(key, this.leftBeside(key, need, now, monotonic), need)))
       return nothing
     const share = Math.round(1e6 * this.share(key)) / 1e6
     if (pace.takesTurns && this.booksAhead) {
@@ -233,6 +244,7 @@ export class Pacing {
           ]
         : nothing
     pace.asked = asks
+    pace.asksFree = this.free(key, now) >= asks
     return [pace.demandSent, share, most + held, asks + held]
   }
 
@@ -292,9 +304,15 @@ export class Pacing {
   /** Whether a node that is alone would find so much that time has freed since it asked, that it is worth asking. */
   private hasMore(key: LocalKey, now: number): boolean {
     const { limit } = this.settings
-    if (!isAlone(key.pace) || key.pace.fruitless >= MOST_FRUITLESS) return false
-    const { allowance, ahead } = key.current
-    return limit.limit - limit.usage(key.state, now) - allowance - ahead >= limit.limit / MOST_PARTS
+    const { fruitless, asksFree } = key.pace
+    if (!isAlone(key.pace) || (asksFree && fruitless >= MOST_FRUITLESS)) return false
+    return this.free(key, now) >= limit.limit / MOST_PARTS
+  }
+
+  /** What is left and not booked for this node, as it seems from here. */
+  private free({ state, current }: LocalKey, now: number): number {
+    const { limit } = this.settings
+    return limit.limit - limit.usage(state, now) - current.allowance - current.ahead
   }
 
   /** Whether what the key owes was booked, and is being used up, so that it will be settled with the next question. */

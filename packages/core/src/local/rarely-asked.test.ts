@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import {
   createLimiter,
+  fixedWindow,
   type Limit,
   type LimiterOptions,
   leakyBucket,
@@ -158,3 +159,55 @@ it('soft: who waits as long as it is told is not told to come again at once whil
   expect(counts.refused).toBeLessThan(3 * 30)
   await Promise.all(all.map((node) => node.close()))
 })
+
+it.each<readonly [name: string, limit: Limit, gap: number]>([
+  ['a bucket of one', tokenBucket({ capacity: 1, refill: 1, per: '10s' }), 1400],
+  ['a log of one', slidingLog({ limit: 1, window: '10s' }), 1400],
+  ['a bucket of eight', tokenBucket({ capacity: 8, refill: 8, per: '10s' }), 700],
+  ['a log of eight', slidingLog({ limit: 8, window: '10s' }), 700],
+  ['a fixed window of eight', fixedWindow({ limit: 8, window: '10s' }), 700],
+])(
+  'soft: all of %s is had by the one node that asks for it, soon after it is free',
+  async (_, limit, gap) => {
+    const cost = limit.limit
+    const { clock, all } = nodes(limit, MODES.soft)
+    const [node] = all
+    for (let turn = 0; turn < 4 * limit.limit + 12; turn++) {
+      for (const one of all) await one.check('a')
+      await clock.advance(gap)
+    }
+    let refused = 0
+    for (let free = 0; free < 5; free++) {
+      let decision = await node?.check('a', { cost })
+      for (; decision?.allowed === false && refused < 1000; refused++) {
+        await clock.advance(decision.retryAfterMs)
+        decision = await node?.check('a', { cost })
+      }
+    }
+    // Those that come when it was told, and some while others were still reckoned with.
+    expect(refused).toBeLessThan(25)
+    await Promise.all(all.map((one) => one.close()))
+  },
+)
+
+it.each(['capped', 'leased'] as const)(
+  '%s: a node that is alone admits when it said it would, also after it asked in vain for long',
+  async (mode) => {
+    const limit = slidingWindow({ limit: 10, window: '10s' })
+    for (let begin = 0; begin < 10_000; begin += 500) {
+      const { clock, all } = nodes(limit, MODES[mode], 1)
+      const [node] = all
+      await clock.advance(begin)
+      // Of the window before nothing is free for a while, and the next one begins full.
+      for (let check = 0; check < 80; check++) {
+        await node?.check('a')
+        await clock.advance(130)
+      }
+      let decision = await node?.check('a')
+      while (decision?.allowed) decision = await node?.check('a')
+      await clock.advance(decision?.retryAfterMs ?? 0)
+      expect({ begin, allowed: (await node?.check('a'))?.allowed }).toEqual({ begin, allowed: true })
+      await node?.close()
+    }
+  },
+)
