@@ -8,6 +8,8 @@ const PER_HOUR = 3_600_000
 export class Demand {
   own = 0
   others = 0
+  /** What of `own` is of costs that what is left has room for: only that can be spent. */
+  fitting = 0
   private lookedAt: number
   private watched = 0
   private slice = 0
@@ -22,12 +24,13 @@ export class Demand {
    * Takes in what was offered since the last look, unless that was just now: an exponential average, which begins as a plain one, as if
    * nothing had been offered in a quarter of `memory` before.
    */
-  look(offered: number, monotonic: number, memory: number): boolean {
+  look(offered: number, oversized: number, monotonic: number, memory: number): boolean {
     const elapsed = monotonic - this.lookedAt
     if (elapsed < 1) return false
     this.watched += elapsed
     const weight = Math.max(1 - Math.exp(-elapsed / memory), elapsed / (this.watched + memory / 4))
     this.own += (offered / elapsed - this.own) * weight
+    this.fitting += ((offered - oversized) / elapsed - this.fitting) * weight
     this.lookedAt = monotonic
     return true
   }
@@ -35,6 +38,11 @@ export class Demand {
   /** Whether what was offered since the last look is at least half of what was to be expected. */
   isSteady(offered: number, monotonic: number): boolean {
     return this.own > 0 && offered >= (this.own * (monotonic - this.lookedAt)) / 2
+  }
+
+  /** The part of this node's demand that can be spent. */
+  get fits(): number {
+    return this.own > 0 ? Math.max(0, this.fitting / this.own) : 1
   }
 
   /** As it travels. */

@@ -299,7 +299,12 @@ export class LocalDecisions {
     const isSpent = quietUntil === Infinity || (sync.lone && !decision.allowed)
     // A reading costs as much as the rest: most keys that are used up are so until their window ends.
     const asks = consume && decision.reason !== 'cost' && !isSpent
-    if (asks && clock.monotonic() >= quietUntil) this.askFor(local, cost)
+    const isTooMuch = !decision.allowed && decision.remaining > 0 && !pacing.asksForMore(local)
+    if (consume && isTooMuch) local.ownPace.oversized += cost
+    if (asks && clock.monotonic() >= quietUntil) {
+      if (isTooMuch) this.lookForMore(local)
+      else this.askFor(local, cost)
+    }
     if (!decision.allowed) {
       // What checks hold may go back at any moment, and one that may wait is not to be refused for want of it.
       const isHeld = local.current.held > 0
@@ -307,6 +312,13 @@ export class LocalDecisions {
       return decision
     }
     return this.bookedElsewhere(local, decision, now, cost)
+  }
+
+  /** A cost that is more than what is left: nothing is to be booked for it, but the store may have more by now. */
+  private lookForMore(local: LocalKey): void {
+    const { outbox, pacing } = this.sync
+    if (pacing.isOld(local, this.settings.clock.monotonic())) outbox.queueAtOnce(local)
+    else outbox.queue(local)
   }
 
   /**

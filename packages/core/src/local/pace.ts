@@ -25,6 +25,8 @@ export class Pace extends Demand {
   besides = 0
   /** Monotonic time before which asking the store again is of no use. */
   quietUntil = -Infinity
+  /** Of the cost offered since the last look: what was more than there was left, and would not pass by what is booked. */
+  oversized = 0
   /** The largest cost that was refused for want of quota since the store was last asked. */
   wanted = 0
   /** What the store was last asked for at least. */

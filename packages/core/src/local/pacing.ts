@@ -195,11 +195,15 @@ export class Pacing {
       return NOTHING
     const { ownPace: pace } = key
     const { held } = current
-    const asks = Math.max(offered > 0 ? 1 : 0, need)
+    const fitting = offered - pace.oversized
+    const asks = Math.max(fitting > 0 ? 1 : 0, need)
     pace.wanted = 0
     pace.asked = 0
     pace.hasAsked = asks > 0
-    if (pace.look(offered, monotonic, this.memory)) key.offered = 0
+    if (pace.look(offered, pace.oversized, monotonic, this.memory)) {
+      key.offered = 0
+      pace.oversized = 0
+    }
     pace.demandSent = pace.sent
     pace.turnPending += (key.pending - pace.turnPending) / 8
     const nothing: Ask = [pace.demandSent, 0, 0, 0]
@@ -214,8 +218,8 @@ export class Pacing {
       return nothing
     }
     // Of a demand that has just begun little is known: several times what was wanted since it last asked, so that it asks seldom.
-    const begun = strict && this.isNew(key) ? 4 * offered : 0
-    const most = Math.max(1, Math.ceil(AHEAD * pace.own * interval), begun)
+    const begun = strict && this.isNew(key) ? 4 * fitting : 0
+    const most = Math.max(1, Math.ceil(AHEAD * pace.fitting * interval), begun)
     if (current.allowance > 2 * most) {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
@@ -225,7 +229,7 @@ export class Pacing {
     const counts = !strict && !isOnce
     if (!early || (counts && this.countsUnbooked(key, this.leftBeside(key, need, now, monotonic), need)))
       return nothing
-    const share = Math.round(1e6 * this.share(key)) / 1e6
+    const share = Math.round(1e6 * this.share(key) * pace.fits) / 1e6
     if (pace.takesTurns && this.booksAhead) {
       // Of what is left over its share, and of what is freed until its next turn; the last one lasts until the slice ends.
       const rest = key.sliceEnd - now
@@ -301,6 +305,19 @@ export class Pacing {
     return monotonic < quietUntil && !this.hasMore(key, now)
   }
 
+  /**
+   * Whether a cost that is more than what is left is to be asked for: not where others ask too. What is booked for it could not be
+   * spent, and the others would be refused for it.
+   */
+  asksForMore({ pace }: LocalKey): boolean {
+    return isAlone(pace)
+  }
+
+  /** Whether what is known of the key is so old that more may be left by now. */
+  isOld({ pace }: LocalKey, monotonic: number): boolean {
+    return monotonic - pace.heardAt >= this.pause
+  }
+
   /** Whether a node that is alone would find so much that time has freed since it asked, that it is worth asking. */
   private hasMore(key: LocalKey, now: number): boolean {
     const { limit } = this.settings
@@ -321,7 +338,7 @@ export class Pacing {
     // What was spent of a turn is told with the next one, which is not far.
     if (pace.takesTurns && !late.owes && monotonic < pace.quietUntil) return true
     if (late.owes || current.allowance === 0) return false
-    return monotonic - pace.heardAt < MOST_WAITS * this.settings.interval && pace.isSteady(offered, monotonic)
+    return monotonic - pace.heardAt < MOST_WAITS * this.settings.interval && pace.isSteady(offered - pace.oversized, monotonic)
   }
 
   /**

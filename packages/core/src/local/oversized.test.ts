@@ -1,0 +1,96 @@
+import { expect, it } from 'vitest'
+import {
+  createLimiter,
+  fixedWindow,
+  type Limit,
+  type LimiterOptions,
+  memoryStore,
+  slidingLog,
+  slidingWindow,
+  tokenBucket,
+} from '../index.ts'
+import { ManualClock, seededRandom } from '../testing.ts'
+
+const MODES = {
+  soft: { mode: 'soft' },
+  capped: { mode: 'soft', sync: { maxOvershoot: 0.05 } },
+  leased: { mode: 'leased' },
+} as const satisfies Record<string, Partial<LimiterOptions>>
+
+const LIMITS: readonly (readonly [name: string, limit: Limit])[] = [
+  ['fixed window', fixedWindow({ limit: 100, window: '1m' })],
+  ['sliding window', slidingWindow({ limit: 100, window: '1m' })],
+  ['sliding log', slidingLog({ limit: 100, window: '1m' })],
+  ['bucket', tokenBucket({ capacity: 100, refill: 100, per: '1m' })],
+]
+
+/** How many of 40 checks of 1, two a second, pass on one node while the other one is asked for more than is left, ten times a second. */
+async function admittedBeside(limit: Limit, mode: keyof typeof MODES, cost: number | undefined) {
+  const clock = new ManualClock(1_000_020_000)
+  const shared = { name: 'api', limit, store: memoryStore({ clock }), clock, random: seededRandom(1) }
+  const one = createLimiter({ ...shared, ...MODES[mode] })
+  const other = createLimiter({ ...shared, ...MODES[mode] })
+  const allowed = async (node: typeof one, cost: number) => {
+    const decision = node.check('a', { cost })
+    await clock.advance(0)
+    return (await decision).allowed
+  }
+  expect(await allowed(one, 60)).toBe(true)
+  await clock.advance(20)
+  // Of a leased limit the first one may have booked all: it gives that back when it is not needed.
+  await allowed(other, 5)
+  let admitted = 0
+  let large = 0
+  for (let check = 0; check < 40; check++) {
+    for (let turn = 0; turn < 5; turn++) {
+      if (cost !== undefined && (await allowed(one, cost))) large++
+      await clock.advance(100)
+    }
+    if (await allowed(other, 1)) admitted++
+  }
+  await Promise.all([one.close(), other.close()])
+  return { admitted, large }
+}
+
+const CASES = LIMITS.flatMap(([name, limit]) =>
+  (['soft', 'capped', 'leased'] as const).map((mode) => [mode, name, limit] as const),
+)
+
+it.each(CASES)(
+  '%s, %s: checks that cost more than is left take nothing from the checks of other nodes',
+  async (mode, _, limit) => {
+    const alone = await admittedBeside(limit, mode, undefined)
+    const beside = await admittedBeside(limit, mode, 95)
+    expect(alone.admitted).toBeGreaterThanOrEqual(28)
+    expect(beside.large).toBe(0)
+    expect(beside.admitted).toBeGreaterThanOrEqual(25)
+  },
+)
+
+it.each(CASES)(
+  '%s, %s: a large cost passes once there is room for it, and nobody else asks',
+  async (mode, _, limit) => {
+    const clock = new ManualClock(1_000_020_000)
+    const shared = { name: 'api', limit, store: memoryStore({ clock }), clock, random: seededRandom(1) }
+    const one = createLimiter({ ...shared, ...MODES[mode] })
+    const other = createLimiter({ ...shared, ...MODES[mode] })
+    const ask = async (node: typeof one, cost: number) => {
+      const decision = node.check('a', { cost })
+      await clock.advance(0)
+      return decision
+    }
+    await ask(one, 60)
+    await ask(other, 5)
+    let refused = 0
+    let decision = await ask(one, 90)
+    const began = clock.monotonic()
+    for (; !decision.allowed && refused < 200; refused++) {
+      await clock.advance(Math.min(decision.retryAfterMs, 1000))
+      decision = await ask(one, 90)
+    }
+    expect(decision.allowed).toBe(true)
+    // Two windows are over by then, whatever the algorithm.
+    expect(clock.monotonic() - began).toBeLessThan(125_000)
+    await Promise.all([one.close(), other.close()])
+  },
+)
