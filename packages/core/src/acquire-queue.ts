@@ -2,14 +2,14 @@ import type { Clock, Timer } from './clock.ts'
 import type { Decision } from './decision.ts'
 import { AcquireError, show } from './errors.ts'
 
-/** One that waits for its turn. */
+/** A caller that waits for its turn. */
 export interface Acquirer {
   readonly signal: AbortSignal | undefined
   /** Monotonic time past which it waits no longer. */
   readonly last: number
   /** Takes what it waits for, if that is allowed now. */
   take(): Promise<Decision>
-  /** Gives back what it took, and has no use for. */
+  /** Gives back what it took and has no use for. */
   giveBack(): Promise<void>
 }
 
@@ -18,11 +18,11 @@ class Line {
   readonly behind: (() => void)[] = []
   /** Ends the first one's wait. */
   wake: (() => void) | undefined
-  /** It was told to ask again, also while it asked. */
+  /** The first was told to ask again, perhaps while it asked. */
   woken = false
 }
 
-/** Those that wait for a key are served in their order: only the first asks. */
+/** Serves the callers that wait for a key in order: only the first asks. */
 export class AcquireQueue {
   private readonly lines = new Map<string, Line>()
 
@@ -59,12 +59,12 @@ export class AcquireQueue {
       if (next === undefined) this.lines.delete(key)
       else next()
     }
-    // Those behind it are not kept waiting for its turn: each has one of its own.
+    // Those behind it need not wait until its turn has come: each has its own.
     if (decision.delayMs > 0) await this.paced(decision.delayMs, acquirer)
     return decision
   }
 
-  /** On abort what was taken goes back at once, and not behind it: its limiter may be closed next. */
+  /** On abort, rejects only once what was taken has gone back: its limiter may be closed next. */
   private async paced(ms: number, acquirer: Acquirer): Promise<void> {
     const { signal } = acquirer
     await new Promise<void>((resolve, reject) => {
@@ -137,7 +137,7 @@ export class AcquireQueue {
     })
   }
 
-  /** Calls one of both, once, at a time or on abort; returns how to stop that. */
+  /** Calls `late` at `last`, or `aborted` on abort, whichever comes first; returns how to stop that. */
   private limited(
     signal: AbortSignal | undefined,
     last: number,
@@ -158,7 +158,7 @@ export class AcquireQueue {
     return stop
   }
 
-  /** The key may be allowed sooner than was said: its first asks again. */
+  /** The key may be allowed sooner than was said: its first caller asks again. */
   wake(key: string): void {
     const line = this.lines.get(key)
     if (line === undefined) return

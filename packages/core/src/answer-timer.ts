@@ -3,7 +3,7 @@ import { StoreError } from './errors.ts'
 
 /** An answer that is waited for. */
 class Wait {
-  /** Among those that are waited for; below 0: it is over. */
+  /** Its index among the waits; below 0: it is over. */
   place = -1
 
   constructor(
@@ -27,7 +27,8 @@ export class AnswerTimer {
   constructor(private readonly clock: Clock) {}
 
   /**
-   * Calls one of both back, once: the answer, or why there is none. What comes after the deadline is not told to anybody.
+   * Calls one of the two back, once: with the answer, or with why there is none. An answer after the deadline is told
+   * to nobody.
    *
    * @param deadline monotonic
    * @param now monotonic
@@ -52,7 +53,7 @@ export class AnswerTimer {
     )
   }
 
-  /** Whether it was still waited for. */
+  /** Ends the wait; returns whether it still went on. */
   private ends(wait: Wait): boolean {
     const { place } = wait
     if (place < 0) return false
@@ -84,7 +85,7 @@ export class AnswerTimer {
     }
   }
 
-  /** Nothing more will be waited for: the timer goes with the last of what is. */
+  /** Nothing more will be waited for: the timer is cleared with the last wait. */
   close(): void {
     this.isClosing = true
     this.clear()

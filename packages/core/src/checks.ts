@@ -25,16 +25,16 @@ export interface Stats {
   /** Keys that were pushed out of RAM, and forgotten, while something of them still counted. */
   readonly evictedInWindow: number
   /**
-   * Soft: pending × the other nodes, what the nodes together may be above what this one knows. Leased and `maxOvershoot`:
-   * how far above the limit may be booked.
+   * Soft: pending × the other nodes, which is how far the nodes together may be above what this one knows. Leased and
+   * `maxOvershoot`: how far above the limit may be booked.
    */
   readonly estimatedOvershoot: number
 }
 
-/** What is to be asked of the store, and given up for it before. */
+/** What to ask of the store for a reset, and how to undo what was given up for it before. */
 export interface Resetting {
   readonly operation: Operation
-  /** The store did not do it: what was given up is had again, as far as the store can't know of that. */
+  /** The store did not do it: takes back what was given up, as far as the store can't know of that. */
   undo(): void
 }
 
@@ -42,9 +42,9 @@ export interface Resetting {
 export interface TakenThen {
   /** Store time at which it was taken, as well as this node knows it. */
   readonly at: number
-  /** What of it is not given back: of a bucket it drains first. */
+  /** How much of it is not given back: of a bucket, that drains first. */
   readonly stays: number
-  /** None: the store was not heard then. */
+  /** Undefined if the store was not heard then. */
   readonly receipt: Receipt | undefined
 }
 
@@ -56,14 +56,14 @@ export function refundOf(key: string, cost: number, stays: number, receipt: Rece
 
 /** How a mode decides checks. */
 export interface Checks {
-  /** At once where nobody has to be asked. */
+  /** At once if nobody has to be asked. */
   check(key: string, cost: number): Decision | Promise<Decision>
   peek(key: string): Promise<Decision>
-  /** @param then what it was taken of; none: of what is newest */
+  /** @param then what was taken earlier; none: the newest cost goes back */
   refund(key: string, cost: number, then?: TakenThen): Promise<void>
   /** Gives up what is booked for the key, as far as this node knows. */
   reset(key: string): Resetting
-  /** A verb's answer of the store. */
+  /** Takes in the store's answer to a verb. */
   learn(snapshot: Snapshot): void
   flush(): Promise<void>
   close(): Promise<void>

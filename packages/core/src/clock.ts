@@ -13,8 +13,9 @@ export interface Clock {
   /** Milliseconds since some moment, with a fraction; never steps back. */
   monotonic(): number
   /**
-   * Calls back once this turn of the event loop is over. There where a reading costs as much as a decision, and the checks
-   * of a burst may share one until then; not there: each check is a reading, and work that is long is done at once.
+   * Calls back once this turn of the event loop is over. For a clock whose reading costs as much as a decision: until
+   * then, the checks of a burst may share a reading. Without it, each check reads the clock, and long work is done at
+   * once.
    */
   afterTurn?(callback: () => void): void
   /** Calls back once, after `ms` milliseconds. Does not hold the process open. */
@@ -43,7 +44,7 @@ export const DRIFT = 0.001
 
 /** The longest delay that Node's timers hold; a longer one would fire at once. */
 const LONGEST_DELAY = 2 ** 31 - 1
-/** A timer that fires so many milliseconds late tells of a process that was blocked. */
+/** A timer that fires so many milliseconds late tells that the process was blocked. */
 const LATE = 10
 
 /** Holds longer delays than Node's; fires only after what arrived while the process was blocked has been read. */
@@ -65,7 +66,7 @@ class LongTimer {
     this.due = performance.now() + delay
     return setTimeout(() => {
       if (this.left > 0) this.handle = this.arm()
-      // Node runs timers that are due before it reads from sockets: a deadline would pass over an answer in time. Not
+      // Node runs due timers before it reads from sockets: a deadline would overtake an answer that came in time. Not
       // unref'd: such an immediate waits until something else wakes the event loop.
       else if (performance.now() - this.due > LATE) this.reading = setImmediate(this.callback)
       else this.callback()

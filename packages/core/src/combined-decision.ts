@@ -13,7 +13,7 @@ import type { SingleLimit } from './single-limit.ts'
 
 const DISTANCE: Record<DecisionSource, number> = { local: 0, store: 1, outage: 2 }
 
-/** One decision of those of several limits: the one that binds is the one that one would have to wait for the longest. */
+/** Combines the decisions of several limits into one, which goes by the limit that `binds`. */
 export function combined(
   limits: readonly SingleLimit[],
   decisions: readonly Decision[],
@@ -29,7 +29,7 @@ export function combined(
     const { part, limit, name: called } = limits[place] as SingleLimit
     const decision = decisions[place] as Decision
     if (binds(decision, decisions[binding] as Decision)) binding = place
-    // What one limit would have allowed is not taken where another one refuses.
+    // What one limit would have allowed is not taken if another one refuses.
     const untaken = allowed || !decision.allowed ? 0 : cost
     const name = toldApart(called, part.place, parts)
     const { algorithm, window } = limit
@@ -74,7 +74,10 @@ function areAllowed(decisions: readonly Decision[]): boolean {
   return true
 }
 
-/** A refusal before an allowance; of refusals one that is certain, and the longest; of allowances the one with the least left. */
+/**
+ * A refusal binds before an allowance; of refusals, a certain one, then the longest; of allowances, the one with the
+ * least left.
+ */
 function binds(one: Decision, two: Decision): boolean {
   if (one.allowed !== two.allowed) return !one.allowed
   if (one.allowed) return one.remaining < two.remaining

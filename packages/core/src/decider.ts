@@ -4,21 +4,27 @@ import type { Stats } from './checks.ts'
 import type { Decision } from './decision.ts'
 import { type GivenBack, type InUse, NONE_IN_USE } from './store/store.ts'
 
-/** What must be known of what one limit took, so that no more of it is given back than still counts. */
+/** What must be known of what one limit took, so that no more goes back than still counts. */
 export interface Receipt {
-  /** When it was taken, in the store's time, at the earliest. */
+  /** The earliest store time at which it was taken. */
   readonly at: number
-  /** Of the store that was taken of. */
+  /** The marker of the store that it was taken of. */
   readonly marker: string
-  /** Of a bucket: what was in use beside it, at least. What was only booked may have gone back since, and then has not drained. */
+  /**
+   * For a bucket: what was in use beside it, at least. Not what was only booked, which may have gone back since without
+   * draining.
+   */
   readonly others: InUse
-  /** Of RAM: what goes back in it without the store. */
+  /** For RAM: what goes back there without the store. */
   readonly letGo?: LetGo
-  /** Of RAM: the slice of which it was counted there, where that is known: by a clock that was ahead, a later one than `at` is in. */
+  /**
+   * For RAM: the slice in which it was counted there, if known. If the clock was ahead, it is later than the slice of
+   * `at`.
+   */
   readonly slice?: number | undefined
 }
 
-/** What had gone back of a key in RAM alone, which was only held, and when that was looked at, monotonic. */
+/** How much held cost of a key had gone back in RAM alone, and when that was looked at, monotonic. */
 export interface LetGo {
   readonly cost: number
   readonly at: number
@@ -27,7 +33,10 @@ export interface LetGo {
 /** How it stands with one limit. */
 export type Standing = Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'>
 
-/** What the store said of a key, by what was heard at that time: what of its use was booked, and what had been given back. */
+/**
+ * What the store said of a key, by what was heard at the time `heard`: how much of its use was booked, and what had
+ * been given back.
+ */
 export interface Beside {
   readonly booked: number
   readonly given: GivenBack
@@ -35,8 +44,9 @@ export interface Beside {
 }
 
 /**
- * What was in use of a bucket beside a cost that was allowed, at least. What was only booked was not. Of its last unit a part
- * may have drained: it is left out where it drains in no time, and otherwise what has drained of it is told by when all will have.
+ * The least that was in use of a bucket beside a cost that was allowed; what was only booked was not. Part of its last
+ * unit may have drained: a unit that drains in no time is left out; otherwise the time until all has drained tells how
+ * much of it has.
  */
 export function othersIn(
   { limit, remaining, resetAfterMs }: Standing,
@@ -45,11 +55,11 @@ export function othersIn(
   { limit: capacity, parameters }: Algorithm,
 ): InUse {
   const [, , rate = 0, per = 0] = parameters
-  // Of a window and a log it does not matter.
+  // For a window or a log it does not matter.
   if (rate === 0) return NONE_IN_USE
   const others = limit - remaining - cost - booked
   if (others <= 0) return [0, 0, ...given, rate, heard]
-  // Also where another limit was set since.
+  // Also if another limit was set since.
   if (rate > per || limit !== capacity) return [others - 1, 0, ...given, rate, heard]
   const whole = mulDivUp(limit - remaining, per, rate)
   return [others, Math.max(0, whole - resetAfterMs + 1), ...given, rate, heard]
@@ -57,39 +67,40 @@ export function othersIn(
 
 /** What was taken some time ago: time has freed some of it since. */
 export interface Earlier {
-  /** Monotonic time, no later than it was taken. */
+  /** Monotonic time, no later than when it was taken. */
   readonly at: number
-  /** How much. */
+  /** How much was taken. */
   readonly cost: number
-  /** For each limit. */
+  /** One for each limit. */
   readonly receipts: readonly (Receipt | undefined)[]
   /** As the decision said then. */
   readonly resetAfterMs: number
-  /** Of each limit, where there are several. */
+  /** For each limit, if there are several. */
   readonly parts?: readonly { readonly resetAfterMs: number }[] | undefined
 }
 
-/** A decision, and for each limit by what it can be given back. */
+/** A decision, and for each limit the receipt by which it can be given back. */
 export interface Taken {
   readonly decision: Decision
   readonly receipts: readonly (Receipt | undefined)[]
 }
 
-/** What a limiter asks: one limit, or several. What is not allowed takes nothing. */
+/** What a limiter asks: one limit, or several. A refused check takes nothing. */
 export interface Decider<K> {
   /** @throws ConfigError `ERR_KEY` */
   checkKey(key: unknown): asserts key is K
-  /** At once where nobody has to be asked. */
+  /** At once if nobody has to be asked. */
   check(key: K, cost: number): Decision | Promise<Decision>
-  /** As `check`, so that it can be given back. */
+  /** As `check`, with what is needed to give it back. */
   take(key: K, cost: number): Promise<Taken>
   /** Soft and leased. */
   checkSync(key: K, cost: number): Decision
   peek(key: K): Promise<Decision>
   /**
-   * Of the current window or bucket; with `earlier`, of what was taken then, and no more than still counts.
+   * Gives back cost of the current window or bucket; with `earlier`, of what was taken then, and no more than still
+   * counts.
    *
-   * @throws StoreError where the store does not acknowledge it, as all that follow
+   * @throws StoreError if the store does not acknowledge it, as all methods below
    */
   refund(key: K, cost: number, earlier?: Earlier): Promise<void>
   charge(key: K, cost: number): Promise<void>
@@ -115,7 +126,7 @@ const NOTHING: DeciderStats = {
   estimatedOvershoot: 0,
 }
 
-/** What several count together. */
+/** The sum of several deciders' stats. */
 export function sumOf(all: readonly DeciderStats[]): DeciderStats {
   return all.reduce(
     (one, two) => ({

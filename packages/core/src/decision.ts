@@ -22,7 +22,7 @@ export interface DecisionPart {
   readonly resetAfterMs: number
   /** Why it refuses, as far as that is known. */
   readonly reason?: DenialReason
-  /** What is in use above it. */
+  /** What is in use above the limit. */
   readonly debt?: number
 }
 
@@ -52,7 +52,7 @@ export class Decision {
     readonly name: string | undefined,
   ) {}
 
-  // Declared only: a decision that has none of them is not made larger by them.
+  // Declared only: a decision that has none of them is no larger for them.
   /** Each limit, where a limiter has several. */
   declare readonly parts?: readonly DecisionPart[]
   /** It exceeds its limit, out of the reserve of `spike`. */
@@ -64,15 +64,15 @@ export class Decision {
 }
 
 /**
- * Made first, with no numbers: V8 has the numbers of all decisions in a class of objects lie in the objects from here on. It would
- * make another object for each of them that once was no small integer, of every decision: 32 bytes a check.
+ * Made first, with no numbers, so that V8 makes no further objects for a decision's numbers. Otherwise it would make
+ * one for each field that once held anything but a small integer, in every decision: 32 bytes a check.
  */
 const UNMADE = undefined as unknown as number
 void new Decision(true, UNMADE, UNMADE, UNMADE, UNMADE, UNMADE, 'local', undefined, undefined)
 
 /**
- * Makes a decision. Each is made here: where V8 has no room left in a check's code, this is a call, where `new` alone costs
- * the check half as much again (decision 0025).
+ * Makes a decision; all are made here. If V8 has no room left in a check's code, this becomes a call, where `new` alone
+ * would make the check cost half as much again (decision 0025).
  */
 export function decisionOf(
   allowed: boolean,
@@ -88,7 +88,7 @@ export function decisionOf(
   return new Decision(allowed, limit, remaining, retryAfterMs, resetAfterMs, delayMs, source, reason, name)
 }
 
-/** The same, as the store told it, for another one who asks. */
+/** A copy of what the store told, for another one who asks. */
 export function sameDecision(decision: Decision): Decision {
   const { allowed, limit, remaining, retryAfterMs, resetAfterMs, delayMs, source, reason, name, debt } =
     decision
@@ -96,21 +96,21 @@ export function sameDecision(decision: Decision): Decision {
   return debt === undefined ? its : detailed(its, { debt })
 }
 
-/** The decision, with more said of it. */
+/** Adds details to the decision. */
 export function detailed<D extends object>(decision: Decision, details: D): Decision & D {
   return Object.assign(decision, details)
 }
 
-/** While it is made. */
+/** As it is being made. */
 export type Writable<T> = { -readonly [name in keyof T]: T[name] }
 
-/** As `detailed`, of what nearly every decision on several limits has. */
+/** As `detailed`, for what nearly every decision on several limits has. */
 export function withParts(decision: Writable<Decision>, parts: readonly DecisionPart[]): Decision {
   decision.parts = parts
   return decision
 }
 
-/** Of a cost for which `left` does not suffice; below 0, that is owed. */
+/** Refuses a cost for which `left` does not suffice; if it is below 0, that much is owed. */
 export function refusal(
   left: number,
   limit: number,
@@ -123,7 +123,7 @@ export function refusal(
   return left < 0 ? detailed(decision, { debt: -left }) : decision
 }
 
-/** Of a decision that takes what is booked for used: that much of it is no debt. */
+/** For a decision that counts what is booked as used: that much is no debt. */
 export function withoutBooked(decision: Decision, booked: number): Decision {
   const { debt } = decision
   if (debt === undefined || booked === 0) return decision
@@ -138,7 +138,7 @@ export function passedAnyway(refusal: Decision): Decision {
   return detailed(decision, { ...(parts && { parts }), ...(debt && { debt }), wouldDeny: true as const })
 }
 
-/** What the lists say of a key: nothing is counted. */
+/** What the `allow` and `deny` lists say of a key: nothing is counted. */
 export function listedDecision(allowed: boolean, limits: readonly NamedLimit[]): Decision {
   const parts = limits.map(({ name, limit: { algorithm, limit, window } }): DecisionPart => {
     return { name, algorithm, limit, window, remaining: allowed ? limit : 0, resetAfterMs: 0 }
@@ -158,7 +158,10 @@ export interface NamedLimit {
   readonly limit: Pick<DecisionPart, 'algorithm' | 'limit' | 'window'>
 }
 
-/** Only the store could say: worth asking again as soon as it has been heard. Nothing of what would be allowed is taken. */
+/**
+ * Denies a check that only the store could decide: it is worth asking again once the store was heard. Takes nothing,
+ * even if it would be allowed.
+ */
 export function syncDecision(its: Limit, wouldBe: Decision, cost: number): Decision {
   const { allowed, limit, remaining, source } = wouldBe
   const untaken = allowed ? cost : 0
@@ -174,7 +177,7 @@ export function syncDecision(its: Limit, wouldBe: Decision, cost: number): Decis
   )
 }
 
-/** Until the full quota is back if the cost, of which the decision speaks as if it were taken, is not. */
+/** Milliseconds until the full quota is back if the cost, which the decision counts as taken, is not taken. */
 export function resetWithout(its: Limit, { remaining, resetAfterMs }: Decision, cost: number): number {
   const { limit, window } = its
   if (cost === 0) return resetAfterMs
@@ -182,7 +185,7 @@ export function resetWithout(its: Limit, { remaining, resetAfterMs }: Decision, 
   return isBucket(its) ? Math.max(0, Math.ceil(resetAfterMs - (cost * window) / limit)) : resetAfterMs
 }
 
-/** A refusal though something is left: it is booked for others. */
+/** A refusal though something is left, which is booked for others. */
 export function deniedDecision(
   { limit, remaining, resetAfterMs, source }: Decision,
   retryAfterMs: number,
@@ -191,9 +194,9 @@ export function deniedDecision(
 }
 
 /**
- * A refusal while a key is blocked: also the limit itself must allow it afterwards.
+ * A refusal while a key is blocked; afterwards the limit itself must allow the cost, too.
  *
- * @param resetAfterMs as it stands with the limit: nothing of what it would allow is taken
+ * @param resetAfterMs the limit's own: nothing of what it would allow is taken
  */
 export function blockedDecision(wouldBe: Decision, blockedForMs: number, resetAfterMs: number): Decision {
   return decisionOf(

@@ -4,14 +4,14 @@ import { ConfigError, show } from './errors.ts'
 /** Whole milliseconds ≥ 1, or a string such as `'250ms'`, `'1m'`, `'1h'`, `'365d'`. */
 export type Duration = number | string
 
-/** Two years: with it, every product of a time and a count below is exact (see `arithmetic.ts`). */
+/** Two years: this keeps every product of a time and a count exact (see `arithmetic.ts`). */
 export const LONGEST_DURATION = 730 * 24 * 60 * 60 * 1000
 
 /** A number and a unit; anything else that `ms` would guess at (`'1'`, `'-1s'`, `'1 fortnight'`) is refused. */
 const SYNTAX =
   /^\d+(\.\d+)? ?(ms|s|m|h|d|w|msecs?|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|milliseconds?)$/
 
-/** In doubles 1.001 × 1000 is 1000.9999999999999: a whole number, but for the rounding of both, is what was meant. */
+/** In doubles 1.001 × 1000 is 1000.9999999999999: a number that is whole but for rounding was meant to be whole. */
 function wholeIfMeant(value: number): number {
   const whole = Math.round(value)
   return Math.abs(value - whole) <= 2 * Number.EPSILON * whole ? whole : value

@@ -58,7 +58,7 @@ export function show(value: unknown): string {
   return typeof value === 'function' ? 'a function' : shortened(String(value))
 }
 
-/** Of a proxy that was revoked nothing can be asked. */
+/** A revoked proxy can't be asked anything. */
 function isArray(value: object): boolean {
   try {
     return Array.isArray(value)

@@ -4,14 +4,14 @@ import { Line } from './line.ts'
 import type { Operation } from './store/store.ts'
 import type { Verb } from './verbs.ts'
 
-/** The part of a window within which what was taken may go back together. */
+/** The fraction of a window within which costs that were taken may go back together. */
 const SPREAD = 1 / 16
 
-/** What was taken of a key, and goes back by one operation. */
+/** Cost taken of a key, which goes back by one operation. */
 class GiveBack implements Verb {
-  /** It has left, or has another place. */
+  /** It has left, or waits elsewhere. */
   isGone = false
-  /** Another one of the key that waits since before. */
+  /** An earlier one of the key that waits, too. */
   before: GiveBack | undefined
   /** Resolves once it has gone back, or can't. */
   readonly ended: Promise<void>
@@ -26,7 +26,7 @@ class GiveBack implements Verb {
     this.ended = new Promise((resolve) => {
       this.resolve = resolve
     })
-    // Nobody can do anything about it: it stays taken until it ends.
+    // Nobody can do anything about it: the cost stays taken until time frees it.
     this.reject = this.resolve
   }
 
@@ -35,41 +35,42 @@ class GiveBack implements Verb {
   }
 
   /**
-   * Whether that goes back with it, by the earlier receipt. Of a window both must be of the same one. Of a log what is left then
-   * ends later, and of a bucket as much counts as drained as has since the earlier take, once: as if all had been taken then.
+   * Whether another cost goes back with this one, by the earlier receipt. In a window, both must be of the same one. In
+   * a log, what is left then ends later; in a bucket, what has drained since the earlier take counts as drained, once:
+   * as if all had been taken then.
    */
   private isOne({ at, marker, others }: Receipt, window: number): boolean {
     const its = this.receipt
     if (marker !== its.marker || at < its.at || at - its.at > SPREAD * window) return false
     if (Math.floor(at / window) !== Math.floor(its.at / window)) return false
-    // Within a millisecond nobody knows which was first, if anything of a bucket went back.
+    // Within a millisecond nobody knows which came first, if anything of the bucket went back.
     return at > its.at || (others[2] === its.others[2] && others[3] === its.others[3])
   }
 
-  /** Returns whether that goes back with it. */
+  /** Adds a cost if it goes back with this one; returns whether it does. */
   add(cost: number, receipt: Receipt, window: number): boolean {
     if (!this.isOne(receipt, window)) return false
     this.cost += cost
-    // What had less beside it was taken first.
+    // The one with less beside it was taken first.
     if (receipt.at === this.receipt.at && receipt.others[0] < this.receipt.others[0]) this.receipt = receipt
     return true
   }
 }
 
 /**
- * What hard checks took and other limits refused: it waits to go back, summed for each key, so that as many wait as there are
- * keys, and not as there were checks.
+ * What hard checks took and other limits refused, waiting to go back: summed for each key, so that as many wait as
+ * there are keys, not as there were checks.
  */
 export class GiveBacks {
   private readonly line = new Line<GiveBack>()
-  /** By key, the one that waits since last. */
+  /** By key, the latest that waits. */
   private readonly latest = new Map<string, GiveBack>()
   /** How many wait. */
   size = 0
 
   /**
    * @param window of the limit, in milliseconds
-   * @param most so many wait
+   * @param most how many may wait
    */
   constructor(
     private readonly window: number,
@@ -89,7 +90,7 @@ export class GiveBacks {
     return its.ended
   }
 
-  /** Up to so many of those that wait for longest wait no more. */
+  /** Takes out up to `most` of those that have waited longest. */
   take(most: number): Verb[] {
     const taken: Verb[] = []
     while (taken.length < most) {
@@ -102,7 +103,7 @@ export class GiveBacks {
     return taken
   }
 
-  /** All of a key, in their order, wait no more. */
+  /** Takes out all of a key, in order. */
   takeOf(key: string): Verb[] {
     const taken: Verb[] = []
     for (let its = this.latest.get(key); its !== undefined; its = its.before) if (!its.isGone) taken.push(its)

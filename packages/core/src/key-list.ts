@@ -36,7 +36,7 @@ export function onList<K>(
   )
 }
 
-/** What is no string would never be met. */
+/** A key that is not a string would never be met. */
 function checkKeys(keys: Iterable<unknown>, what: string): void {
   for (const key of keys) {
     if (typeof key === 'string') continue
@@ -47,7 +47,7 @@ function checkKeys(keys: Iterable<unknown>, what: string): void {
   }
 }
 
-/** A promise would be taken for yes, whatever it came to. */
+/** A promise would pass for yes, whatever it came to. */
 function checked(answer: unknown, what: string): boolean {
   if (typeof answer === 'boolean') return answer
   throw new ConfigError(

@@ -6,27 +6,27 @@ import type { SingleLimit } from './single-limit.ts'
 /** One limit over one kind of key. */
 export interface KeyedLimit extends Decider<string> {
   readonly part: LimitPart
-  /** As it is now. */
+  /** The limit in force. */
   readonly limit: Algorithm
-  /** What it is called, by those numbers. */
+  /** Its name, by the numbers in force. */
   readonly name: string
-  /** What decides on a key. */
+  /** The limit that decides on the key. */
   of(key: string): SingleLimit
   /** @throws StoreError where the store does not acknowledge it */
   setLimit(limit: Algorithm): Promise<void>
-  /** Another table of the store answers again: what is away is asked at once. */
+  /** Another table of the store answers again: one that is away is asked at once. */
   probe(): void
   /** The store is asked for nothing any more. */
   end(): void
 }
 
-/** What decides on a key, and the key that each has. */
+/** The limits that decide on a check, and the key for each. */
 export interface Asked {
   readonly limits: readonly SingleLimit[]
   readonly keys: readonly string[]
 }
 
-/** Of these limits those for whose scope the key has one. */
+/** The limits for whose scope the check has a key. */
 export function askedOf(all: readonly KeyedLimit[], key: string | ScopeKeys): Asked {
   const limits: SingleLimit[] = []
   const keys: string[] = []

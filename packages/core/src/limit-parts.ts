@@ -14,7 +14,10 @@ export type Scopes<S extends string = string> = Readonly<Record<S, Limits>>
 /** A key for each scope that a check counts in; one left out is skipped. */
 export type ScopeKeys<S extends string = string> = { readonly [scope in S]?: string | undefined }
 
-/** The key that a check has for a limit's scope; none: it is left out. A limit of no scope goes by the whole. */
+/**
+ * The key that a check has for a limit's scope; undefined: the limit is left out. Without a scope, a limit goes by the
+ * whole key.
+ */
 export function keyIn(key: string | ScopeKeys, scope: string | undefined): string | undefined {
   if (typeof key === 'string' || scope === undefined) return key as string
   return Object.hasOwn(key, scope) ? key[scope] : undefined
@@ -22,16 +25,16 @@ export function keyIn(key: string | ScopeKeys, scope: string | undefined): strin
 
 /** One of a limiter's limits, with a table of its own in the store. */
 export interface LimitPart {
-  /** What decisions and headers call it, as long as no other numbers are set. */
+  /** What decisions and headers call it while no other numbers are set. */
   readonly name: string
-  /** Where it stands among those of one key, from 0; whether it is the only one. */
+  /** Where it stands among the limits of one key, from 0; whether it is the only one. */
   readonly place: number
   readonly isOnly: boolean
-  /** The name of its counts. No limiter can be called so but for the first. */
+  /** The name of its counts. Only the first limit's could be a limiter's name, too. */
   readonly table: string
-  /** The limits of one key: those of a scope, or of all. */
+  /** The name that the limits of one key share: those of a scope, or all. */
   readonly group: string
-  /** Which part of the keys, where they are spread; otherwise 0. */
+  /** Which part of the keys it counts, if they are spread; otherwise 0. */
   readonly shard: number
   readonly scope: string | undefined
   readonly limit: Algorithm
@@ -65,13 +68,13 @@ function describe({ limit, window }: Limit): string {
   return `${limit}-per-${window / ms}${unit}`
 }
 
-/** What a limit is called: by its scope, and by its numbers where there are several. */
+/** The name of a limit: its scope, and its numbers if there are several. */
 export function nameOf(name: string, scope: string | undefined, isOnly: boolean, limit: Limit): string {
   const own = isOnly ? undefined : describe(limit)
   return [scope, own].filter((part) => part !== undefined).join(':') || name
 }
 
-/** The name, or where one of those before it is called so another one. */
+/** The name, or another one if one of those before has it. */
 export function toldApart(name: string, place: number, before: readonly { readonly name: string }[]): string {
   for (const other of before) if (other.name === name) return `${name}:${place + 1}`
   return name
@@ -97,7 +100,7 @@ function parts(name: string, scope: string | undefined, limits: Limits, what: st
 }
 
 /**
- * What a limiter is made of.
+ * The limits that a limiter is made of.
  *
  * @throws ConfigError `ERR_OPTION`
  */
@@ -124,7 +127,7 @@ export function limitParts(name: string, limits: Limits | Scopes, what = 'limit'
   return all
 }
 
-/** A scope may be called as anything that a limit has. */
+/** A scope may have any name, even that of a limit's property. */
 export function isScopes(limits: Limits | Scopes): limits is Scopes {
   if (typeof limits !== 'object' || limits === null || Array.isArray(limits)) return false
   const { take, algorithm } = limits as { take?: unknown; algorithm?: unknown }

@@ -30,8 +30,8 @@ import { UnderWay } from './under-way.ts'
 
 export interface PlanOptions<L = Limits> {
   /**
-   * Goes by another limit than the limiter's, such as that of a plan: made once, and of the same algorithm and window.
-   * A list has as many; of scopes, those that are left out stay.
+   * Goes by another limit than the limiter's, such as that of a plan: make it once, with the same algorithm and window.
+   * A list must have as many limits; scopes that are left out keep theirs.
    */
   limit?: L | undefined
 }
@@ -50,14 +50,17 @@ export interface AcquireOptions<L = Limits> extends CheckOptions<L> {
 
 export interface ReserveOptions<L = Limits> {
   limit?: L | undefined
-  /** A reservation of which nothing is heard for so long costs what was estimated; default `'1m'`. */
+  /** A reservation that is not settled for so long costs what was estimated; default `'1m'`. */
   settleAfter?: Duration | undefined
 }
 
-/** Milliseconds after which a limiter that closes asks the store for nothing more: who stops a process may not wait for minutes. */
+/**
+ * Milliseconds after which a closing limiter asks the store for nothing more: whoever stops a process may not wait for
+ * minutes.
+ */
 const LONGEST_CLOSING = 10_000
 
-/** Where a check is given none: made once, not for each. */
+/** For checks that are given none: made once, not for each. */
 const NO_OPTIONS: CheckOptions<never> = {}
 
 /** What a user holds. All methods but `checkSync` and `stats` return promises, and reject rather than throw. */
@@ -66,14 +69,14 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly plans: Plans<K>
   private readonly line: AcquireQueue
   private readonly reservations: Reservations
-  /** What holds the keys, where a check has nothing else to ask: a single limit, and no lists. */
+  /** Holds the keys, if a check has nothing else to ask: a single limit, and no lists. */
   private held: LocalDecisions | undefined
-  /** Or those of several limits. */
+  /** The same for several limits. */
   private several: SeveralLimits<K> | undefined
-  /** Or asks the store for each. */
+  /** The same for a limiter that asks the store about each check. */
   private readonly hard: HardChecks | undefined
   private readonly counted = (decision: Decision) => this.count(decision)
-  /** What was begun before it closes is ended first. */
+  /** What was begun before closing ends first. */
   private readonly changes = new UnderWay()
   private closing: Promise<void> | undefined
   protected admitted = 0
@@ -81,7 +84,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 
   constructor(
     protected readonly settings: Settings,
-    /** What it was made with. */
+    /** The limit that it was made with. */
     readonly limit: K extends string ? L : Limits | Scopes,
   ) {
     // In a microtask, so that a listener's error is not taken for the check's.
@@ -115,7 +118,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return () => this.events.off(event, listener)
   }
 
-  /** What a call on the key goes by, with all that it was given valid. */
+  /** Validates what a call was given; returns what decides on the key. */
   protected prepare(key: unknown, cost: unknown, limit?: L): Decider<K> {
     this.open()
     const decider: Decider<K> = limit === undefined ? this.plans.own : this.plans.of(limit)
@@ -132,7 +135,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     )
   }
 
-  /** What the lists say of a key now, before anything is counted. */
+  /** What the `allow` and `deny` lists say of a key now, before anything is counted. */
   protected listed(key: K, decider: Decider<K>): Decision | undefined {
     const { allows, denies } = this.settings
     if (allows === undefined && denies === undefined) return undefined
@@ -150,12 +153,12 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return this.enforced(decision)
   }
 
-  /** What holds the key of a check, where that has nothing else to ask: a key that is held is a valid one. */
+  /** What holds the key of a check that has nothing else to ask: a key that is held is a valid one. */
   protected holder(key: K, options: CheckOptions<L>): LocalDecisions | undefined {
     return options === NO_OPTIONS && typeof key === 'string' ? this.held : undefined
   }
 
-  /** A check of several limits, where the rows of its keys suffice. */
+  /** Decides a check of several limits, if the rows of its keys suffice. */
   protected checkReady(key: K, options: CheckOptions<L>): Decision | undefined {
     return options === NO_OPTIONS ? this.several?.checkReady(key) : undefined
   }
@@ -171,7 +174,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
    * `onOutage: 'throw'`
    */
   check(key: K, options: CheckOptions<L> = NO_OPTIONS): Promise<Decision> {
-    // Not an async function: those that RAM answers, nearly all, would pay for its state.
+    // Not an async function: the checks that RAM answers, nearly all, would pay for its state.
     try {
       const held = this.holder(key, options)
       if (held !== undefined) {
@@ -192,7 +195,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private counting(answer: Decision | Promise<Decision>): Promise<Decision> {
     if (answer instanceof Decision) return Promise.resolve(this.count(answer))
     const counted = answer.then(this.counted)
-    // A hard one's queue knows of it; of the others, closed meanwhile, it would be booked nothing any more.
+    // A hard check's queue knows of it. In the other modes, nothing would be booked for it once the limiter has closed.
     return this.settings.mode === 'hard' ? counted : this.changes.add(counted)
   }
 
@@ -218,7 +221,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return spike.check(decider as Decider<string>, key as string, cost)
   }
 
-  /** As `checkSync` of a limiter that has it. */
+  /** What `checkSync` does in a limiter that has it. */
   protected decideSync(decider: Decider<K>, key: K, cost: number): Decision {
     const { spike } = this.plans
     if (spike === undefined) return decider.checkSync(key, cost)
@@ -260,7 +263,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
         payment = taken.payment
         return taken.decision
       },
-      // Also on a limiter closed meanwhile; with the store away it stays taken.
+      // Even on a limiter closed meanwhile. With the store away, the cost stays taken.
       giveBack: async () => {
         if (payment === undefined) return
         await this.changes.add(payment.payer.refund(asked, cost, payment)).catch((error: unknown) => {
@@ -271,7 +274,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     })
   }
 
-  /** As `check`, with how it was paid. */
+  /** As `check`, with how the cost was paid. */
   private async taking(
     key: K,
     cost: number,
@@ -325,9 +328,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   /**
-   * Gives cost back to the current window or bucket, clamped at zero usage; of a log, the newest entries first. Of a key
-   * that is on the `allow` list nothing was counted, and nothing goes back. With the `limit` by which the key is checked,
-   * where that is a plan, this node goes by it at once.
+   * Gives cost back to the current window or bucket, clamped at zero usage; in a log, the newest entries go first. For
+   * a key on the `allow` list nothing was counted, and nothing goes back. If a plan's limit decides on the key, give it
+   * as `limit`, so that this node goes by the refund at once.
    */
   async refund(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
     checkCallOptions(options, 'refund')
@@ -337,9 +340,9 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 
   /**
-   * Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync interval.
-   * A key counts up to 2^35 (34 thousand million); what is charged beyond that is not recorded. Of a key that is on the
-   * `allow` list nothing is. `limit` as for `refund`.
+   * Charges cost, whether the limit allows it or not: what is above it is `debt`. On all nodes within one sync
+   * interval. A key counts up to 2^35 (34 thousand million); what is charged beyond that is not recorded. For a key on
+   * the `allow` list, nothing is. `limit` as for `refund`.
    */
   async penalty(key: K, cost = 1, options: PlanOptions<L> = NO_OPTIONS): Promise<boolean> {
     checkCallOptions(options, 'penalty')
@@ -363,7 +366,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 
   /**
    * Changes the numbers while traffic runs, on all nodes within one sync interval. What was counted stays, and quota
-   * that is leased already stays valid until it ends. Nodes that start later take it over from the store.
+   * already leased stays valid until it ends. Nodes that start later take the numbers over from the store.
    *
    * @throws ConfigError `ERR_MISMATCH` where algorithm or window differ
    */
@@ -380,7 +383,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return done
   }
 
-  /** True when the store has acknowledged it, false when it is away; an error where `onOutage` is to throw. */
+  /** True if the store has acknowledged it, false if it is away; throws if `onOutage` is `'throw'`. */
   private async acknowledged(act: () => Promise<void>): Promise<boolean> {
     try {
       await this.changes.add(act())
@@ -422,7 +425,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     this.line.wakeAll()
     const { clock } = this.settings
     const ending = clock.setTimer(() => this.plans.end(), LONGEST_CLOSING)
-    // What an acquire took by then, and has no use for any more, goes back once it is told of that.
+    // What an acquire has taken by now, but has no use for any more, goes back once it is told of that.
     while (!this.changes.isIdle) await this.changes.idle()
     await this.plans.close()
     clock.clearTimer(ending)
@@ -433,7 +436,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   }
 }
 
-/** As it is now: what the caller does with the object later does not concern what was taken. */
+/** A copy: what the caller does with the object later does not concern what was taken. */
 function kept<K extends string | ScopeKeys>(key: K): K {
   return typeof key === 'string' ? key : ({ ...(key as ScopeKeys) } as K)
 }
@@ -450,9 +453,11 @@ class LocalLimiter<
 > extends Limiter<K, L> {
   /**
    * Answers from RAM without ever waiting. A check that only the store could decide is denied with the reason `'sync'`,
-   * and `check` waits for it: with `maxOvershoot`, in leased mode, and of small fixed windows that soft nodes share.
+   * where `check` would wait for it: with `maxOvershoot`, in leased mode, and with small fixed windows that soft nodes
+   * share.
    *
-   * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_MISMATCH`, `ERR_CLOSED`; StoreError only with `onOutage: 'throw'`
+   * @throws ConfigError `ERR_KEY`, `ERR_COST`, `ERR_OPTION`, `ERR_MISMATCH`, `ERR_CLOSED`; StoreError only with
+   * `onOutage: 'throw'`
    */
   checkSync(key: K, options: CheckOptions<L> = NO_OPTIONS): Decision {
     const held = this.holder(key, options)

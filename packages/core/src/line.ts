@@ -1,7 +1,7 @@
-/** First in, first out. To take the first off a long list would move the rest each time. */
+/** First in, first out. Taking the first off a long array would move the rest each time. */
 export class Line<T> {
   private list: T[] = []
-  /** The first that is still there. */
+  /** Where the first is that is still there. */
   private next = 0
 
   get length(): number {

@@ -8,8 +8,8 @@ import type { JointTable, LimitInForce, Operation, Reply, Request, Table } from 
 import { Verbs } from './verbs.ts'
 
 /**
- * Unanswered commands in a row after which the store counts as away, over at least this part of what a check may wait:
- * one that had hardly any time left tells nothing. A refused connection counts at once.
+ * How many commands in a row go unanswered before the store counts as away, over at least this fraction of the longest
+ * that a check waits: a command that had hardly any time left tells nothing. A refused connection counts at once.
  */
 const FAILURES = 3
 const PATIENCE = 0.5
@@ -44,7 +44,7 @@ export class Link {
   private inForce: LimitInForce = []
   private sequence = 0
   private failures = 0
-  /** Monotonic time at which the first command of an unanswered row was sent. */
+  /** Monotonic time at which the first of the unanswered commands in a row was sent. */
   private failingSince = 0
   private isAway = false
   /** No command leaves any more. */
@@ -55,7 +55,7 @@ export class Link {
   private probeAfter = FIRST_PROBE
   readonly answers: AnswerTimer
   private readonly verbs: Verbs
-  /** Of the answer by which the store's time is surely the latest: what it was, and when that came, monotonic. */
+  /** The answer that puts the store's time latest for certain: the time it told, and when it came, monotonic. */
   private surely = { storeTime: -Infinity, at: 0 }
 
   constructor(
@@ -63,10 +63,10 @@ export class Link {
     private readonly clock: Clock,
     private readonly random: () => number,
     private readonly changed: (away: boolean) => void,
-    /** Milliseconds that a check waits at most. */
+    /** The longest that a check waits, in milliseconds. */
     private readonly timeout: number,
     limit: Pick<Limit, 'algorithm' | 'window'>,
-    /** Is told the numbers of a limit that was set while limiters run. Not there: the node goes by its own. */
+    /** Is told the numbers of a limit set while limiters run. Undefined: the node goes by its own. */
     private readonly limitSet?: (parameters: readonly number[]) => void,
   ) {
     this.answers = new AnswerTimer(clock)
@@ -86,8 +86,8 @@ export class Link {
   }
 
   /**
-   * The earliest that the store's time can be: a command was carried out before its answer came. Of the time since then
-   * no more counts than our monotonic clock says, and a thousandth less, since clocks differ in speed.
+   * The earliest that the store's time can be: a command was carried out before its answer came. Since then, no more
+   * time counts than our monotonic clock says, less a thousandth, since clocks differ in speed.
    */
   get earliest(): number {
     return this.earliestAt(this.clock.monotonic())
@@ -98,7 +98,7 @@ export class Link {
     return storeTime + (monotonic - at) * (1 - DRIFT)
   }
 
-  /** Takes in the store's time. One that is earlier than it could be was put back, and is followed. */
+  /** Takes in the store's time. If it is earlier than it could be, the store's clock was put back, and is followed. */
   private hear(storeTime: number, sentAt: number): void {
     const at = this.clock.monotonic()
     if (storeTime >= this.earliestAt(at) || storeTime < Math.floor(this.earliestAt(sentAt)))
@@ -120,7 +120,7 @@ export class Link {
   }
 
   /**
-   * Has one operation carried out, once; many at once share commands. Each command has its time from when it leaves.
+   * Has one operation carried out, once; many at a time share commands. A command's timeout starts when it leaves.
    *
    * @throws StoreError where no answer came, or the store is away
    */
@@ -128,12 +128,12 @@ export class Link {
     return this.verbs.carryOut(operation)
   }
 
-  /** What a check took of the key goes back, summed with what else of it does; resolves once it has, or can't. */
+  /** Gives back what a check took of the key, summed with what else goes back; resolves once it has, or can't. */
   giveBack(key: string, cost: number, receipt: Receipt): Promise<void> {
     return this.verbs.giveBack(key, cost, receipt)
   }
 
-  /** As `exchange`, and calls one of both back: a check need not pay for a promise. */
+  /** As `exchange`, but by callbacks, one of which is called: a check need not pay for a promise. */
   ask(
     operations: readonly Operation[],
     deadline: number,
@@ -172,7 +172,7 @@ export class Link {
     )
   }
 
-  /** @throws StoreError where the store is away, and it is not yet time to ask it again; or nothing is asked any more */
+  /** @throws StoreError if the store is away and it is not yet time to ask it again, or if nothing is asked any more */
   checkOpen(): void {
     if (this.hasEnded)
       throw new StoreError(
@@ -182,13 +182,13 @@ export class Link {
     if (this.barred) throw new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
   }
 
-  /** @param now monotonic. @throws StoreError where it need not leave */
+  /** @param now monotonic. @throws StoreError if the command need not leave */
   request(operations: readonly Operation[], deadline: number, extras: Extras, now: number): Request {
     this.checkOpen()
     const budget = deadline - now
     if (budget <= 0)
       throw new StoreError('ERR_STORE_TIMEOUT', 'no time was left to ask the store: raise `timeout`')
-    // While the store is away one command probes it, and the others do not.
+    // While the store is away, one command probes it, and the others are barred.
     if (this.isAway) {
       this.probeAt = now + this.probeAfter
       this.isProbing = true
@@ -208,7 +208,7 @@ export class Link {
     }
   }
 
-  /** No command leaves any more: whatever waits for one has no answer. */
+  /** From here on no command leaves: whatever waits for one gets no answer. */
   end(): void {
     this.hasEnded = true
   }
@@ -233,13 +233,13 @@ export class Link {
     this.limitSet?.(parameters)
   }
 
-  /** Another table of the store answers again: one that is away is asked at once whether it does, too. */
+  /** Another table of the store answers again: if this one is away, it is asked at once whether it does, too. */
   probe(): void {
     if (!this.isAway || this.isProbing) return
     const now = this.clock.monotonic()
     this.probeAfter = FIRST_PROBE
     this.probeAt = now
-    // Whatever comes of it, the link has noted.
+    // Whatever the outcome, the link has noted it.
     this.exchange([], now + this.timeout).catch(() => {})
   }
 
@@ -252,18 +252,21 @@ export class Link {
     this.changed(false)
   }
 
-  /** It has not, or refused: then it is there. @param sentAt monotonic time at which the command left */
+  /**
+   * The store has not answered, or has refused, which shows that it is there. @param sentAt monotonic time at which the
+   * command left
+   */
   unanswered(error: unknown, sentAt: number): void {
     if (error instanceof StoreError) this.failed(error, sentAt)
     else this.isProbing = false
   }
 
-  /** It has not. @param sentAt monotonic time at which the command left */
+  /** The store has not answered. @param sentAt monotonic time at which the command left */
   failed(error: StoreError, sentAt: number): void {
     const now = this.clock.monotonic()
     if (this.failures++ === 0) this.failingSince = sentAt
     if (this.isAway) {
-      // One that was under way when the outage was noticed.
+      // This command was in flight when the outage was noticed.
       if (!this.isProbing) return
     } else if (error.code !== 'ERR_STORE_AWAY') {
       if (this.failures < FAILURES || now - this.failingSince < PATIENCE * this.timeout) return
@@ -278,9 +281,9 @@ export class Link {
 }
 
 /**
- * As a link's `exchange`, for takes of several tables at once, or peeks.
+ * As a link's `exchange`, for takes, or peeks, of several tables at once.
  *
- * @param operations of each link
+ * @param operations for each link
  * @param once they must not be carried out twice
  * @throws StoreError where no answer came, or the store is away
  */
@@ -293,7 +296,7 @@ export async function exchangeJointly(
   reserve: boolean,
   once = true,
 ): Promise<readonly Reply[]> {
-  // Before any of them counts as asked again.
+  // First for all: if one is barred, none counts as probed.
   for (const link of links) link.checkOpen()
   const sentAt = clock.monotonic()
   const requests = links.map((link, at) =>

@@ -1,13 +1,13 @@
 import { ConfigError, type ConfigErrorCode, show } from './errors.ts'
 
-/** Whether it may hold options: a list or a promise of some would pass for an object that holds none. */
+/** Whether it may hold options: a list, or a promise of options, would pass for an object without any. */
 export function holdsOptions(value: unknown): value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   return typeof (value as { then?: unknown }).then !== 'function'
 }
 
 /**
- * Refuses names that there are none of: what is misspelt would be left out in silence.
+ * Refuses unknown names: a misspelt option would be left out in silence.
  *
  * @param whose what has options of these names
  * @throws ConfigError
@@ -18,7 +18,7 @@ export function checkOptionNames(
   names: readonly string[],
   code: ConfigErrorCode = 'ERR_OPTION',
 ): void {
-  // Without a list of the keys: some calls are checked each time.
+  // Makes no list of the keys: some calls are checked each time.
   for (const name in options) {
     if (names.includes(name) || !Object.hasOwn(options, name)) continue
     throw new ConfigError(

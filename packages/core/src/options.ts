@@ -32,7 +32,7 @@ interface CommonOptions<M extends Mode, L> {
   mode?: M | undefined
   /** Default: a `memoryStore()` of the limiter's own. */
   store?: Store | undefined
-  /** Soft and leased; in hard mode only how soon those that wait in `acquire` ask again. */
+  /** Soft and leased; in hard mode only how soon a waiting `acquire` asks again. */
   sync?: SyncOptions | undefined
   /** Default: `'local'` for soft without `maxOvershoot`, otherwise `'deny'`. */
   onOutage?: OnOutage | undefined
@@ -40,15 +40,15 @@ interface CommonOptions<M extends Mode, L> {
   timeout?: Duration | undefined
   /** The most keys held in RAM; default 100,000. */
   maxKeys?: number | undefined
-  /** Books as if enforced, but allows everything: decisions say `wouldDeny`. Default false. */
+  /** Counts as if enforced, but allows everything: decisions say `wouldDeny`. Default false. */
   dryRun?: boolean | undefined
   /**
-   * Keys that are always allowed, and not counted: before `deny`, and both before a block and the limit. This node's own:
-   * nothing of it is shared. A function and a `Set` are asked at each call, so that what becomes of them counts at once;
-   * an array is as it was.
+   * Keys that are always allowed, and not counted: looked at before `deny`, and both before a block and the limit. The
+   * list is this node's own: nothing of it is shared. A function or a `Set` is asked at each call, so that changes to
+   * it count at once; an array is copied.
    */
   allow?: L | undefined
-  /** Keys that are always denied; as `allow`. */
+  /** Keys that are always denied; otherwise as `allow`. */
   deny?: L | undefined
   /** How many may wait in `acquire` for one key; default 1000. */
   maxWaiting?: number | undefined
@@ -58,7 +58,7 @@ interface CommonOptions<M extends Mode, L> {
   random?: (() => number) | undefined
 }
 
-/** A limiter of one key a check. */
+/** A limiter with one key per check. */
 export interface LimiterOptions<M extends Mode = Mode> extends CommonOptions<M, KeyList<string>> {
   /** A limit, or several that must all allow a check. */
   limit: Limits
@@ -66,21 +66,24 @@ export interface LimiterOptions<M extends Mode = Mode> extends CommonOptions<M, 
   spike?: SpikeOptions | undefined
 }
 
-/** A limiter of a key a scope in each check. Which scopes there are is told by `scopes` alone, not by a function that looks at some. */
+/**
+ * A limiter with a key per scope in each check. `scopes` alone tells which scopes there are, not a function that looks
+ * at some.
+ */
 export interface ScopedOptions<S extends string, M extends Mode = Mode>
   extends CommonOptions<M, (keys: ScopeKeys<NoInfer<S>>) => boolean> {
   scopes: Scopes<S>
 }
 
 export interface SyncOptions {
-  /** The longest that what was admitted here stays unknown to the others; default `'1s'`. */
+  /** The longest that other nodes do not know of what was admitted here; default `'1s'`. */
   interval?: Duration | undefined
   /**
-   * Soft: all nodes together never have more in use than the limit and this share of it, from 0 to 1, rounded down;
-   * a check that would pass it is taken in the store. Default: no such bound.
+   * Soft: all nodes together never have more in use than the limit plus this share of it, from 0 to 1, rounded down; a
+   * check that would pass that is taken in the store. Default: no such bound.
    */
   maxOvershoot?: number | undefined
-  /** Soft: `false` settles once an interval and no sooner, to compare with; default `true`. */
+  /** Soft: `false` settles once an interval and no sooner, for comparison; default `true`. */
   early?: boolean | undefined
 }
 
@@ -92,7 +95,7 @@ export interface Settings {
   readonly mode: Mode
   readonly store: Store
   readonly interval: number
-  /** Only booked quota is spent; up to this share above the limit may be booked. */
+  /** Whether only booked quota is spent; and the share of the limit that may be booked above it. */
   readonly strict: boolean
   readonly maxOvershoot: number
   readonly early: boolean
@@ -107,7 +110,7 @@ export interface Settings {
   readonly maxWaiting: number
 }
 
-/** What one of a limiter's limits goes by; the limit may be set while it runs. */
+/** What one of a limiter's limits goes by; the limit may be changed while it runs. */
 export interface LimitSettings extends Settings {
   limit: Algorithm
   /** How far above the limit may be booked. */
@@ -118,14 +121,17 @@ export function extraOf({ maxOvershoot }: Settings, { limit }: Algorithm): numbe
   return Math.floor(maxOvershoot * limit)
 }
 
-/** Parts of a window in which a node that spends booked quota settles at least; and milliseconds that it may take for it. */
+/**
+ * How often in a window a node that spends booked quota settles, at least; and the shortest interval for that, in
+ * milliseconds.
+ */
 const SETTLES = 8
 const SHORTEST = 50
 
 /**
- * The longest that a key waits to be settled. What is booked and not needed is given back then: on an interval as long as
- * the window, what a node was asked for in its first half would be booked for it in the second. A whole number: Redis
- * takes no other for how long it remembers a node.
+ * The longest that a key waits to be settled. Booked quota that is not needed is given back then: with an interval as
+ * long as the window, what a node was asked for in its first half would be booked for it in the second. A whole number:
+ * Redis takes no other for how long it remembers a node.
  */
 export function intervalOf({ interval, strict }: Settings, { window }: Algorithm): number {
   return strict ? Math.min(interval, Math.max(SHORTEST, Math.floor(window / SETTLES))) : interval
@@ -153,7 +159,7 @@ function fail(what: string, value: unknown, mend: string): never {
 }
 
 /**
- * Validates a limiter's options, once; what comes after takes them as valid.
+ * Validates a limiter's options, once; all later code takes them as valid.
  *
  * @throws ConfigError
  */
@@ -253,7 +259,7 @@ export function checkActual(cost: unknown): asserts cost is number {
   if (cost !== 0) checkCost(cost)
 }
 
-/** Which options the calls have, at which place, and how they are written. */
+/** Which options each call has, as which argument, and an example. */
 const CALLS = {
   check: { names: ['cost', 'limit'], place: 'second', example: '{ cost: 5 }' },
   peek: { names: ['limit'], place: 'second', example: '{ limit: plan }' },
@@ -263,7 +269,9 @@ const CALLS = {
   penalty: { names: ['limit'], place: 'third', example: '{ limit: plan }' },
 }
 
-/** @throws ConfigError `ERR_OPTION` where a call's options are not an object, such as a bare cost, or it has none of that name */
+/**
+ * @throws ConfigError `ERR_OPTION` if a call's options are not an object, such as a bare cost, or have an unknown name
+ */
 export function checkCallOptions(options: unknown, call: keyof typeof CALLS): void {
   const { names, place, example } = CALLS[call]
   if (!holdsOptions(options)) fail(`the ${place} argument`, options, `give an object such as ${example}`)
@@ -271,8 +279,8 @@ export function checkCallOptions(options: unknown, call: keyof typeof CALLS): vo
 }
 
 /**
- * As `checkCallOptions`, of a check. Names cost what that can't spare: looked at where nothing known is given, as where it is
- * misspelt.
+ * As `checkCallOptions`, for a check, which can't spare what it costs to look at names: it looks only if no known
+ * option is given, as when one is misspelt.
  */
 export function checkCheckOptions(options: { cost?: unknown; limit?: unknown } | null): void {
   const isObject = typeof options === 'object' && options !== null
@@ -282,13 +290,13 @@ export function checkCheckOptions(options: { cost?: unknown; limit?: unknown } |
 
 const EVENTS: readonly unknown[] = ['degraded', 'recovered']
 
-/** @throws ConfigError `ERR_OPTION` where there is no such event, or the listener is no function */
+/** @throws ConfigError `ERR_OPTION` if there is no such event, or the listener is not a function */
 export function checkListener(event: unknown, listener: unknown): void {
   if (!EVENTS.includes(event)) fail('the event', event, "there are 'degraded' and 'recovered'")
   if (typeof listener !== 'function') fail('the listener', listener, 'give a function')
 }
 
-/** @throws ConfigError `ERR_OPTION` where it is none: known by its methods, since it may be of another realm */
+/** @throws ConfigError `ERR_OPTION` if it is not a signal: known by its methods, since it may be of another realm */
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
   if (signal === undefined) return
   const { throwIfAborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>

@@ -6,7 +6,7 @@ import type { LimitSettings } from './options.ts'
 
 /** Answers checks that the store did not, as `onOutage` says. */
 export class OutageRule {
-  /** What was admitted here during outages, where the rule is to go on locally: each node by the whole limit. */
+  /** What was admitted here during outages, if the rule is `'local'`: each node goes by the whole limit. */
   private states: LRUCache<string, object> | undefined
 
   constructor(private readonly settings: LimitSettings) {}
@@ -16,7 +16,7 @@ export class OutageRule {
     return decisionOf(false, limit.limit, 0, retryAfterMs, 0, 0, 'outage', 'outage')
   }
 
-  /** @throws the error, where the rule is to throw */
+  /** @throws the error, if the rule is `'throw'` */
   decide(
     key: string,
     cost: number,
@@ -29,7 +29,7 @@ export class OutageRule {
     if (onOutage === 'throw') throw error
     if (onOutage === 'deny' || cost > limit.limit) return OutageRule.denied(limit, cost, retryAfterMs)
     if (onOutage === 'allow') return decisionOf(true, limit.limit, limit.limit, 0, 0, 0, 'outage')
-    // Made at the first outage: it takes its whole room at once.
+    // Made at the first outage: it takes all its room at once.
     this.states ??= new LRUCache({ max: this.settings.maxKeys })
     let state = this.states.get(key)
     if (state === undefined) {

@@ -1,11 +1,11 @@
 import type { Decision, DenialReason } from './decision.ts'
 
-/** What a limit says: no reason where it allows a cost. */
+/** What a limit says; no reason if it allows a cost. */
 interface Answer {
   readonly reason?: DenialReason | undefined
 }
 
-/** Whether limits refuse, but only since they are used up, as far as that is known. */
+/** Whether limits refuse, and only because they are used up, as far as that is known. */
 export function isUsedUp(limits: readonly Answer[]): boolean {
   let refuses = false
   for (const { reason } of limits) {
@@ -16,8 +16,8 @@ export function isUsedUp(limits: readonly Answer[]): boolean {
 }
 
 /**
- * Of what a cost is taken that several limits decide: of all of them where all allow it, or of the reserve, if there is
- * one, where they are used up. Otherwise of nothing.
+ * What pays for a cost that several limits decide on: all of them if all allow it, or the reserve, if there is one,
+ * when they are used up. Otherwise nothing.
  */
 export function payerOf(
   limits: readonly Decision[],

@@ -19,19 +19,19 @@ import { SingleLimit } from './single-limit.ts'
 import { Spike } from './spike.ts'
 import { all } from './under-way.ts'
 
-/** The most limits that checks choose between: more tell of limits that are made anew for each check. */
+/** The most limits that checks choose between: more suggest that limits are made anew for each check. */
 const MOST_PLANS = 100
 
-/** The limits of a limiter, and those that checks choose in their place. */
+/** A limiter's own limits, and those that checks choose in their place. */
 export class Plans<K extends string | ScopeKeys> {
-  /** What a check goes by that chooses none. */
+  /** What decides a check that chooses none. */
   readonly own: Decider<K>
-  /** What lets a key exceed them, if anything does. */
+  /** Lets a key exceed them, if anything does. */
   readonly spike: Spike | undefined
   private readonly singles = new Map<string, KeyedLimit>()
-  /** By the limits that they are of. */
+  /** By the numbers of their limits. */
   private readonly chosen = new Map<string, Decider<K>>()
-  /** By the list or object in which they came. */
+  /** By the list or object in which the limits came. */
   private readonly seen = new WeakMap<object, Decider<K>>()
   private readonly numbers = new WeakMap<object, number>()
   private numbered = 0
@@ -64,7 +64,7 @@ export class Plans<K extends string | ScopeKeys> {
     return decider
   }
 
-  /** The limiter's own follow `setLimit`; a plan's do not, also where it is the limit that the limiter was made with. */
+  /** The limiter's own follow `setLimit`; a plan's do not, even if it is the limit that the limiter was made with. */
   private single(part: LimitPart): KeyedLimit {
     const isOwn = this.parts.includes(part)
     const name = isOwn ? part.table : `${part.table} ${this.numberOf(part.limit)}`
@@ -85,7 +85,7 @@ export class Plans<K extends string | ScopeKeys> {
     return new ShardedLimit(part, shards, (part) => new SingleLimit(its, part, follows, changed))
   }
 
-  /** The limits that a key is held against by a decider, as they are now. */
+  /** The limits by which a decider decides on a key, as they are now. */
   limitsFor(decider: Decider<K>, key: K): readonly NamedLimit[] {
     const named: NamedLimit[] = []
     for (const { part, name, limit } of this.limitsOf.get(decider) ?? []) {
@@ -104,7 +104,7 @@ export class Plans<K extends string | ScopeKeys> {
   }
 
   /**
-   * What a check goes by.
+   * What decides a check that chooses this limit.
    *
    * @throws ConfigError `ERR_OPTION`, `ERR_MISMATCH`
    */
@@ -140,7 +140,7 @@ export class Plans<K extends string | ScopeKeys> {
     return number
   }
 
-  /** The limiter's own parts, with the numbers of those that are given. */
+  /** The limiter's own parts, with the given limits in their place. */
   private fitting(limit: Limits | Partial<Scopes>): LimitPart[] {
     const given = limitParts(this.settings.name, limit as Limits | Scopes)
     const scopes = new Set(given.map(({ scope }) => scope))
@@ -162,7 +162,7 @@ export class Plans<K extends string | ScopeKeys> {
     return this.parts.map(({ name }) => name).join(', ')
   }
 
-  /** All nodes go by these numbers. @throws ConfigError `ERR_MISMATCH`; StoreError */
+  /** Sets these numbers for all nodes. @throws ConfigError `ERR_MISMATCH`; StoreError */
   async set(limit: Limits | Partial<Scopes>): Promise<void> {
     const parts = this.fitting(limit)
     const changed = parts.filter((part) => !this.parts.includes(part))
@@ -178,8 +178,8 @@ export class Plans<K extends string | ScopeKeys> {
   }
 
   /**
-   * Gives back cost that was taken by the limiter's own limits or by a plan. In RAM each of them knows only what it took
-   * itself: what they owe is settled, and the store gives back.
+   * Gives back cost that was taken by the limiter's own limits or by a plan. In RAM, each knows only what it took
+   * itself: what they owe is settled, and then the store gives back.
    */
   async refund(key: K, cost: number, decider: Decider<K>): Promise<void> {
     if (this.settings.mode === 'hard' || this.chosen.size === 0) return decider.refund(key, cost)
@@ -192,8 +192,8 @@ export class Plans<K extends string | ScopeKeys> {
   }
 
   /**
-   * Forgets the key, also of the reserve. To the store each of the plans is a node of its own, and what is booked for
-   * another node than the one that resets counts on: it is given back first.
+   * Forgets the key, in the reserve, too. To the store each plan is a node of its own, and what is booked for other
+   * nodes than the one that resets stays booked: it is given back first.
    */
   async reset(key: K): Promise<void> {
     const plans = askedOf(

@@ -7,8 +7,8 @@ import type { LocalDecisions } from './local/local-decisions.ts'
 import type { SingleLimit } from './single-limit.ts'
 
 /**
- * The short way of checks of cost 1 on several limits: where for each of them nothing but the key's row need be looked at.
- * The lists are of the check at hand, and made once: made for each check they cost as much again.
+ * The short path of checks of cost 1 on several limits, if nothing but the key's row need be looked at for each of
+ * them. The lists are those of the check at hand, made once: made for each check, they would cost as much again.
  */
 export class ReadyLimits {
   private readonly asked: SingleLimit[]
@@ -21,7 +21,7 @@ export class ReadyLimits {
     this.decisions = new Array(limits.length)
   }
 
-  /** Not there: nothing has happened. */
+  /** Undefined if the rows do not suffice: then nothing has happened. */
   check(key: string | ScopeKeys): Decision | undefined {
     const { limits, asked, rows, decisions } = this
     let isShut = false
@@ -52,7 +52,7 @@ export class ReadyLimits {
     return combined(asked, decisions, 1)
   }
 
-  /** As if so many had not been asked, each of which has taken, or only looked. */
+  /** Undoes the first `count` decisions, each of which has taken, or only looked. */
   private undo(count: number, taken: boolean): void {
     for (let place = 0; place < count; place++) {
       const held = here(this.asked[place] as SingleLimit)
@@ -63,7 +63,7 @@ export class ReadyLimits {
   }
 }
 
-/** What holds the keys of a limit that is not hard. */
+/** Holds the keys of a limit that is not hard. */
 function here({ local }: SingleLimit): LocalDecisions {
   return (local as LocalChecks).decisions
 }

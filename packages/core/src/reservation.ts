@@ -2,26 +2,27 @@ import type { Clock, Timer } from './clock.ts'
 import { type Decision, detailed } from './decision.ts'
 import { checkActual } from './options.ts'
 
-/** How what was reserved is changed to what it cost. */
+/** Corrects what was reserved to what it cost. */
 export interface Account {
-  /** Both: false where the store is away. */
+  /** Both: false if the store is away. */
   refund(cost: number): Promise<boolean>
   charge(cost: number): Promise<boolean>
 }
 
-/** A decision on an estimate, whose true cost is told later. */
+/** A decision on an estimate; the true cost is told later. */
 export interface Reservation extends Decision {
   /**
-   * Tells the true cost, an integer from 0, once: less is given back, more is charged, past the limit too (`debt`).
+   * Tells the true cost, an integer from 0, once: if it is less, the rest is given back; if it is more, the excess is
+   * charged, even past the limit (`debt`).
    *
-   * @returns whether the store has acknowledged it; false also where it was settled before, or nothing was reserved
+   * @returns whether the store has acknowledged it; false also if it was settled before, or nothing was reserved
    */
   settle(actual: number): Promise<boolean>
   /** Gives all back: as `settle(0)`. */
   release(): Promise<boolean>
 }
 
-/** Those of a limiter whose true cost is not known yet. */
+/** A limiter's reservations whose true cost is not known yet. */
 export class Reservations {
   private readonly timers = new Set<Timer>()
   private closed = false
@@ -29,7 +30,7 @@ export class Reservations {
   constructor(private readonly clock: Clock) {}
 
   /**
-   * What was reserved stays taken, as estimated, when `ms` have passed without a word.
+   * If `ms` pass without a word, what was reserved stays taken, as estimated.
    *
    * @param account none: nothing was taken, and there is nothing to settle
    */

@@ -67,7 +67,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   private takeHard({ limits, keys }: Asked, cost: number): Promise<JointlyTaken> {
     const takers = this.takers.of(limits)
     const taken = takeEverywhere(takers, limits, keys, cost, false)
-    // Of one alone nothing has to go back.
+    // With a single taker, nothing has to go back.
     return takers.length > 1 ? this.underWay.add(taken) : taken
   }
 
@@ -87,7 +87,10 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     }
   }
 
-  /** Resolves when the checks that wait for the store have their answers: what they admit, or give back, is still to be settled. */
+  /**
+   * Resolves once the checks that wait for the store have their answers: what they admit, or give back, is still to be
+   * settled.
+   */
   async idle(): Promise<void> {
     await this.takers.idle()
     await this.underWay.idle()
@@ -96,14 +99,14 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   checkSync(key: K, cost: number): Decision {
     const asked = askedOf(this.limits, key)
     const decisions = this.attempt(asked, cost, (joint, its) => joint.attemptSync(its, cost))
-    // What is booked for a check that one limit refuses, nobody takes, and others are refused for it.
+    // If one limit refuses, nobody would take what is booked for the check, and others would be refused for it.
     if (mustWait(decisions))
       for (const [place, { reason }] of decisions.entries())
         if (reason === 'sync') asked.limits[place]?.joint?.askFor(asked.keys[place] as string, cost)
     return combined(asked.limits, decisions, cost)
   }
 
-  /** By what is known here; what it asks for is noted, and which checks to come may go the short way. */
+  /** Decides by what is known here; notes what was asked for, and which checks to come may take the short path. */
   private attempt(
     asked: Asked,
     cost: number,
@@ -115,25 +118,25 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return decisions
   }
 
-  /** Whether there are checks that may go the short way. */
+  /** Whether any checks may take the short path. */
   get mayBeReady(): boolean {
     return this.ready !== undefined
   }
 
-  /** A check of cost 1, where the rows of its keys suffice. Not there: nothing has happened. */
+  /** Decides a check of cost 1, if the rows of its keys suffice. Undefined if not: then nothing has happened. */
   checkReady(key: K): Decision | undefined {
     this.checkKey(key)
     return this.ready?.check(key)
   }
 
-  /** What was just admitted, or taken back, is noted: the rows may suffice for the checks to come. */
+  /** Notes what was just admitted, or taken back: the rows may suffice for the checks to come. */
   private makeReady({ limits, keys }: Asked, decisions: readonly Decision[]): void {
     if (this.ready === undefined) return
     for (const [place, { local }] of limits.entries())
       if (decisions[place]?.allowed) local?.decisions.makeReady(keys[place] as string)
   }
 
-  /** Of each limit by itself; what some allow is taken back where another one refuses, or throws. */
+  /** Asks each limit by itself; what some allow is taken back if another one refuses, or throws. */
   private decideAll(
     asked: Asked,
     cost: number,
@@ -151,7 +154,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return decisions
   }
 
-  /** What one limit refuses, nobody asks of the others. */
+  /** A check that is refused counts as demand only of the limits that refuse it. */
   private offer({ limits, keys }: Asked, cost: number, decisions: readonly Decision[]): void {
     const refused = decisions.some(isRefused)
     for (const [place, { joint }] of limits.entries())
@@ -172,8 +175,8 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 
   /**
-   * With the store's answer of each limit that can't do without: all are asked at the same time, once, and what is there
-   * for the check is held until all have answered. So none of them loses it meanwhile, and it is decided then.
+   * Waits for the store's answer on each limit that needs it: all are asked at the same time, once, and each holds what
+   * it has for the check until all have answered. So none loses it meanwhile; then the check is decided.
    */
   private async wait(asked: Asked, cost: number): Promise<Decision> {
     const { limits, keys } = asked
@@ -218,19 +221,19 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     return this.settings.clock.monotonic() >= deadline || heard.some(({ source }) => source === 'outage')
   }
 
-  /** The way of a check, with nothing taken. */
+  /** Goes the way of a check, but takes nothing. */
   async peek(key: K): Promise<Decision> {
     const asked = askedOf(this.limits, key)
     if (this.settings.mode === 'hard') {
       const { limits, keys } = asked
       return combined(limits, await peekEverywhere(this.takers.of(limits), keys), 1)
     }
-    // A check that one limit refuses need not hear of the others: here it is told how each stands.
+    // A check that one limit refuses need not hear of the others; a peek tells how each stands.
     const unheard = unknown(asked)
     const decisions = look(asked, false, false)
     const waits = mustWait(decisions)
     if (unheard.length === 0 && !waits) return combined(asked.limits, decisions, 1)
-    // Of all of them: what a check admits of one limit while it waits for another may bring news of it.
+    // About all of them: while a check waits for one limit, what it takes of another may bring news of that.
     const places = waits ? asked.keys.map((_, place) => place) : unheard
     const last = await this.hear(asked, places, this.deadline)
     return combined(asked.limits, look(asked, last, true), 1)
@@ -279,7 +282,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
   }
 }
 
-/** The limits that have never heard of their keys. */
+/** The places of the limits that have never heard of their keys. */
 function unknown({ limits, keys }: Asked): number[] {
   const isKnown = ({ joint }: SingleLimit, place: number) =>
     (joint as JointChecks).knows(keys[place] as string)
@@ -291,12 +294,12 @@ function look({ limits, keys }: Asked, last: boolean, heard: boolean): Decision[
   return limits.map(({ joint }, place) => (joint as JointChecks).look(keys[place] as string, 1, last, heard))
 }
 
-/** Whether some limits must hear from the store first, and no other refuses. */
+/** Whether some limit must hear from the store first, and no other refuses. */
 function mustWait(decisions: readonly Decision[]): boolean {
   return decisions.some(({ reason }) => reason === 'sync') && !decisions.some(isRefused)
 }
 
-/** A log's keys have no row that suffices. */
+/** The rows of a log's keys never suffice. */
 function isLog({ limit }: KeyedLimit): boolean {
   return limit.algorithm === 'sliding-log'
 }

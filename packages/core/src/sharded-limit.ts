@@ -10,7 +10,7 @@ import { all } from './under-way.ts'
 /** One limit whose keys are spread over several tables, each on a server of its own: every key has its table. */
 export class ShardedLimit implements KeyedLimit {
   readonly checkKey: (key: unknown) => asserts key is string = checkKey
-  /** Made when the first of their keys comes. */
+  /** Each is made when the first of its keys comes. */
   private readonly shards: (SingleLimit | undefined)[]
 
   constructor(

@@ -18,15 +18,15 @@ export class SingleLimit implements Decider<string> {
   readonly link: Link
   readonly hard: HardChecks | undefined
   readonly local: LocalChecks | undefined
-  /** What it says together with others. Soft and leased. */
+  /** Its part in checks on several limits. Soft and leased. */
   readonly joint: JointChecks | undefined
   private readonly checks: HardChecks | LocalChecks
   private readonly settings: LimitSettings
-  /** What it is called, by the numbers in force. */
+  /** Its name, by the numbers in force. */
   name: string
 
   /**
-   * @param follows goes by the limit that was set while limiters run
+   * @param follows whether it goes by a limit that is set while limiters run
    * @param changed is told when the store goes away, and when it is back
    */
   constructor(
@@ -66,7 +66,7 @@ export class SingleLimit implements Decider<string> {
     return this
   }
 
-  /** As it is now. */
+  /** The limit in force. */
   get limit(): Algorithm {
     return this.settings.limit
   }
@@ -85,7 +85,7 @@ export class SingleLimit implements Decider<string> {
     return { decision, receipts: [heard && receiptOf(heard, key, decision, cost, this.limit)] }
   }
 
-  /** Of RAM, see there. */
+  /** See `LocalChecks`. */
   receipt(key: string, cost: number): (standing: Standing) => Receipt | undefined {
     return (this.local as LocalChecks).receipt(key, cost)
   }
@@ -108,17 +108,17 @@ export class SingleLimit implements Decider<string> {
     await this.checks.refund(key, cost, { at, stays: earlier.cost - cost, receipt })
   }
 
-  /** What it owes of the key. */
+  /** Settles what this node owes of the key. */
   async settle(key: string): Promise<void> {
     await this.local?.settle(key)
   }
 
-  /** Gives back what is booked for it of the key. @throws StoreError where the store does not acknowledge it */
+  /** Gives back what is booked for this node of the key. @throws StoreError where the store does not acknowledge it */
   async giveUp(key: string): Promise<void> {
     await this.local?.giveUp(key)
   }
 
-  /** As `refund`, of what whoever has taken: by the store's count alone. */
+  /** As `refund`, no matter who took the cost: by the store's count alone. */
   refundThere(key: string, cost: number): Promise<void> {
     return this.verb(['refund', key, cost])
   }
@@ -136,7 +136,7 @@ export class SingleLimit implements Decider<string> {
     try {
       await this.verb(operation)
     } catch (error) {
-      // Of a key that may have been reset, what was booked before is not to be spent.
+      // If the key may have been reset, what was booked before must not be spent.
       if (!(error instanceof StoreError && error.uncertain)) undo()
       throw error
     }

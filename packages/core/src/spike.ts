@@ -10,12 +10,12 @@ import { isUsedUp, payerOf } from './payer.ts'
 import type { SingleLimit } from './single-limit.ts'
 import { UnderWay } from './under-way.ts'
 
-/** What a limit refuses may pass out of the reserve. */
+/** Lets what a limit refuses pass out of the reserve. */
 export class Spike {
   private readonly takers: Takers
   private readonly underWay = new UnderWay()
 
-  /** @param limitsOf what a decider decides by */
+  /** @param limitsOf the limits by which a decider decides */
   constructor(
     readonly reserve: KeyedLimit,
     private readonly settings: Settings,
@@ -31,18 +31,21 @@ export class Spike {
       : this.checkHere(limits, joint, key, cost)
   }
 
-  /** As `check`, with the receipts of what it was taken of. */
+  /** As `check`, with the receipts of what paid for it. */
   async take(limits: Decider<string>, key: string, cost: number): Promise<Taken> {
     if (this.settings.mode === 'hard') return this.takeHard(limits, key, cost)
     const its = this.limitsOf(limits).map((limit) => limit.of(key).receipt(key, cost))
     const reserve = this.reserve.of(key).receipt(key, cost)
     const decision = await this.check(limits, key, cost)
-    // It does not say what is in use of the reserve: as if nothing were.
+    // The decision does not say what is in use of the reserve: as if nothing were.
     if (decision.spike) return { decision, receipts: [reserve({ limit: 0, remaining: 0, resetAfterMs: 0 })] }
     return { decision, receipts: its.map((of, place) => of(decision.parts?.[place] ?? decision)) }
   }
 
-  /** Of a hard limiter's limits or of the reserve: at one moment, or where that can't be of both, and of one of them it goes back. */
+  /**
+   * Takes of a hard limiter's limits or of the reserve: at one moment or, if they can't be asked together, giving one
+   * of them back.
+   */
   private async takeHard(limits: Decider<string>, key: string, cost: number): Promise<Taken> {
     const its = this.limitsOf(limits).map((limit) => limit.of(key))
     const reserve = this.reserve.of(key)
@@ -72,7 +75,7 @@ export class Spike {
     return this.underWay.add(answer.then((its) => spiked(decision, its)))
   }
 
-  /** While the limits are asked, so is the reserve: what it has for the check is held until they have answered. */
+  /** Asks the reserve while the limits are asked: what it has for the check is held until they have answered. */
   private async andReserve(
     answer: Promise<Decision>,
     reserve: JointChecks,
@@ -81,7 +84,7 @@ export class Spike {
   ): Promise<Decision> {
     const once = reserve.once(key, cost)
     const forgo = () => once.forgo()
-    // Behind the answer, which does not wait for it; whoever closes does.
+    // The answer does not wait for this; whoever closes does.
     void this.underWay.add(answer.then((its) => (isFull(its) ? undefined : forgo()), forgo))
     const decision = await answer
     if (!isFull(decision)) return decision
@@ -89,7 +92,10 @@ export class Spike {
     return spiked(decision, await once.conclude())
   }
 
-  /** Resolves when the checks that wait for the store have their answers, and hold nothing: what they take is still to be settled. */
+  /**
+   * Resolves once the checks that wait for the store have their answers, and hold nothing: what they take is still to
+   * be settled.
+   */
   async idle(): Promise<void> {
     await this.takers.idle()
     await this.underWay.idle()
@@ -105,16 +111,16 @@ export class Spike {
     const all = [...its, this.reserve.of(key)]
     const looked = this.settings.mode === 'hard' && this.takers.peekJointly(all, Array(all.length).fill(key))
     if (looked) return orReserve(its, await looked, 1)
-    // In one round trip; elsewhere RAM knows whether the reserve is to be asked.
+    // In one round trip; in the other modes RAM knows whether the reserve is to be asked.
     const reserve = this.settings.mode === 'hard' ? this.reserve.peek(key) : undefined
-    // It may fail where it would not pay.
+    // It may fail without being wanted.
     reserve?.catch(() => {})
     const decision = await limits.peek(key)
     return isFull(decision) ? spiked(decision, await (reserve ?? this.reserve.peek(key))) : decision
   }
 }
 
-/** @param decisions of the limits, and last of the reserve; without that, where it would not pay */
+/** @param decisions of the limits, and last of the reserve; without the last if it would not pay */
 function orReserve(limits: readonly SingleLimit[], decisions: readonly Decision[], cost: number): Decision {
   const its = decisions.slice(0, limits.length)
   const reserve = decisions[limits.length]
@@ -128,10 +134,10 @@ function isFull(decision: Decision): boolean {
   return !decision.allowed && isUsedUp(decision.parts ?? [decision])
 }
 
-/** What becomes of a refusal: with enough in the reserve it is none; without, whichever has some first is waited for. */
+/** What a refusal becomes: none if the reserve has enough; otherwise the wait is for whichever has some first. */
 function spiked(refusal: Decision, reserve: Decision): Decision {
   const { limit, resetAfterMs, name, parts } = refusal
-  // Also what is owed to the reserve: a reservation that it paid may have cost more.
+  // Includes what is owed to the reserve: a reservation that it paid may have cost more.
   const debt = (refusal.debt ?? 0) + (reserve.debt ?? 0)
   const more = { ...(parts && { parts }), ...(debt > 0 && { debt }) }
   if (reserve.allowed) {

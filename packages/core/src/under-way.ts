@@ -2,7 +2,7 @@
 export class UnderWay {
   private readonly begun = new Set<Promise<unknown>>()
 
-  /** Returns what it was given, also a second time. */
+  /** Returns the promise that it was given, even a second time. */
   add<P extends Promise<unknown>>(promise: P): P {
     if (this.begun.has(promise)) return promise
     this.begun.add(promise)
@@ -21,7 +21,7 @@ export class UnderWay {
   }
 }
 
-/** Waits for all, also where one fails, and then throws what the first did. */
+/** Waits for all, even if one fails, and then throws the first failure. */
 export async function all(promises: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected')
   if (failed?.status === 'rejected') throw failed.reason

@@ -5,13 +5,19 @@ import { GiveBacks } from './give-backs.ts'
 import { Line } from './line.ts'
 import type { Operation, Reply } from './store/store.ts'
 
-/** Commands under way at once: fewer verbs than that leave at once, each in one of its own. */
+/** Commands in flight at once: fewer verbs than that leave at once, each in its own. */
 const IN_FLIGHT = 4
-/** Operations in one command: what is under way is less than a slow server does within the shortest of usual timeouts. */
+/**
+ * Operations in one command: those in flight together are fewer than a slow server does within the shortest usual
+ * timeout.
+ */
 const MOST = 250
-/** Of logs: each costs as much as its log is long (6.5 ms at 20,000 entries), and with four to a command others were late behind them. */
+/**
+ * For logs: an operation costs as much as its log is long (6.5 ms at 20,000 entries), and with four to a command others
+ * were late behind them.
+ */
 const MOST_OF_LOGS = 1
-/** More than that are not kept waiting: they come faster than the store answers. */
+/** More than that may not wait: they come faster than the store answers. */
 const MOST_WAITING = 100_000
 
 /** What the store says of one operation. */
@@ -24,22 +30,22 @@ export interface Verb {
 }
 
 /**
- * Operations each of which somebody waits for: what is given back, charged, blocked, reset. Of thousands at once, as where
- * a server settles all its reservations, those that come while commands are under way share the next one: one by one they
- * would be late before they had left. What checks took and nobody waits for to go back takes turns with them.
+ * Operations that somebody waits for: refunds, charges, blocks, resets. Of thousands at once, as when a server settles
+ * all its reservations, those that come while commands are in flight share the next one: one by one they would be late
+ * before they had left. They take turns with what goes back of checks, which nobody waits for.
  */
 export class Verbs {
   private readonly waiting = new Line<Verb>()
   private readonly givingBack: GiveBacks
-  /** Whose turn it is where both wait. */
+  /** Whose turn it is if both wait. */
   private isTurnOfGiveBacks = false
   private readonly most: number
   private underWay = 0
   private isSending = false
 
   /**
-   * @param limit of which they are
-   * @param ask sends a command, and calls one of both back
+   * @param limit that they are of
+   * @param ask sends a command, and calls one of the two back
    */
   constructor(
     limit: Pick<Limit, 'algorithm' | 'window'>,
@@ -61,14 +67,14 @@ export class Verbs {
           'ERR_STORE_TIMEOUT',
           `${MOST_WAITING} refunds, penalties, blocks and resets wait for the store already: it answers more slowly than they come`,
         )
-      // Those of one key keep their order.
+      // The operations of one key keep their order.
       for (const verb of this.givingBack.takeOf(operation[1])) this.waiting.push(verb)
       this.waiting.push({ operation, resolve, reject })
       this.sendWaiting()
     })
   }
 
-  /** What a check took goes back; resolves once it has, or can't. */
+  /** Gives back what a check took; resolves once it has, or can't. */
   giveBack(key: string, cost: number, receipt: Receipt): Promise<void> {
     const ended = this.givingBack.add(key, cost, receipt)
     this.sendWaiting()
@@ -85,7 +91,7 @@ export class Verbs {
   }
 
   private sendWaiting(): void {
-    // Where the store is away a command ends while it is sent.
+    // If the store is away, a command ends while it is being sent.
     if (this.isSending) return
     this.isSending = true
     while (this.underWay < IN_FLIGHT && !this.isIdle) this.send()
@@ -114,7 +120,8 @@ export class Verbs {
       (error) => {
         this.ended()
         for (const verb of verbs) verb.reject(error)
-        // The store is away: those behind it would not leave either, and one by one tens of thousands hold the event loop.
+        // The store is away: those that wait would not leave either, and one by one, tens of thousands would hold the
+        // event loop.
         if (isLeaving && error instanceof StoreError) this.rejectWaiting(error)
       },
     )

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { LocalKey } from './local-key.ts'
 
-/** Milliseconds by which a command's own deadline comes first: it knows why there is no answer. */
+/** Milliseconds that a command's own deadline gets first: it knows why there is no answer. */
 const GRACE = 5
-/** The least between two looks, in milliseconds: each goes through all that wait. */
+/** The least time between two looks, in milliseconds: each goes through all checks that wait. */
 const LOOK = 10
 
 interface Waiting {
@@ -12,14 +12,14 @@ interface Waiting {
 }
 
 /**
- * When checks that wait must be answered, whatever the store does. Most have been answered by then: theirs was the
- * command under way. That of others may still wait for its turn, behind thousands of keys.
+ * Answers waiting checks at their deadlines, whatever the store does. Most have been answered by then, by the command
+ * that was in flight for them. The command of others may still wait for its turn, behind thousands of keys.
  */
 export class Deadlines {
   private waiting: Waiting[] = []
   private isArmed = false
 
-  /** @param expired is told of keys that checks waited for */
+  /** @param expired is called with each key that checks have waited for until their deadline */
   constructor(
     private readonly clock: Clock,
     private readonly expired: (key: LocalKey) => void,

@@ -3,7 +3,7 @@ const PER_HOUR = 3_600_000
 
 /**
  * How fast cost is asked for, on this node and on the others, in cost per millisecond. Denied checks count: what is
- * admitted falls to nothing just when it matters how much is wanted.
+ * admitted falls to nothing just when demand matters.
  */
 export class Demand {
   own = 0
@@ -21,8 +21,8 @@ export class Demand {
   }
 
   /**
-   * Takes in what was offered since the last look, unless that was just now: an exponential average, which begins as a plain one, as if
-   * nothing had been offered in a quarter of `memory` before.
+   * Takes in what was offered since the last look, unless that was just now: an exponential average, which begins as a
+   * plain one, as if nothing had been offered for a quarter of `memory` before.
    */
   look(offered: number, oversized: number, monotonic: number, memory: number): boolean {
     const elapsed = monotonic - this.lookedAt
@@ -35,7 +35,7 @@ export class Demand {
     return true
   }
 
-  /** Whether what was offered since the last look is at least half of what was to be expected. */
+  /** Whether at least half of the expected cost was offered since the last look. */
   isSteady(offered: number, monotonic: number): boolean {
     return this.own > 0 && offered >= (this.own * (monotonic - this.lookedAt)) / 2
   }
@@ -45,14 +45,14 @@ export class Demand {
     return this.own > 0 ? Math.max(0, this.fitting / this.own) : 1
   }
 
-  /** As it travels. */
+  /** This node's demand, as it travels. */
   get sent(): number {
     return Math.round(this.own * PER_HOUR)
   }
 
   /**
-   * Takes in the sum that the store has in `slice`. Where sums begin anew with each slice (`fresh`: not all nodes
-   * have yet spoken in it), that of the slice before stands until then.
+   * Takes in the sum that the store has in `slice`. If sums begin anew with each slice, and not all nodes have spoken
+   * in it yet (`fresh`), the sum of the slice before stands until then.
    */
   hear(sum: number, sent: number, slice: number, fresh: boolean): void {
     if (slice > this.slice) {
@@ -63,12 +63,15 @@ export class Demand {
     this.others = fresh ? Math.max(this.heard, this.before) : this.heard
   }
 
-  /** Whether it has been watched for long enough to tell this node's part of it. */
+  /** Whether demand has been watched for long enough to tell this node's share of it. */
   isKnown(memory: number): boolean {
     return this.watched >= memory
   }
 
-  /** This node's part of all demand; until that is known no more than an equal part, and that where it has seen none. */
+  /**
+   * This node's share of all demand; until it is known, an equal share at most, and just that without any demand of its
+   * own.
+   */
   share(nodes: number, memory: number): number {
     const all = this.own + this.others
     const part = all > 0 ? this.own / all : 1

@@ -4,9 +4,9 @@ import { hashOf, KeyTable } from './key-table.ts'
 import { LocalKey } from './local-key.ts'
 import { Rows } from './rows.ts'
 
-/** Keys that may be pushed out, whatever `maxKeys` is, before the store has heard of them. */
+/** How many keys beyond `maxKeys` may be pushed out before the store has heard of them. */
 const MOST_IN_A_HURRY = 1000
-/** The part of `maxKeys` that is kept for keys over their limit or blocked. */
+/** The fraction of `maxKeys` that is kept for keys over their limit or blocked. */
 const RESERVE = 1 / 8
 
 /** The keys in RAM. None is forgotten while the store must hear of it, and those that deny are forgotten last. */
@@ -57,7 +57,7 @@ export class HeldKeys {
     return this.engaged.size > 0 && this.engaged.get(key.key) === key
   }
 
-  /** Whether as many keys again as may be held, and some, were pushed out and can't be forgotten yet. */
+  /** Whether `maxKeys` keys, and `MOST_IN_A_HURRY` more, were pushed out and can't be forgotten yet. */
   get isFull(): boolean {
     return this.engaged.size >= this.maxKeys + MOST_IN_A_HURRY
   }
@@ -79,7 +79,7 @@ export class HeldKeys {
     return this.rows.those(isUnderWay)
   }
 
-  /** Where the key of that name has its row; below 0: it is not held, or was pushed out. */
+  /** The row of the key of that name; below 0: it is not held, or was pushed out. */
   findRow(name: string): number {
     return this.recent.find(name, hashOf(name))
   }
@@ -90,7 +90,7 @@ export class HeldKeys {
     return row < 0 ? this.recall(name, hash) : this.rows.key(row)
   }
 
-  /** One that was pushed out, and is wanted again. */
+  /** Takes back a key that was pushed out and is wanted again. */
   private recall(name: string, hash: number): LocalKey | undefined {
     const key = this.engaged.get(name) ?? this.denied(name, hash)
     if (key === undefined) return undefined
@@ -116,7 +116,9 @@ export class HeldKeys {
     return key
   }
 
-  /** The store has heard of it: one that was pushed out may be forgotten, if nothing else is to be done with it. */
+  /**
+   * The store has heard of the key: one that was pushed out may be forgotten, if nothing else is to be done with it.
+   */
   release(key: LocalKey): void {
     if (!this.isPushedOut(key) || key.engaged) return
     this.engaged.delete(key.key)

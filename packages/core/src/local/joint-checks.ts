@@ -7,12 +7,12 @@ import type { LocalKey } from './local-key.ts'
 import type { Sync } from './sync.ts'
 import type { WaitingChecks } from './waiting-checks.ts'
 
-/** What a limit says of a check that others decide on too, and what it holds for it until they have. */
+/** What one limit says of a check that others decide on, too, and what it holds for the check until they have. */
 export interface Hold {
   readonly decision: Decision
-  /** Whether the store was heard; otherwise there is none to be asked. */
+  /** Whether the store was heard; otherwise there is none to ask. */
   readonly isHeard: boolean
-  /** Since when, in store time, and how much was in use beside it. */
+  /** What is held: since `at`, in store time, with `beside` in use beside it. */
   readonly held?: {
     readonly local: LocalKey
     readonly holding: Holding
@@ -21,15 +21,15 @@ export interface Hold {
   }
 }
 
-/** What a limit was asked for, of which it is not certain yet whether it will be wanted. */
+/** Cost that a limit was asked for before it is certain to be wanted. */
 export interface Once {
   /** Takes it, if the limit allows that. */
   conclude(): Promise<Decision>
-  /** It is not wanted. Resolves when nothing is held of it any more. */
+  /** It is not wanted. Resolves when nothing is held for it any more. */
   forgo(): Promise<void>
 }
 
-/** What one limit says of checks that others decide on too: in one go, or with what it has held until all have answered. */
+/** Decides for one limit on checks that others decide on, too: at once, or with cost held until all have answered. */
 export class JointChecks {
   constructor(
     private readonly link: Link,
@@ -40,14 +40,14 @@ export class JointChecks {
   ) {}
 
   /**
-   * As `check`, for a decision on several limits: `sync` where the store must be heard first. What was admitted may be
+   * As `check`, for a decision on several limits: `sync` if the store must be heard first. What was admitted may be
    * undone before anything else happens.
    */
   attempt(key: string, cost: number): Decision {
     return this.decidePart(key, cost, false, true)
   }
 
-  /** As `attempt`, of a check that does not wait. */
+  /** As `attempt`, for a check that does not wait. */
   attemptSync(key: string, cost: number): Decision {
     const local = this.decisions.keyOf(key)
     return local === undefined
@@ -55,33 +55,33 @@ export class JointChecks {
       : this.decisions.decide(local, cost, true, false)
   }
 
-  /** None of the limits has refused a check that does not wait: of what only the store could say, it is asked. */
+  /** No limit has refused a check that does not wait: the store is asked about what only it could say. */
   askFor(key: string, cost: number): void {
     const local = this.sync.keys.find(key)
     if (local !== undefined) this.decisions.askFor(local, cost)
   }
 
-  /** So much was asked for here, in a decision on several limits. */
+  /** Notes cost offered here in a decision on several limits. */
   offer(key: string, cost: number): void {
     const local = this.sync.keys.find(key)
     if (local !== undefined) local.offer(cost)
   }
 
-  /** @param last not `sync`: the store was asked in vain */
+  /** @param last never `sync`: the store was asked in vain */
   private decidePart(key: string, cost: number, last: boolean, consume: boolean): Decision {
     const local = this.decisions.keyOf(key)
     if (local === undefined) return this.decisions.outageDecision(key, cost, consume)
     const decision = this.decisions.decideAtOnce(local, cost, consume, !last)
     if (decision !== undefined) return decision
-    // Of a node that closes nothing more is asked.
+    // A node that closes asks for nothing more.
     if (last || this.sync.pacing.closing) return this.decisions.unanswered(local, cost, consume, undefined)
     const { limit } = this.settings
     return syncDecision(limit, limit.take(local.state, this.link.table.now(), cost, 'local', false), cost)
   }
 
   /**
-   * Holds cost for a decision on several limits, as far as this one would admit it: at once, or with the store's
-   * answer to one question, or at `deadline` without one.
+   * Holds cost for a decision on several limits, if this one would admit it: at once, or with the store's answer to one
+   * question, or at `deadline` without one.
    */
   hold(key: string, cost: number, deadline: number): Hold | Promise<Hold> {
     const local = this.decisions.keyOf(key)
@@ -96,7 +96,7 @@ export class JointChecks {
     })
   }
 
-  /** What was admitted just now is held instead; by the rule for outages, or of a key not heard of, it is not. */
+  /** Holds what was admitted just now; undoes it instead if the outage rule, or a key not heard of yet, let it pass. */
   private holding(local: LocalKey, cost: number, decision: Decision, isHeard: boolean): Hold {
     if (!decision.allowed) return { decision, isHeard }
     if (decision.source === 'outage' || !local.known) {
@@ -105,23 +105,23 @@ export class JointChecks {
     }
     const { limit } = this.settings
     const beside = Math.max(0, decision.limit - decision.remaining - cost - 1)
-    // A log must find it again, also where it was taken by an earlier reading of the clock: it is the newest.
+    // A log must find it again, even if an earlier reading of the clock was used: it is the newest entry.
     const at =
       limit.algorithm === 'sliding-log' ? limit.endsAt(local.state) - limit.window : this.link.table.now()
     return { decision, isHeard, held: { local, holding: local.hold(cost), at, beside } }
   }
 
-  /** What was held can be had by others again, or be taken by `conclude`: whether it was still held. */
+  /** Makes what was held available to others, or to `conclude`; returns whether it was still held. */
   letGo(cost: number, { held }: Hold): boolean {
     if (held === undefined) return false
     const { local, holding, at, beside } = held
     const wentBack = local.letGo(holding, this.link.table.now(), cost, at, beside)
-    // Where it was pushed out meanwhile, it was kept only for what was held.
+    // A key that was pushed out meanwhile was kept only for what was held: this takes it back.
     this.sync.keys.find(local.key)
     return wentBack
   }
 
-  /** It was refused by another limit: what a soft node had booked for it goes back, since it counts on its share. */
+  /** Another limit refused the check: a soft node gives back what was booked for it, since it counts on its share. */
   forgo(key: string, cost: number): void {
     const local = this.settings.strict ? undefined : this.sync.keys.find(key)
     if (local === undefined) return
@@ -130,8 +130,8 @@ export class JointChecks {
   }
 
   /**
-   * All have decided. Of a refused check what was booked goes back; of another one what `letGo` let go, and this limit took in
-   * the same turn, never did.
+   * All have decided. If the check is refused, what was booked for it goes back; otherwise what `letGo` let go, and
+   * this limit took in the same turn, counts as never let go.
    */
   decided(
     key: string,
@@ -145,13 +145,13 @@ export class JointChecks {
     else if (wentBack && source === 'local') held?.local.tookBack(cost)
   }
 
-  /** Decides, once the other limits were heard too, and what was held is let go: not `sync`. */
+  /** Decides, once the other limits were heard, too, and what was held is let go. Never `sync`. */
   conclude(key: string, cost: number, { isHeard }: Hold): Decision {
     const decision = this.decidePart(key, cost, !isHeard, true)
     return decision.reason === 'sync' ? this.withoutMore(key, decision, cost) : decision
   }
 
-  /** The store was heard and it is still not certain: what is left is booked for others. */
+  /** The store was heard, and it is still not certain: what is left is booked for others. */
   private withoutMore(key: string, decision: Decision, cost: number): Decision {
     const local = this.sync.keys.find(key)
     if (!local?.known) return deniedDecision(decision, 1)
@@ -166,18 +166,18 @@ export class JointChecks {
       : this.decisions.owed(local, wouldBe)
   }
 
-  /** As `check`, with one answer of the store at most. */
+  /** As `check`, with at most one answer of the store. */
   checkOnce(key: string, cost: number): Decision | Promise<Decision> {
     const decision = this.attempt(key, cost)
     this.offer(key, cost)
     return decision.reason === 'sync' ? this.once(key, cost).conclude() : decision
   }
 
-  /** Asks at once for what is to be decided later, and holds it until then. One of both is to be called. */
+  /** Asks at once for cost that is decided on later, and holds it until then. One of the two methods must be called. */
   once(key: string, cost: number): Once {
     const { clock, timeout } = this.settings
     const asked = (async () => this.hold(key, cost, clock.monotonic() + timeout))()
-    // It may fail before it is wanted, and then concerns nobody yet.
+    // It may fail before its answer is wanted, which concerns nobody yet.
     asked.catch(() => {})
     return {
       conclude: async () => {
@@ -187,7 +187,7 @@ export class JointChecks {
         this.decided(key, cost, hold, wentBack, decision, !decision.allowed)
         return decision
       },
-      // Of a limit that did not answer nothing is held.
+      // A limit that did not answer holds nothing.
       forgo: () =>
         asked.then(
           (hold) => {
@@ -199,12 +199,12 @@ export class JointChecks {
     }
   }
 
-  /** Whether a decision on the key need not wait for the store to be heard of it for the first time. */
+  /** Whether a decision on the key need not wait for the store's first answer about it. */
   knows(key: string): boolean {
     return this.link.away || (this.sync.keys.find(key)?.known ?? this.decisions.refusesNew)
   }
 
-  /** As `attempt`, with nothing taken, nor asked for; once the store was heard, not `sync`. */
+  /** As `attempt`, but takes nothing and asks for nothing; never `sync` once the store was heard. */
   look(key: string, cost: number, last: boolean, heard: boolean): Decision {
     const decision = this.decidePart(key, cost, last, false)
     if (decision.reason !== 'sync' || !heard) return decision
@@ -212,7 +212,10 @@ export class JointChecks {
     return local?.known ? this.decisions.foreseen(local, cost) : deniedDecision(decision, 1)
   }
 
-  /** Has the store asked about a key; resolves when it has answered, or has not by `deadline`, to what a peek would be told. */
+  /**
+   * Has the store asked about a key; resolves, once it has answered or `deadline` has passed, to what a peek would be
+   * told.
+   */
   heard(key: string, cost: number, deadline: number): Promise<Decision> {
     const local = this.decisions.keyOf(key)
     if (local === undefined) return Promise.resolve(this.decisions.outageDecision(key, cost, false))

@@ -1,18 +1,18 @@
 import type { LocalKey } from './local-key.ts'
 import { SEGMENT } from './rows.ts'
 
-/** Numbers that a queue can have; a later one has the number of an earlier one that is long empty. */
+/** How many numbers queues have; a later one reuses that of an earlier one that has long been empty. */
 const NUMBERS = 15
 
 /**
- * Keys that are to be sent, in their order. A key is in one queue at most, and knows in which: so that one that is
- * taken out, or put into another one, need not be looked for here.
+ * Keys to be sent, in order. A key is in one queue at most, and knows which: if it is taken out, or put into another
+ * one, it need not be looked for here.
  */
 export class KeyQueue {
-  /** There is always one; those before the last are full. */
+  /** Never without one; all but the last are full. */
   private segments: [LocalKey[], ...LocalKey[][]] = [[]]
   private last = this.segments[0]
-  /** The next in the first segment. */
+  /** Where the next key is in the first segment. */
   private at = 0
 
   /** @param number from 1 to 15 */
@@ -22,12 +22,12 @@ export class KeyQueue {
     return new KeyQueue(1)
   }
 
-  /** Another one, empty. */
+  /** A new, empty queue, with the next number. */
   following(): KeyQueue {
     return new KeyQueue((this.number % NUMBERS) + 1)
   }
 
-  /** How many keys are here at most. */
+  /** The most keys that can be here. */
   get length(): number {
     return (this.segments.length - 1) * SEGMENT + this.last.length - this.at
   }
@@ -41,7 +41,7 @@ export class KeyQueue {
     this.last.push(key)
   }
 
-  /** The next key, taken out; undefined where there is none. */
+  /** Takes out the next key; undefined if there is none. */
   next(): LocalKey | undefined {
     for (;;) {
       const key = this.segments[0][this.at++]

@@ -11,9 +11,9 @@ export interface Waiter {
   readonly consume: boolean
   /** Monotonic. */
   readonly deadline: number
-  /** For a decision on several limits: it waits for one answer, and whatever that says is the last. */
+  /** For a decision on several limits: it waits for one answer, and whatever that says is final. */
   readonly isPart?: boolean
-  /** Its cost was asked for by a command that has left. */
+  /** A command that asks for its cost has left. */
   asked?: boolean
   /** @param unheard the store did not answer */
   resolve(decision: Decision, unheard?: boolean): void
@@ -37,18 +37,18 @@ const QUEUE_NUMBER = 512
 const QUEUE_NUMBERS = 15 * QUEUE_NUMBER
 const ALONE_IN_STORE = 16 * QUEUE_NUMBER
 
-/** As `ready` is of a key that is shut, before any more checks are refused: below 0 for as many as can come. */
+/** `ready` of a key that was just shut. Each refused check adds 1: it stays below 0 for as many as can come. */
 const REFUSING = -(2 ** 31)
 
-/** So many checks may be refused by the row of a key of which the store may have to be asked. */
+/** How many checks the row alone may refuse, if the store may have to be asked about the key. */
 const FEW = 16
 
-/** Whether the flags are of a key that is shut, and of which it is of no use to ask. */
+/** Whether the flags are those of a shut key about which asking the store is of no use. */
 export function isUsedUp(flags: number): boolean {
   return (flags & USED_UP) !== 0
 }
 
-/** Whether that many were, of one that is shut: `ready` as it is now. */
+/** Whether `FEW` checks of a shut key have been refused, by its present `ready`. */
 export function isManyRefused(ready: number): boolean {
   return ready >= REFUSING + FEW
 }
@@ -62,18 +62,18 @@ export function isUnderWay(flags: number): boolean {
   return (flags & (QUEUED | IN_FLIGHT)) !== 0
 }
 
-/** What few keys have. */
+/** What only few keys need. */
 class Particulars {
-  /** Not there: it is not blocked. */
+  /** Undefined: not blocked. */
   blockedUntil: number | undefined = undefined
   generation = 0
   given = NOTHING_GIVEN
-  /** What was held for checks and is not any more. */
+  /** Cost that was held for checks and is not any more. */
   letGo = 0
   /** What was counted in the slice before. */
   late: Ledger | undefined = undefined
   pace: Pace | undefined = undefined
-  /** Store time less monotonic time, as long as that is only a guess. */
+  /** Store time minus monotonic time, as long as that is only a guess. */
   guessedOffset: number | undefined = undefined
   /** A state that is more than a few numbers. */
   state: unknown = undefined
@@ -83,23 +83,23 @@ const NO_PARTICULARS = new Particulars()
 Object.freeze(NO_PARTICULARS)
 
 /**
- * What a node has of a key, as it lies in memory. There may be millions: what few need is made when it is needed, and
- * what nearly all checks need is in the key's row.
+ * What a node has of a key, as it lies in memory. There may be millions of keys: what few need is made only when it is
+ * needed, and what nearly all checks need is in the key's row.
  */
 export abstract class KeyRecord implements Held {
   declare row: Segment<this>
   declare at: number
   limit: Algorithm
 
-  /** As the accessors of these names have them, but for what was taken of what was `ready`. */
+  /** Behind the accessors of these names: what was taken of `ready` is not noted here yet. */
   protected ownHeadroom = 0
   protected ownUntilSync = 0
   private ownOffered = 0
-  /** With nothing noted: to be looked at only beside what was `taken`, which leaves a key that is ready so. */
+  /** Read without `note()`, which leaves a ready key so: to be looked at only together with `taken`. */
   protected ledger = new Ledger()
   private waiters = NOBODY
   private particulars = NO_PARTICULARS
-  /** Monotonic time at which it was taken into RAM: in whole milliseconds, which need no number on the heap. */
+  /** Monotonic time at which the key was taken into RAM: in whole milliseconds, which need no number on the heap. */
   readonly since: number
 
   /** @param since monotonic time at which it is taken into RAM */
@@ -112,7 +112,7 @@ export abstract class KeyRecord implements Held {
     return this.row.names[this.at] as string
   }
 
-  /** Cost that checks may take with nothing else to be looked at, nor noted but in the row. */
+  /** Cost that checks may take by the row alone: nothing else is looked at, or noted. */
   private get ready(): number {
     return this.row.ready(this.at)
   }
@@ -129,7 +129,7 @@ export abstract class KeyRecord implements Held {
     this.row.setFlags(this.at, bits)
   }
 
-  /** None yet: below 0. */
+  /** Below 0: none yet. */
   get slice(): number {
     return this.row.slice(this.at)
   }
@@ -138,32 +138,32 @@ export abstract class KeyRecord implements Held {
     this.row.setSlice(this.at, number)
   }
 
-  /** To be used at once: another key's may lie there next. */
+  /** To be used at once: it is valid only until another key's state is asked for. */
   get state(): unknown {
     return this.row.state(this.at) ?? this.particulars.state
   }
 
-  /** As if the key had never been seen. */
+  /** Makes the state that of a key never seen. */
   protected renew(): void {
     const cells = this.row.state(this.at)
     if (cells === undefined) this.own.state = this.limit.create()
     else cells.clear()
   }
 
-  /** To be changed. */
+  /** `particulars`, to be changed. */
   protected get own(): Particulars {
     if (this.particulars === NO_PARTICULARS) this.particulars = new Particulars()
     return this.particulars
   }
 
-  /** How much a check may take without the store being asked, of what is left before that. */
+  /** Cost that checks may take before the store is to be asked. */
   private get margin(): number {
     return Math.max(0, Math.floor(Math.min(this.ownHeadroom, this.ownUntilSync - 1)))
   }
 
   /**
-   * The checks that come may take what is there without a look at anything else, until anything else is looked at. Only
-   * of a key of which the store will hear, or need not, and that is no log.
+   * Lets checks take the margin by the row alone, until anything else is looked at. Only for a key of which the store
+   * will hear, or need not, and not for a log.
    */
   makeReady(): void {
     this.note()
@@ -171,19 +171,19 @@ export abstract class KeyRecord implements Held {
     this.flags |= READY
   }
 
-  /** The checks that come may be refused without a look at anything else, as long as its limit does refuse them. */
+  /** Lets checks be refused by the row alone, as long as the limit does refuse them. */
   makeShut(usedUp: boolean): void {
     this.note()
     this.ready = REFUSING
     this.flags |= SHUT | (usedUp ? USED_UP : 0)
   }
 
-  /** What was taken of what was ready, and is not noted yet. */
+  /** What was taken of `ready`, and is not noted yet. */
   protected get taken(): number {
     return (this.flags & READY) === 0 ? 0 : this.margin - this.ready
   }
 
-  /** Notes what was taken of what was ready, or refused: the next check looks at more than the row. */
+  /** Notes what was taken of `ready`, or refused by it: the next check looks at more than the row. */
   note(): void {
     const { flags } = this
     if ((flags & (READY | SHUT)) === 0) return
@@ -233,12 +233,12 @@ export abstract class KeyRecord implements Held {
     this.ownOffered = cost
   }
 
-  /** So much was asked for here: what is ready, or shut, stays so. */
+  /** Adds to the cost offered here; a key that is ready, or shut, stays so. */
   offer(cost: number): void {
     this.ownOffered += cost
   }
 
-  /** Not there: it is not blocked. */
+  /** Undefined: not blocked. */
   get blockedUntil(): number | undefined {
     return this.particulars.blockedUntil
   }
@@ -266,7 +266,7 @@ export abstract class KeyRecord implements Held {
     if (given[1] !== this.given[1] || given[0] !== this.given[0]) this.own.given = given
   }
 
-  /** What was held for checks that others refused, and went back: the store never heard of it. */
+  /** Cost held for checks that other limits refused, and let go: the store never heard of it. */
   get letGoInAll(): number {
     return this.particulars.letGo
   }
@@ -296,7 +296,7 @@ export abstract class KeyRecord implements Held {
     this.flag(KNOWN, is)
   }
 
-  /** Monotonic time, no later than the store was last heard of it. */
+  /** A monotonic time no later than the store was last heard of this key. */
   get heardAt(): number {
     return this.isPaced ? this.pace.heardAt : this.since
   }
@@ -311,7 +311,7 @@ export abstract class KeyRecord implements Held {
     this.flag(QUEUED, is)
   }
 
-  /** The number of the queue in which it is; 0: in none. */
+  /** The number of the queue that the key is in; 0: none. */
   get queueNumber(): number {
     return (this.flags & QUEUE_NUMBERS) / QUEUE_NUMBER
   }
@@ -338,7 +338,7 @@ export abstract class KeyRecord implements Held {
     this.flag(IN_FLIGHT, is)
   }
 
-  /** What the store has may differ from what is known here: to be read again, though nothing may be owed. */
+  /** The store may have something else than is known here: the key is to be read again, even if nothing is owed. */
   get stale(): boolean {
     return (this.flags & STALE) !== 0
   }
@@ -356,7 +356,7 @@ export abstract class KeyRecord implements Held {
     this.flag(LOST, is)
   }
 
-  /** Nothing seems to be kept in the store but what this node has admitted in the slice. */
+  /** The store seems to keep nothing but what this node has admitted in the slice. */
   get isAlone(): boolean {
     return (this.flags & ALONE_IN_STORE) !== 0
   }
@@ -369,7 +369,7 @@ export abstract class KeyRecord implements Held {
     this.flags = is ? this.flags | flag : this.flags & ~flag
   }
 
-  /** How this node shares it with others. */
+  /** How this node shares the key with others. */
   get pace(): Pace {
     return this.particulars.pace ?? ALONE
   }
@@ -422,12 +422,12 @@ export abstract class KeyRecord implements Held {
     else this.waiters.push(waiter)
   }
 
-  /** A command leaves that asks for what these wait for. */
+  /** A command leaves that asks for what the waiting checks want. */
   asks(): void {
     if (this.isAwaited) for (const waiter of this.waiters) waiter.asked = true
   }
 
-  /** Those that wait, in their order; from here on, none does. */
+  /** The waiting checks, in their order; from here on, none waits. */
   takeWaiting(): readonly Waiter[] {
     const { waiters } = this
     this.waiters = NOBODY

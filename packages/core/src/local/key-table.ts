@@ -1,27 +1,27 @@
 import { randomInt } from 'node:crypto'
 import { type Held, NONE, type Rows } from './rows.ts'
 
-/** So many are looked at for one that may go. */
+/** The most keys looked at to find one to evict. */
 const MOST_LOOKS = 256
 const SMALLEST_PAGE = 16
-/** Of slots: to divide a full page holds the event loop for less than a tenth of a millisecond. */
+/** In slots: dividing a full page holds the event loop for less than a tenth of a millisecond. */
 const LARGEST_PAGE = 4096
-/** A page is full when this part of its slots is taken. */
+/** A page is full when this fraction of its slots is taken. */
 const FULL = 1 / 2
-/** Pages are told apart by so many bits of a hash at the most; should those not do, a page grows instead. */
+/** The most bits of a hash that tell pages apart; if those do not suffice, a page grows instead. */
 const MOST_BITS = 16
 const HASH_BITS = 30
 const HASH = 2 ** HASH_BITS - 1
-/** Asked for since its table last looked whether it could do without: a bit beside the hash. */
+/** Asked for since the table last looked for a key to evict: a bit beside the hash. */
 const USED = 2 ** HASH_BITS
 
-/** Secrets of the process: who chooses keys must not be able to choose such as share a page. */
+/** Secrets of the process: whoever chooses keys must not be able to choose ones that share a page. */
 const START = randomInt(2 ** 32) | 0
 const FACTOR = randomInt(2 ** 32) | 1
 
 /**
- * `key.charCodeAt(at)`, not looked up on the key: V8 has some ten kinds of strings, and where it has met more than four of
- * them it looks the method up anew for each character.
+ * `key.charCodeAt(at)`, without a lookup on the key: V8 has some ten kinds of strings, and once it has met more than
+ * four of them, it looks the method up anew for each character.
  */
 const codeAt: (key: string, at: number) => number = Function.prototype.call.bind(String.prototype.charCodeAt)
 
@@ -36,8 +36,8 @@ export function hashOf(key: string): number {
 }
 
 /**
- * Keys whose hashes begin alike: in each slot a hash, and the number of a row and 1, 0 where it is free. A key is in the
- * slot that its hash ends with, or in the next free one behind it; behind the last comes the first.
+ * Keys whose hashes begin alike. Each slot has a hash, and a row's number plus 1, or 0 if it is free. A key is in the
+ * slot that its hash ends with, or in the next free one behind it; behind the last slot comes the first.
  */
 class Page {
   size = 0
@@ -45,7 +45,7 @@ class Page {
 
   constructor(
     capacity: number,
-    /** With how many bits its hashes begin alike. */
+    /** How many bits its hashes share at the start. */
     readonly bits: number,
   ) {
     this.slots = new Int32Array(2 * capacity)
@@ -70,7 +70,7 @@ class Page {
     this.size++
   }
 
-  /** Frees the slot there; those behind it that it was in the way of move up. */
+  /** Frees the slot; entries behind it that it displaced move up. */
   delete(at: number): void {
     const { slots } = this
     const last = slots.length - 1
@@ -78,7 +78,7 @@ class Page {
     for (let next = (at + 2) & last; slots[next + 1] !== 0; next = (next + 2) & last) {
       const marked = slots[next] as number
       const wanted = (marked << 1) & last
-      // It may not go to before the slot that it wants.
+      // An entry may not move to before the slot that it wants.
       if (((next - wanted) & last) < ((next - free) & last)) continue
       slots[free] = marked
       slots[free + 1] = slots[next + 1] as number
@@ -88,7 +88,7 @@ class Page {
     this.size--
   }
 
-  /** Adds all that is here to the pages that this tells for their marked hashes. */
+  /** Adds all entries to the pages that `into` gives for their marked hashes. */
   pour(into: (marked: number) => Page): void {
     const { slots } = this
     for (let at = 0; at < slots.length; at += 2) {
@@ -100,27 +100,27 @@ class Page {
 }
 
 /**
- * Rows by their keys' names, `max` at the most: for another one, one goes that was not asked for lately. By extendible
- * hashing: a page that is full is divided, so that no check waits for all of it to be built anew, as in a `Map`.
+ * Rows by their keys' names, at most `max`: another key evicts one that was not asked for lately. By extendible
+ * hashing: a full page is divided, so that no check waits for the whole table to be rebuilt, as in a `Map`.
  */
 export class KeyTable<K extends Held> {
   size = 0
-  /** By the first bits of a hash; one that has fewer bits is there several times. */
+  /** By the first bits of a hash; a page that goes by fewer bits is listed several times. */
   private pages = [new Page(SMALLEST_PAGE, 0)]
-  /** How many bits a hash has beyond those. */
+  /** How many bits of a hash come after those. */
   private shift = HASH_BITS
-  /** Where it is looked next for one that may go. */
+  /** Where the search for a key to evict goes on. */
   private handPage = 0
   private handAt = 0
 
-  /** @param evicted is told of one that had to go */
+  /** @param evicted is called with each key that is evicted */
   constructor(
     private readonly rows: Rows<K>,
     private readonly max: number,
     private readonly evicted: (key: K) => void,
   ) {}
 
-  /** The number of the row of that name; `NONE` where there is none. */
+  /** The number of the row of that name, or `NONE`. */
   find(name: string, hash: number): number {
     const { slots } = this.pageOf(hash)
     const last = slots.length - 1
@@ -139,7 +139,7 @@ export class KeyTable<K extends Held> {
     return this.pages[hash >>> this.shift] as Page
   }
 
-  /** Takes in a key that is in no table. Neither used nor asked for any more, it goes before those that are. */
+  /** Takes in a key that is in no table. Unless `isUsed`, or asked for again, it goes before those that are. */
   add({ row, at }: K, hash: number, isUsed = false): void {
     if (this.size >= this.max) this.evict()
     while (this.pageOf(hash).isFull) this.makeRoom(this.pageOf(hash), hash)
@@ -162,7 +162,7 @@ export class KeyTable<K extends Held> {
     return false
   }
 
-  /** In the place of a full page: one of twice its size, or two. */
+  /** Replaces a full page by one of twice its size, or by two. */
   private makeRoom(page: Page, hash: number): void {
     const { capacity } = page
     if (capacity < LARGEST_PAGE || page.bits === MOST_BITS) {
@@ -187,19 +187,22 @@ export class KeyTable<K extends Held> {
     this.handPage *= 2
   }
 
-  /** For all hashes that begin as this one, by as many bits as the page says. */
+  /** Lists the page for all hashes that begin as this one does, by as many bits as the page goes by. */
   private put(page: Page, hash: number): void {
     const places = this.places(page)
     const first = (hash >>> this.shift) & ~(places - 1)
     this.pages.fill(page, first, first + places)
   }
 
-  /** How often it is in the list. */
+  /** How often the page is listed. */
   private places({ bits }: Page): number {
     return 2 ** (HASH_BITS - this.shift - bits)
   }
 
-  /** The first that was not used since it was last looked at; of so many that all were, the last: they are in no order. */
+  /**
+   * Evicts the first key that was not used since it was last looked at; of `MOST_LOOKS` that all were, the last: they
+   * are in no order.
+   */
   private evict(): void {
     for (let looks = 0; ; ) {
       const page = this.pages[this.handPage] as Page

@@ -1,42 +1,44 @@
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { type Counters, NO_COUNTERS } from '../store/store.ts'
 
-/** Of a ledger that has none. */
+/** The entries of a ledger that has none. */
 const NO_ENTRIES: number[] = []
 Object.freeze(NO_ENTRIES)
-/** Of a ledger all of whose quota may be spent. */
+/** The starts of a ledger all of whose quota may be spent. */
 const NO_STARTS: readonly number[] = []
 
-/** Cost that checks hold together, until each is decided by its other limits too. */
+/** Cost that checks hold together, each until its other limits have decided, too. */
 export class Holding {
   cost = 0
 }
 
-/** Quota that was booked before the limit was set to another: it stays valid until its slice ends. */
+/** Quota booked before the limit was changed: it stays valid until its slice ends. */
 export interface Lease {
-  /** The limit in force, but as high as the one by which it was booked. */
+  /** The limit in force, but as high as the one by which the quota was booked. */
   readonly limit: Algorithm
-  /** What had been booked by then. */
+  /** What had been booked when the limit was changed. */
   readonly granted: number
 }
 
-/** What few ledgers have. */
+/** What only few ledgers need. */
 class Particulars {
   refunded = 0
   settledRefunded = 0
-  /** Quota that the store has booked for this node, and what of it will never be spent. */
+  /** Quota that the store has booked for this node, and how much of it will never be spent. */
   granted = 0
   returned = 0
   settledReturned = 0
-  /** Booked quota of a log that may not be spent yet: store time, cost, time, cost…; and how much it is. */
+  /** Booked quota of a log that may not be spent yet: store time, cost, time, cost…; and its sum. */
   starts: readonly number[] = NO_STARTS
   ahead = 0
   /** A log's admissions that the store may not have: time, cost, time, cost…. */
   entries: readonly number[] = NO_ENTRIES
-  /** How much of what was admitted is booked quota that was given up before its time, and the latest time that it goes by. */
+  /**
+   * How much of `admitted` is booked quota that was given up before its time, and the latest time at which it counts.
+   */
   givenUp = 0
   givenUpAt = 0
-  /** Store time of the newest admission, of a log, and of others while that is a guess; -1: none. */
+  /** Store time of the newest admission: in a log, and elsewhere while that time is a guess; -1: none. */
   newest = -1
   holding: Holding | undefined = undefined
   lease: Lease | undefined = undefined
@@ -45,13 +47,13 @@ class Particulars {
 const NO_PARTICULARS = new Particulars()
 Object.freeze(NO_PARTICULARS)
 
-/** What this node counted of a key in one slice: counters that only rise, and what of them the store has. */
+/** What this node counted of a key in one slice: counters that only rise, and how much of them the store has. */
 export class Ledger {
   admitted = 0
   settledAdmitted = 0
   private particulars = NO_PARTICULARS
 
-  /** To be changed. */
+  /** `particulars`, to be changed. */
   private get own(): Particulars {
     if (this.particulars === NO_PARTICULARS) this.particulars = new Particulars()
     return this.particulars
@@ -105,14 +107,14 @@ export class Ledger {
     if (lease !== this.lease) this.own.lease = lease
   }
 
-  /** Whether there is nothing to tell of it but what was admitted, nor has been. */
+  /** Whether there is nothing to tell, and never was, but admitted cost. */
   get isPlain(): boolean {
     const { particulars } = this
     if (particulars === NO_PARTICULARS) return true
     return particulars.refunded + particulars.granted + particulars.returned + this.held === 0
   }
 
-  /** Whether some may be spent, now or soon. */
+  /** Whether some booked quota may be spent, now or soon. */
   get isBooked(): boolean {
     return this.allowance > 0 || this.ahead > 0
   }
@@ -122,12 +124,12 @@ export class Ledger {
     return this.particulars.ahead
   }
 
-  /** When the last of it may be, in store time; 0: there is none. */
+  /** Store time from which the last of it may be spent; 0: there is none. */
   get lastStart(): number {
     return this.particulars.starts.at(-2) ?? 0
   }
 
-  /** When so much of what is booked may be spent; 0: it is not booked. */
+  /** Store time from which so much of what is booked may be spent; 0: so much is not booked. */
   startOf(cost: number): number {
     const { starts } = this.particulars
     let there = this.allowance
@@ -138,7 +140,7 @@ export class Ledger {
     return 0
   }
 
-  /** Quota was booked that may be spent from `starts` on. */
+  /** Adds booked quota that may be spent from `starts` on. */
   await(starts: readonly number[]): void {
     if (starts.length === 0) return
     const all: [start: number, cost: number][] = []
@@ -151,7 +153,7 @@ export class Ledger {
     this.own.ahead = all.reduce((sum, [, cost]) => sum + cost, 0)
   }
 
-  /** What may be spent now of what might not before; returns how much that is. */
+  /** Makes quota spendable whose start has come by `earliest`; returns how much. */
   ripen(earliest: number): number {
     const { starts } = this.particulars
     let ripe = 0
@@ -170,8 +172,8 @@ export class Ledger {
   }
 
   /**
-   * What may not be spent yet is given up: what it was to take the place of goes back to where it was, as if it had been
-   * admitted then.
+   * Gives up quota that may not be spent yet: it counts as admitted a window before its start, when what it was to
+   * replace was admitted.
    */
   giveUpAhead(window: number): void {
     const { starts } = this.particulars
@@ -186,7 +188,7 @@ export class Ledger {
     this.forgetAhead()
   }
 
-  /** What might not be spent yet could be by now, but for its slice, which is over. */
+  /** Forgets the start times of booked quota: once its slice is over, they no longer matter. */
   forgetAhead(): void {
     if (this.ahead === 0) return
     this.own.starts = NO_STARTS
@@ -209,12 +211,12 @@ export class Ledger {
     if (time !== this.newest) this.own.newest = time
   }
 
-  /** Cost that is held: neither admitted, nor there for other checks. */
+  /** Cost that is held: neither admitted, nor available to other checks. */
   get held(): number {
     return this.particulars.holding?.cost ?? 0
   }
 
-  /** Holds cost; returns with what else it is held. */
+  /** Holds cost; returns the holding that it is part of. */
   hold(cost: number): Holding {
     const { own } = this
     own.holding ??= new Holding()
@@ -222,14 +224,14 @@ export class Ledger {
     return own.holding
   }
 
-  /** No longer holds cost that was held with this; false: it was dropped meanwhile. */
+  /** Releases cost of this holding; false if the holding was dropped meanwhile. */
   release(holding: Holding, cost: number): boolean {
     if (this.particulars.holding !== holding) return false
     holding.cost -= cost
     return true
   }
 
-  /** Nothing is held any more; returns how much that was. */
+  /** Drops all that is held; returns how much that was. */
   dropHeld(): number {
     const { held } = this
     if (held > 0) this.own.holding = undefined
@@ -244,7 +246,7 @@ export class Ledger {
     return this.refunded - this.settledRefunded
   }
 
-  /** What of the booked quota may still be spent. */
+  /** How much of the booked quota may be spent now. */
   get allowance(): number {
     return Math.max(0, this.granted - this.returned - this.admitted - this.held - this.ahead)
   }
@@ -263,13 +265,13 @@ export class Ledger {
   }
 
   /**
-   * The store has lost a log's admissions, of which only the newest one's time is kept, and so of what was given up: none
-   * counts as older than it is.
+   * The store has lost a log's admissions. Of them, and of what was given up, only the newest time is kept: they go by
+   * that, so that none counts as older than it is.
    */
   lose(): void {
     const { givenUp, givenUpAt } = this.particulars
     const admitted = this.admitted - givenUp
-    // First what was given up: should the store turn out to have some of this, it is that which need not be told of again.
+    // What was given up comes first: if the store turns out to have some of this, that need not be told again.
     this.entries = [
       ...(givenUp > 0 ? [givenUpAt, givenUp] : []),
       ...(admitted > 0 ? [this.newest, admitted] : []),
@@ -281,7 +283,7 @@ export class Ledger {
     if (quota > 0) this.returned += quota
   }
 
-  /** A log's admission at `now`. */
+  /** Notes a log's admission at `now`. */
   note(now: number, cost: number): void {
     this.ownEntries.push(now, cost)
     this.newest = Math.max(this.newest, now)
@@ -297,14 +299,14 @@ export class Ledger {
     return this.entries as number[]
   }
 
-  /** What was admitted was so by this much later: the times of a log. Of others nobody needs them from here on. */
+  /** Moves the times of a log's admissions by `ms`. For other algorithms, nobody needs the times from here on. */
   shift(ms: number): void {
     if (this.entries.length > 0)
       this.entries = this.entries.map((number, place) => (place % 2 === 0 ? number + ms : number))
     this.newest = this.entries.length > 0 ? this.newest + ms : -1
   }
 
-  /** What was counted before turns out to be of the same slice; the store has none of it yet. */
+  /** Adds what was counted in `before`, which turns out to be the same slice; the store has none of it yet. */
   add(before: Ledger): void {
     this.admitted += before.admitted
     this.refunded += before.refunded
@@ -312,7 +314,7 @@ export class Ledger {
     this.newest = Math.max(this.newest, before.newest)
   }
 
-  /** What the store says that it has; a reply that was overtaken may say less than is known. */
+  /** Takes in what the store says it has: a reply that was overtaken may say less than is known. */
   settled(admitted: number, refunded: number, returned: number): void {
     this.settledAdmitted = Math.min(admitted, this.admitted)
     this.settledRefunded = Math.min(refunded, this.refunded)
@@ -328,7 +330,8 @@ export class Ledger {
       known -= entries[1] as number
       entries.splice(0, 2)
     }
-    // What of a log the store had and has no more: none counts as older than it is, whatever was given up since.
+    // The store had some of a log's entries and has lost them: they go by the newest time, so that none counts as older
+    // than it is, whatever was given up since.
     if (known < this.pending) entries.unshift(this.newest, this.pending - known)
   }
 
@@ -340,7 +343,7 @@ export class Ledger {
   }
 }
 
-/** That of a slice in which nothing was counted. */
+/** The ledger of a slice in which nothing was counted. */
 export const NOTHING = new Ledger()
 Object.freeze(NOTHING)
 
@@ -360,7 +363,7 @@ export class Debt {
     const { ledger } = this
     if (!kept.includes(ledger)) return true
     return (
-      // Less may have been admitted since: what has drained is not owed any more.
+      // `admitted` may be less by now: what has drained is no longer owed.
       ledger.settledAdmitted >= Math.min(this.admitted, ledger.admitted) &&
       ledger.settledRefunded >= this.refunded &&
       ledger.settledReturned >= this.returned

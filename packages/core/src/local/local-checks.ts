@@ -17,7 +17,7 @@ import { WaitingChecks } from './waiting-checks.ts'
 
 /**
  * This node's RAM decides: by the store's last state and what is pending (soft), or out of quota that the store has
- * booked for it (`strict`: leased, and soft with `maxOvershoot`). What was admitted is settled behind it.
+ * booked for it (`strict`: leased, and soft with `maxOvershoot`). What was admitted is settled afterwards.
  */
 export class LocalChecks implements Checks {
   readonly decisions: LocalDecisions
@@ -62,8 +62,9 @@ export class LocalChecks implements Checks {
   }
 
   /**
-   * Before a check: returns what makes a receipt of its decision; none where the store was not heard. What the node hears
-   * meanwhile has gone back may be what it counted as in use: it is as if it went back afterwards.
+   * To be called before a check: returns what makes the receipt of its decision, or undefined if the store was not
+   * heard. What the node hears meanwhile to have gone back may be what the check counted as in use: the receipt takes
+   * it to go back afterwards.
    */
   receipt(key: string, cost: number): (standing: Standing) => Receipt | undefined {
     const { link, sync } = this
@@ -71,19 +72,19 @@ export class LocalChecks implements Checks {
     const before = sync.keys.find(key)
     const { given = NOTHING_GIVEN, letGoInAll = 0, pace: paceBefore, slice: sliceBefore = -1 } = before ?? {}
     const bookedBefore = paceBefore?.countsAsUsed ?? 0
-    // What it takes by an earlier reading would lie before it, as if it were another's.
+    // By an earlier reading, the check's cost would lie before the receipt's time, as if it were another's.
     this.decisions.readAnew()
     const asked = clock.monotonic()
-    // A key's slice never goes back: if it is still in this one afterwards, the cost was counted in it.
+    // A key's slice never goes back: if it is still this one afterwards, the cost was counted in it.
     const sliceThen = Math.max(sliceBefore, Math.floor(link.table.now() / this.settings.limit.window))
-    // Its answer had been under way for no longer than that.
+    // The answer last heard of the key had been under way for no longer than `timeout`.
     const ago = before === undefined ? 0 : (asked - before.heardAt + timeout) * (1 + DRIFT)
     const { earliest } = link
     return (standing) => {
       const { marker } = sync
       const at = Math.floor(Math.max(earliest, link.earliest - (clock.monotonic() - asked)))
       if (marker === undefined || at === -Infinity) return undefined
-      // What is booked for other nodes, and counted as used by what was decided since: as much as it may have been.
+      // The most that the decision may have counted as used because it is booked for other nodes.
       const booked = Math.max(bookedBefore, sync.keys.find(key)?.pace.countsAsUsed ?? 0)
       const heard = Math.floor(Math.min(at - 1, at - ago))
       const others = othersIn(standing, cost, { booked, given, heard }, this.settings.limit)
@@ -93,7 +94,7 @@ export class LocalChecks implements Checks {
     }
   }
 
-  /** So much of the key was given back; of one that was reset, all. */
+  /** Withdraws demand for cost that was given back; for a key that was reset, all of it. */
   withdraw(key: string, cost: number): void {
     this.sync.keys.find(key)?.withdraw(cost)
   }
@@ -113,9 +114,10 @@ export class LocalChecks implements Checks {
     await this.peek(key)
     const local = this.sync.keys.find(key)
     if (local === undefined) return this.refundThere(key, cost, then)
-    // What the store has lost, this node gave it again only where it still had the key.
+    // This node restored what the store has lost only if it still had the key.
     if (!isKept && local.known && receipt.marker !== this.sync.marker) return
-    // What this node admitted itself it can give back without having heard of the others; not of an earlier stay in RAM.
+    // A node can give back what it admitted itself without having heard of the others; not what it did in an earlier
+    // stay of the key in RAM.
     const mayGoBack = local.known || isKept
     const { table, earliest } = this.link
     const at = then && takenAt(then)
@@ -128,9 +130,9 @@ export class LocalChecks implements Checks {
   }
 
   /**
-   * Gives back of a bucket or a log what still counts: only the store knows what others were given back meanwhile, and which
-   * entries are whose. With the store away nothing goes back, `then` or not: until it could be told, what was taken drains, or
-   * grows old, and as much would go out of what others took.
+   * Gives back what of a bucket or a log still counts: only the store knows what others were given back meanwhile, and
+   * which entries are whose. With the store away nothing goes back, `then` or not: by the time it could be told, what
+   * was taken has drained or grown old, and as much would go out of what others took.
    */
   private async refundByStore(key: string, cost: number, then?: TakenThen): Promise<void> {
     const local = this.sync.keys.find(key)
@@ -139,13 +141,15 @@ export class LocalChecks implements Checks {
     this.withdraw(key, cost)
   }
 
-  /** By the store alone, which has all that was admitted of the key: also of one that was pushed out of RAM. */
+  /** Refunds by the store alone, which has all that was admitted of the key, even of one that was pushed out of RAM. */
   private async refundThere(key: string, cost: number, then?: TakenThen): Promise<void> {
     const operation: Operation = then === undefined ? ['refund', key, cost] : this.refundOf(key, cost, then)
     this.learn((await this.link.carryOut(operation)) as Snapshot)
   }
 
-  /** What the store had of others, and lost, is not in use any more; what this node took it was given again. */
+  /**
+   * If the store lost its data, what others took is no longer in use, but this node has restored what it took itself.
+   */
   private refundOf(key: string, cost: number, then: TakenThen): Operation {
     const { stays, receipt } = then
     const at = takenAt(then)
@@ -153,18 +157,21 @@ export class LocalChecks implements Checks {
       return refundOf(key, cost, stays, { ...receipt, others: this.othersNow(key, receipt) })
     if (receipt !== undefined && this.keptSince(key, receipt) === undefined)
       return ['refund', key, cost, at, stays, receipt.marker]
-    // It was given again to the store that this node knows, not to one that has lost it since.
+    // It was restored to the store that this node knows, not to one that has lost it since.
     const { marker } = this.sync
     return marker === undefined ? ['refund', key, cost, at, stays] : ['refund', key, cost, at, stays, marker]
   }
 
-  /** The key, where it was in RAM all the time since. */
+  /** The key, if it was in RAM all the time since. */
   private keptSince(key: string, { letGo }: Receipt): LocalKey | undefined {
     const local = this.sync.keys.find(key)
     return letGo !== undefined && local !== undefined && local.since <= letGo.at ? local : undefined
   }
 
-  /** Without what went back in RAM alone since: of a key that was forgotten meanwhile that may be all. */
+  /**
+   * What others had in use, less what went back in RAM alone since: for a key that was forgotten meanwhile, that may be
+   * all.
+   */
   private othersNow(key: string, receipt: Receipt): InUse {
     const local = this.keptSince(key, receipt)
     const less = local === undefined ? Infinity : Math.max(0, local.letGoInAll - (receipt.letGo?.cost ?? 0))
@@ -172,19 +179,19 @@ export class LocalChecks implements Checks {
     return used > less ? [used - less, drained, ...rest] : [0, 0, ...rest]
   }
 
-  /** The limit was set while it runs, from `before`: what is held goes by it from here on. */
+  /** The limit was changed from `before` while it runs: the held keys go by the new one from here on. */
   limitChanged(before: Algorithm): void {
     const { clock, limit, mode } = this.settings
     this.decisions.limitChanged()
     const earlier = limit.with([before.limit, ...limit.parameters.slice(1)])
     const now = this.link.table.now()
     for (const local of this.sync.keys) {
-      // What has drained so far has done so by the limit before.
+      // What has drained so far drained by the old limit.
       before.usage(local.state, now)
       local.limit = limit
       if (mode === 'leased') keepLease(local.current, earlier)
       this.sync.pacing.plan(local, now, clock.monotonic())
-      // Of a bucket that drains more slowly now, what is owed may count for longer than it is kept.
+      // If a bucket drains more slowly now, what is owed may count for longer than it is kept.
       if (local.owes) this.sync.outbox.queue(local)
     }
   }
@@ -202,7 +209,7 @@ export class LocalChecks implements Checks {
     }
   }
 
-  /** Has quota again that was given up, as far as the store can't know of that. */
+  /** Takes back quota that was given up, as far as the store can't know of that. */
   private takeUp(local: LocalKey, ledger: Ledger, booked: number): void {
     local.takeUp(ledger, booked)
     this.sync.pacing.plan(local, this.link.table.now(), this.settings.clock.monotonic())
@@ -215,7 +222,7 @@ export class LocalChecks implements Checks {
    */
   async giveUp(key: string): Promise<void> {
     const local = this.sync.keys.find(key)
-    // A second time for what an answer booked that was under way.
+    // A second time for quota that an answer under way booked.
     for (let times = 0; times < 2 && (local?.unsettled || local?.current.isBooked); times++) {
       const { current, offered } = local
       const booked = current.allowance
@@ -237,7 +244,7 @@ export class LocalChecks implements Checks {
     this.sync.takeSnapshot(snapshot)
   }
 
-  /** Whether it is back, no check need ask it. */
+  /** Has the ticks ask whether the store is back, since no check need. */
   storeAway(): void {
     this.sync.outbox.storeAway()
   }
@@ -266,14 +273,14 @@ export class LocalChecks implements Checks {
 }
 
 /**
- * When it was taken, in store time, at the earliest: what that is by the store's clock now may be later than it was by its
- * clock then, and be after a reset, or in a window, of which it was not.
+ * The earliest store time at which it was taken. By the store's clock now, `at` may be later than by its clock then,
+ * and lie after a reset, or in a window, to which the take does not belong.
  */
 function takenAt({ at, receipt }: TakenThen): number {
   return receipt === undefined ? at : Math.min(at, receipt.at)
 }
 
-/** What is booked stays valid, by the highest of the limits under which it may have been. */
+/** Keeps what is booked valid, under the highest limit by which it may have been booked. */
 function keepLease(ledger: Ledger, earlier: Algorithm): void {
   if (ledger.allowance === 0) return
   const highest = Math.max(earlier.limit, ledger.lease?.limit.limit ?? 0)

@@ -21,15 +21,14 @@ import type { Sync } from './sync.ts'
 /** Milliseconds: a turn of the event loop that takes longer is a fault by itself. */
 const LONGEST_TURN = 1000
 
-/** What a check of a key is told by what this node has in RAM; what it admits is queued to be settled. */
+/** Decides a key's checks by what this node has in RAM, and queues what it admits to be settled. */
 export class LocalDecisions {
   private readonly outage: OutageRule
-  /** This node's of the limit, and among how many nodes. */
+  /** This node's share of the limit, and the number of nodes that it is for. */
   private share: Algorithm | undefined
   private sharers = 0
   private readonly moment: Moment
   private readonly isStrict: boolean
-  /** Those that are held. */
   readonly keys: HeldKeys
   private readonly rows: Rows<LocalKey>
   private readonly isStrictLog: boolean
@@ -38,7 +37,7 @@ export class LocalDecisions {
     private readonly link: Link,
     private readonly settings: LimitSettings,
     private readonly sync: Sync,
-    /** Resolves with what a check is told once the store has been heard. */
+    /** Resolves with a check's decision once the store has been heard. */
     private readonly wait: (local: LocalKey, cost: number, consume: boolean) => Promise<Decision>,
   ) {
     this.outage = new OutageRule(settings)
@@ -49,14 +48,14 @@ export class LocalDecisions {
     this.rows = sync.keys.rows
   }
 
-  /** The next check goes by a reading of the clock of its own: by when it was taken it may be given back. */
+  /** Has the next check read the clock itself: its cost may be given back by the time at which it was taken. */
   readAnew(): void {
     this.moment.renew()
   }
 
-  // The way of nearly all checks is in small pieces, which V8 takes into the caller: what is rarer is behind it.
+  // The path of nearly all checks is split into small functions, which V8 inlines; rarer cases come behind it.
 
-  /** A check of cost 1 for which nothing but the key's row need be looked at. Not there: nothing has happened. */
+  /** Admits a check of cost 1 by the key's row alone. Undefined if it can't: then nothing has happened. */
   takeReady(row: number): Decision | undefined {
     const segment = this.rows.segment(row)
     const at = placeOf(row)
@@ -68,7 +67,7 @@ export class LocalDecisions {
     return decision
   }
 
-  /** Any other check of cost 1 of a key that has a row. */
+  /** Decides any other check of cost 1 of a key that has a row. */
   checkHeld(row: number): Decision | Promise<Decision> {
     const decision = this.refuseShut(row)
     if (decision !== undefined) return decision
@@ -85,10 +84,11 @@ export class LocalDecisions {
   }
 
   /**
-   * A check of cost 1 of a key that is shut, refused by its row alone. Not there: nothing has happened.
+   * Refuses a check of cost 1 of a shut key by the key's row alone. Undefined if it can't: then nothing has happened.
    *
-   * A reading that is shared may be late by what a turn of the event loop takes: so long before its time nothing is
-   * refused by it. Where the store may have to be asked, a few are that come in a burst, and then the key is looked at.
+   * A shared reading of the clock may be late by a turn of the event loop: what would be allowed within that time is
+   * not refused. If the store may have to be asked, only a few checks of a burst are refused so before the key is
+   * looked at.
    */
   refuseShut(row: number): Decision | undefined {
     const segment = this.rows.segment(row)
@@ -103,9 +103,9 @@ export class LocalDecisions {
     return decision
   }
 
-  // Of a check that other limits decide on too.
+  // For a check that other limits decide on, too.
 
-  /** Above 0: `takeReady` may take of the row. Below: `refuseShut` may refuse by it. */
+  /** Above 0: `takeReady` may take from the row. Below 0: `refuseShut` may refuse by it. */
   readiness(row: number): number {
     return this.rows.segment(row).ready(placeOf(row))
   }
@@ -127,21 +127,21 @@ export class LocalDecisions {
     segment.setReady(at, segment.ready(at) + 1)
   }
 
-  /** It was not asked for what `refuseShut` has just refused. */
+  /** Undoes the count of what `refuseShut` has just refused. */
   undoRefused(row: number): void {
     const segment = this.rows.segment(row)
     const at = placeOf(row)
     segment.setReady(at, segment.ready(at) - 1)
   }
 
-  /** The checks to come of the key may be decided by its row, where nothing is in the way of it. */
+  /** Lets the key's next checks go by its row, if nothing prevents that. */
   makeReady(name: string): void {
     const row = this.keys.findRow(name)
     const local = row < 0 ? undefined : this.rows.key(row)
     if (local?.known) this.sync.makeReady(local)
   }
 
-  /** What is known here suffices to admit it. Not there: nothing has happened. */
+  /** Admits a check if what is known here suffices. Undefined if not: then nothing has happened. */
   private admitHeld(local: LocalKey): Decision | undefined {
     if (!local.known) return undefined
     const decision = this.admitAtOnce(local, 1, true)
@@ -151,7 +151,10 @@ export class LocalDecisions {
     return decision
   }
 
-  /** Whether the store is there, and that is the slice of this moment; where booked quota ends with it, also by the latest that it can be. */
+  /**
+   * Whether the store is there, and `slice` is the present one; if booked quota ends with it, also by the latest
+   * possible time.
+   */
   private isCurrent(slice: number): boolean {
     const { moment } = this
     moment.look()
@@ -162,13 +165,13 @@ export class LocalDecisions {
     return this.link.table.latest() < (slice + 1) * this.settings.limit.window
   }
 
-  /** Decides at once where that is possible, and otherwise with the store's answer. */
+  /** Decides at once if possible, otherwise with the store's answer. */
   check(local: LocalKey, cost: number, consume: boolean): Decision | Promise<Decision> {
     if (consume) local.offer(cost)
     return this.decideAtOnce(local, cost, consume, true) ?? this.wait(local, cost, consume)
   }
 
-  /** Without waiting: what only the store could say, it is asked about. */
+  /** Decides without waiting; asks the store about what only the store could say. */
   checkSync(local: LocalKey, cost: number): Decision {
     local.offer(cost)
     const decision = this.decide(local, cost, true, false)
@@ -188,17 +191,19 @@ export class LocalDecisions {
     return sync.keys.isFull || (link.away && (sync.outbox.full || settings.onOutage !== 'local'))
   }
 
-  /** The key as it is held; one that is not is taken in. Not there: there is no room for it, or the store to be asked is away. */
+  /**
+   * The held key; one that is not held is taken in. Undefined if there is no room, or the store to be asked is away.
+   */
   keyOf(name: string): LocalKey | undefined {
     const local = this.sync.keys.find(name)
     if (local !== undefined) return local
     if (!this.refusesNew) return this.sync.add(name)
-    // A flush for room may have failed, or come while the store was away; and nothing else need come for a long time.
+    // A flush for room may have failed, or come while the store was away; nothing else might start one for long.
     this.sync.outbox.relieve()
     return undefined
   }
 
-  /** As `decide`, where the store need not be heard first. */
+  /** As `decide`; undefined if the store must be heard first. */
   decideAtOnce(local: LocalKey, cost: number, consume: boolean, mayWait: boolean): Decision | undefined {
     if (!local.known && !this.link.away) return undefined
     const decision = this.decide(local, cost, consume, mayWait)
@@ -213,7 +218,10 @@ export class LocalDecisions {
     return this.admitAtOnce(local, cost, consume) ?? this.decideByNow(local, cost, consume, mayWait)
   }
 
-  /** Where nothing stands in the way: by a reading of the clock that a burst of checks shares, so nothing is refused by it. */
+  /**
+   * Admits a check if nothing stands in the way. A burst of checks shares the reading of the clock, so nothing is
+   * refused by it.
+   */
   private admitAtOnce(local: LocalKey, cost: number, consume: boolean): Decision | undefined {
     if (cost > local.headroom || local.blockedUntil !== undefined) return undefined
     const { limit } = this.settings
@@ -249,14 +257,14 @@ export class LocalDecisions {
       : this.owed(local, decision)
   }
 
-  /** Whether it is refused for nothing but what other checks hold, and may let go. */
+  /** Whether a check is refused only because of what other checks hold, and may let go. */
   private isHeldBack({ current, state }: LocalKey, { reason }: Decision, now: number, cost: number): boolean {
     if (reason !== 'limit' || current.held === 0) return false
     const { limit } = this.settings
     return cost <= limit.limit - limit.usage(state, now) + current.held
   }
 
-  /** Within what the node may count on: what was booked under a higher limit may be spent above the present one. */
+  /** Takes from what the node may count on: quota booked under a higher limit may be spent above the present one. */
   private takenWithin(local: LocalKey, now: number, cost: number, consume: boolean): Decision {
     const { limit } = this.settings
     const decision = this.taken(limit, local, now, cost, consume)
@@ -273,14 +281,14 @@ export class LocalDecisions {
   }
 
   private admit(local: LocalKey, decision: Decision, now: number, cost: number): Decision {
-    // In a log, what is spent must not grow old before its time, should the clock be behind.
+    // A log's entry must not expire early because the clock was behind.
     local.admitted(this.isStrictLog ? Math.ceil(this.link.table.latest()) : now, cost)
     if (local.untilSync <= 0) this.sync.outbox.queueAtOnce(local)
     else if (!local.queued && !this.sync.lone) this.sync.outbox.queue(local)
     return decision
   }
 
-  /** The node has no quota left that it may count on: the store is asked, unless that is known to be of no use. */
+  /** The node has no quota left to count on: it asks the store, unless that is known to be of no use. */
   private beyond(local: LocalKey, now: number, cost: number, consume: boolean, mayWait: boolean): Decision {
     const { limit, strict, clock } = this.settings
     const { sync } = this
@@ -291,13 +299,13 @@ export class LocalDecisions {
       if (!strict && pacing.mayExceed(local, cost, now, monotonic))
         return this.taken(limit, local, now, cost, consume)
       const waits = strict || pacing.isOutdated(local, monotonic) || (mayWait && !pacing.knowsShare(local))
-      // It asks again now and then, and denies meanwhile.
+      // While quota is scarce, the node asks only now and then, and denies meanwhile.
       if (waits && !pacing.isScarce(local, now, monotonic)) return syncDecision(limit, decision, cost)
     }
     const { quietUntil } = local.pace
-    // Of a node that is alone on its store nobody else can have given any back.
+    // For a node that is alone on its store, nobody else can have given any back.
     const isSpent = quietUntil === Infinity || (sync.lone && !decision.allowed)
-    // A reading costs as much as the rest: most keys that are used up are so until their window ends.
+    // A reading of the clock costs as much as the rest, and most keys that are used up stay so until their window ends.
     const asks = consume && decision.reason !== 'cost' && !isSpent
     const isTooMuch = !decision.allowed && decision.remaining > 0 && !pacing.asksForMore(local)
     if (consume && isTooMuch) local.ownPace.oversized += cost
@@ -306,7 +314,7 @@ export class LocalDecisions {
       else this.askFor(local, cost)
     }
     if (!decision.allowed) {
-      // What checks hold may go back at any moment, and one that may wait is not to be refused for want of it.
+      // Held cost may go back at any moment, and a check that may wait must not be refused for want of it.
       const isHeld = local.current.held > 0
       if (consume && !this.sync.isLog && !isHeld && local.headroom < 1) local.makeShut(isSpent)
       return decision
@@ -322,8 +330,8 @@ export class LocalDecisions {
   }
 
   /**
-   * What is left is booked for others, or will be by the time the store is heard: as if it were spent. Or for this node,
-   * from later on.
+   * Denies a check as if what is left were spent: it is booked for other nodes, or will be by the time the store is
+   * heard. Or it is booked for this node, but from later on.
    */
   bookedElsewhere(
     { state, current, pace }: LocalKey,
@@ -336,17 +344,19 @@ export class LocalDecisions {
     if (start > 0) return deniedDecision(decision, Math.max(1, Math.ceil(start - this.link.earliest)))
     const full = limit.take(state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
     if (!full.allowed) return deniedDecision(decision, full.retryAfterMs)
-    // Before it asks again, nothing changes here.
+    // Nothing changes here before the node asks again.
     const quiet = pace.quietUntil === Infinity ? 0 : pace.quietUntil - clock.monotonic()
     return deniedDecision(decision, Math.ceil(Math.max(this.sync.pacing.roundTrip, quiet)))
   }
 
-  /** With no more debt than is used above the limit. */
+  /** Limits the debt to what is used above the limit, without what is only booked. */
   owed(local: LocalKey, decision: Decision): Decision {
     return decision.debt === undefined ? decision : withoutBooked(decision, local.pace.countsAsUsed)
   }
 
-  /** What a check of a key that the store was just heard of would be told, once its cost had been asked for. */
+  /**
+   * The decision that a check would get once its cost had been asked for, of a key that the store was just heard of.
+   */
   foreseen(local: LocalKey, cost: number): Decision {
     const refused = this.outstripped(local, cost, 0)
     if (refused !== undefined) return refused
@@ -354,7 +364,10 @@ export class LocalDecisions {
     return this.owed(local, limit.take(local.state, this.link.table.now(), cost, 'local', false))
   }
 
-  /** What a check is told of a key that the store was just heard of, where it would book no more than those ahead of it wait for. */
+  /**
+   * The denial of a check if the store, as just heard, would book no more than those ahead of it wait for; otherwise
+   * undefined.
+   */
   outstripped(local: LocalKey, cost: number, ahead: number): Decision | undefined {
     const { limit } = this.settings
     const now = this.link.table.now()
@@ -363,13 +376,13 @@ export class LocalDecisions {
     if (!decision.allowed) return this.owed(local, decision)
     const refused = this.bookedElsewhere(local, decision, now, cost)
     if (ahead === 0) return refused
-    // Not all that is left has to become free anew, but what those ahead leave too little of.
+    // Time need not free all that is left anew, only what those ahead leave too little of.
     const retryAfter = this.retryBehind(local, ahead, now, cost)
     const isBooked = local.pace.besides > 0
     return deniedDecision(decision, isBooked ? Math.max(retryAfter, refused.retryAfterMs) : retryAfter)
   }
 
-  /** When the cost would be there, once so much had been taken now. */
+  /** Milliseconds until the cost would be available, had `ahead` been taken now. */
   private retryBehind({ state }: LocalKey, ahead: number, now: number, cost: number): number {
     const { limit } = this.settings
     limit.settle(state, now, 0, ahead)
@@ -378,7 +391,7 @@ export class LocalDecisions {
     return retryAfterMs
   }
 
-  /** With the store away for longer than a window, a node goes on with its fair share of the limit. */
+  /** The limit for a node whose store is away: after more than a window, its fair share. */
   private stale(): Algorithm {
     const { limit, clock } = this.settings
     const { heardAt, pacing } = this.sync
@@ -390,7 +403,7 @@ export class LocalDecisions {
     return this.share
   }
 
-  /** A check that waited in vain. */
+  /** Decides a check that waited in vain. */
   unanswered(local: LocalKey, cost: number, consume: boolean, error: unknown): Decision {
     if (error !== undefined && !(error instanceof StoreError)) throw error
     if (this.settings.onOutage === 'local' && !this.settings.strict) {
@@ -407,7 +420,7 @@ export class LocalDecisions {
       cause instanceof StoreError
         ? cause
         : new StoreError('ERR_STORE_AWAY', 'the store is away, and will be asked again soon')
-    // A soft node goes on by itself; that it can't take in another key is the one thing that it denies.
+    // A soft node goes on by itself: it denies only a key that it can't take in.
     if (!this.settings.strict && this.settings.onOutage === 'local')
       return OutageRule.denied(this.settings.limit, cost, this.link.retryAfterMs)
     return this.outage.decide(key, cost, this.link.table.now(), this.link.retryAfterMs, error, consume)

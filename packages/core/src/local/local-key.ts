@@ -6,10 +6,10 @@ import { KeyRecord } from './key-record.ts'
 import { Debt, type Holding, Ledger, NOTHING } from './ledger.ts'
 import type { Rows } from './rows.ts'
 
-/** Of cost that nothing bounds: a small integer, since a key's numbers take no room of their own as long as they are such. */
+/** Unbounded cost. A small integer, since a key's numbers take no room of their own as long as they are such. */
 export const UNBOUNDED = 2 ** 31 - 1
 
-/** For a look at a key's state. */
+/** Scratch space to read a key's state. */
 const numbers = new Numbers()
 
 /** A key as a node holds it: the store's last state with what is pending added, and what the node owes. */
@@ -25,7 +25,7 @@ export class LocalKey extends KeyRecord {
     super(limit, since)
     rows.add(this, name)
     if (guessedOffset !== undefined) this.own.guessedOffset = guessedOffset
-    // Its row is as of a key never seen; a state that lies elsewhere is to be made.
+    // Its row is that of a key never seen; a state that lies elsewhere must be made.
     if (this.state === undefined) this.renew()
   }
 
@@ -38,8 +38,9 @@ export class LocalKey extends KeyRecord {
   }
 
   /**
-   * The cost that checks wait for, or were refused for want of quota: the same ones, as a rule, since whom `checkSync` tells
-   * that only the store could say calls `check` next. Asked for twice, others would be refused for what nobody takes.
+   * The cost that checks wait for, or were refused for want of quota. As a rule these are the same checks, since
+   * whoever `checkSync` tells that only the store could say calls `check` next: asked for twice, quota that nobody
+   * takes would be denied to others.
    */
   get need(): number {
     const { wanted } = this.pace
@@ -59,14 +60,17 @@ export class LocalKey extends KeyRecord {
     return this.mustTell || this.inFlight || this.waiting.length > 0 || this.ledger.held > 0
   }
 
-  /** Whether some booked quota may be spent, now or soon; or is to go back, of the slice before, once that is over for the store too. */
+  /**
+   * Whether some booked quota may be spent, now or soon; or is to go back, from the slice before, once that is over for
+   * the store, too.
+   */
   get isBooked(): boolean {
     return this.current.isBooked || this.late.isBooked
   }
 
   /**
-   * Whether this key may not be forgotten yet. Also one that is only to be sent: taken in anew meanwhile, it would be
-   * here twice, and each would spend the quota that the other gives back.
+   * Whether this key may not be forgotten yet. Nor may one that is only queued: taken in anew meanwhile, it would exist
+   * twice, and each would spend the quota that the other gives back.
    */
   get engaged(): boolean {
     return this.queued || this.unsettled
@@ -104,8 +108,9 @@ export class LocalKey extends KeyRecord {
   }
 
   /**
-   * What has drained since it was admitted is owed to nobody, of a bucket from which until so many milliseconds ago nobody
-   * else took: of what is pending no more was in use then than is now, with what may have drained since, and what goes back.
+   * Drops pending of a bucket that has drained since it was admitted: it is owed to nobody, if nobody else took from
+   * the bucket until `ago` milliseconds ago. No more of what is pending was in use then than is in use now, plus what
+   * may have drained since, plus what goes back.
    */
   forgetDrained(now: number, ago: number): void {
     const { current, late, limit } = this
@@ -118,7 +123,7 @@ export class LocalKey extends KeyRecord {
     if (since > 0) current.admitted -= since
   }
 
-  /** What the store says that it has of this slice and the one before is owed no more, also where it has drained since. */
+  /** What the store says it has of this slice and the one before is no longer owed, even if it has drained since. */
   acknowledge(snapshot: Snapshot): void {
     if (!this.known || snapshot.generation !== this.generation) return
     const behind = this.slice - snapshot.slice
@@ -131,16 +136,17 @@ export class LocalKey extends KeyRecord {
   }
 
   /**
-   * Gives cost of a window back, and notes it; of what was taken at `at`, what still counts. Returns how much that was.
+   * Gives cost of a window back, and notes it; of what was taken at `at`, only what still counts. Returns how much that
+   * was.
    *
-   * Where a better reading of the store's time has put `now` back before the slice, what others and this node had admitted by then
-   * is of the one before: none of it is given back of this one.
+   * If a better reading of the store's time has put `now` before the slice's start, whatever was admitted by then
+   * belongs to the slice before: of this slice, no more goes back than this node has admitted in it.
    *
-   * By a clock that was ahead this node may have counted it of a slice that the store has not begun: in the one before as much
-   * would go out of what others took.
+   * If the clock was ahead, this node may have counted the cost in a slice that the store has not begun. Unless `slice`
+   * tells, nothing goes back: in the slice before, it would go out of what others took.
    *
-   * @param slice of which this node counted it, where that is known
-   * @param earliest that the store's time can be
+   * @param slice in which this node counted it, if that is known
+   * @param earliest the earliest that the store's time can be
    */
   refund(now: number, cost: number, at?: number, slice?: number, earliest = now): number {
     const begun = this.slice * this.limit.window
@@ -164,8 +170,8 @@ export class LocalKey extends KeyRecord {
   }
 
   /**
-   * How far a slice is behind that of the state. By a clock that was ahead the key's own may not have begun: what is of the one
-   * before is then of the store's.
+   * How far `slice` is behind that of the state. If the clock was ahead, the key's own slice may not have begun: the
+   * one before it is then still the store's.
    */
   behind(slice: number, now: number): number {
     const { algorithm, window } = this.limit
@@ -175,15 +181,15 @@ export class LocalKey extends KeyRecord {
     return Math.max(0, Math.round(numbers.a / window) - 1 - slice)
   }
 
-  /** Whether what was taken at `at` counts no more. */
+  /** Whether what was taken at `at` no longer counts. */
   private isOver(at: number, now: number): boolean {
     const { lateSlices, window } = this.limit
     return Math.floor(now / window) - Math.floor(at / window) > lateSlices
   }
 
   /**
-   * The store's time has become known: what was admitted by a guess at it was admitted as long ago as it was, and not
-   * where the guess has it in another slice.
+   * The store's time has become known: what was admitted by a guess at it is moved to the time, and the slice, in which
+   * it really was.
    *
    * @param latest the latest that the store's time can be now
    * @returns pending cost that can no longer be settled
@@ -191,7 +197,7 @@ export class LocalKey extends KeyRecord {
   correct(now: number, latest: number, monotonic: number): number {
     if (this.guessedOffset === undefined) return 0
     const { window, lateSlices } = this.limit
-    // By the latest that it can be: none counts as older than it is. The guess was in whole milliseconds.
+    // By the latest possible time, so that nothing counts as older than it is. The guess was in whole milliseconds.
     const later = latest - this.guessedOffset - monotonic
     this.own.guessedOffset = undefined
     const sliceOf = ({ newest }: Ledger) =>
@@ -218,7 +224,10 @@ export class LocalKey extends KeyRecord {
     return this.current.hold(cost)
   }
 
-  /** Lets go of cost that was held since `at`, when so much was in use beside it; nothing happens where it was dropped. */
+  /**
+   * Lets go of cost that was held since `at`, when `beside` was in use beside it. False if it was dropped: then nothing
+   * happens.
+   */
   letGo(holding: Holding, now: number, cost: number, at: number, beside: number): boolean {
     if (!this.current.release(holding, cost)) return false
     this.noteLetGo(cost)
@@ -228,12 +237,12 @@ export class LocalKey extends KeyRecord {
     return true
   }
 
-  /** What was let go just now was taken at once. */
+  /** What was let go just now was taken again at once. */
   tookBack(cost: number): void {
     this.noteLetGo(-cost)
   }
 
-  /** What is held was so in a slice that is over, or before a reset: it can't be taken any more. */
+  /** Drops what is held from a slice that is over, or from before a reset: it can't be taken any more. */
   dropHeld(now: number): void {
     const held = this.current.dropHeld()
     if (held === 0) return
@@ -244,7 +253,7 @@ export class LocalKey extends KeyRecord {
   /** Makes `slice` the current one: quota booked in an earlier one can't be spent any more. */
   roll(slice: number): number {
     if (slice <= this.slice) return 0
-    // By a guess at the time no slice is known to be over.
+    // While the time is a guess, no slice is known to be over.
     const mayCount = this.limit.lateSlices === 1 || this.guessedOffset !== undefined
     const kept = mayCount && slice === this.slice + 1
     const expired = this.late.pending + (kept ? 0 : this.current.pending)
@@ -258,13 +267,13 @@ export class LocalKey extends KeyRecord {
     return expired
   }
 
-  /** So much was offered here and is wanted no more: nothing is asked for in its place. */
+  /** Takes back demand that is no longer wanted: nothing is asked for in its place. */
   withdraw(cost: number): void {
     this.offered = Math.max(0, this.offered - cost)
     if (this.pace.wanted > 0) this.ownPace.wanted = Math.max(0, this.pace.wanted - cost)
   }
 
-  /** Gives so much booked quota back. */
+  /** Gives booked quota back, as much as there is up to `cost`. */
   returnBooked(cost: number): void {
     const back = Math.min(cost, this.current.allowance)
     this.current.giveBack(back)
@@ -278,13 +287,13 @@ export class LocalKey extends KeyRecord {
     this.headroom = 0
   }
 
-  /** What was booked ahead may be spent as soon as its time has surely come. */
+  /** Makes quota booked ahead spendable once its time has surely come. */
   ripen(earliest: number): void {
     const ripe = this.current.ripen(earliest)
     if (ripe > 0) this.headroom += ripe
   }
 
-  /** Has quota again that was given up, unless the store may have heard of that. */
+  /** Takes back quota that was given up, unless the store may have heard of that. */
   takeUp(ledger: Ledger, quota: number): void {
     if (ledger !== this.current || this.inFlight || this.stale) return
     if (ledger.returned - ledger.settledReturned >= quota) ledger.returned -= quota
@@ -312,7 +321,7 @@ export class LocalKey extends KeyRecord {
     return this.limit.algorithm === 'sliding-log' ? [...operation, current.entries, late.entries] : operation
   }
 
-  /** Undefined where there is more to tell than it says. */
+  /** Undefined if there is more to tell than a `raise` says. */
   private raise(demand: number, before: number): Raise | undefined {
     const { current, late } = this
     if (!current.isPlain || !late.isPlain || late.owes || this.generation > 0) return undefined
@@ -325,7 +334,7 @@ export class LocalKey extends KeyRecord {
     return ['raise', this.key, this.slice, admitted, late.admitted, demand, count, c, settledAdmitted, before]
   }
 
-  /** The store has what a `raise` told, and nothing else: what is known here is as it was, but that this is settled. */
+  /** The store has what the `raise` told, and nothing else, so no block either: what it told is settled now. */
   raised([, , slice, admitted]: Raise): void {
     if (slice === this.slice) this.current.settled(admitted, 0, 0)
     else if (slice === this.slice - 1 && this.late !== NOTHING) this.late.settled(admitted, 0, 0)
@@ -345,8 +354,8 @@ export class LocalKey extends KeyRecord {
   }
 
   /**
-   * Whether a store that has lost the key can be given it again without an answer: where nothing else is owed or to be
-   * read, and nobody waits to hear what of it is left.
+   * Whether a store that has lost the key can be given it again without an answer: nothing else is owed or to be read,
+   * and nobody waits to hear what is left.
    */
   isRestorable(now: number): boolean {
     if (!this.lost || !this.known || this.owes || this.stale || this.need > 0 || this.denies(now))
@@ -366,32 +375,32 @@ export class LocalKey extends KeyRecord {
   /**
    * Takes in the store's answer; what is pending stays so until the store itself says that it has it.
    *
-   * @param unheard store time by which all may be spent that was booked by answers that were lost
+   * @param unheard store time by which all quota booked by lost answers may be spent
    */
   reconcile(snapshot: Snapshot, now: number, unheard: number): number {
-    // What an unknown key owes was admitted after it was taken into RAM: no reset that it slept through undoes that.
+    // What an unknown key owes was admitted after it was taken into RAM: no reset from before that undoes it.
     if (snapshot.generation > this.generation && this.known) {
       this.note()
-      // Nor does one undo what was admitted in a slice that began after it: the answer came over the end of its own.
+      // Nor does a reset undo what was admitted in a slice that began after it, while the answer was under way.
       const { slice } = this
       const lastUndone = Math.floor(snapshot.generation / this.limit.window)
       if (slice <= lastUndone) this.ledger = new Ledger()
       if (slice - 1 <= lastUndone) this.before = undefined
     }
-    // Lower: the store forgets a reset once nothing from before it could count any more, or with all its data.
+    // May be lower: the store forgets a reset once nothing from before it could count any more, or with all its data.
     this.generation = snapshot.generation
     const expired = this.roll(snapshot.slice)
     const ahead = this.slice - snapshot.slice
-    // Of a fixed window's last slice the store acknowledges nothing any more: it would be owed for the whole of this one.
+    // The store acknowledges nothing more of a fixed window's last slice: it would stay owed for the whole of this one.
     const late = ahead === 1 && this.limit.lateSlices === 1 ? this.ownLate : undefined
     const theirs = ahead === 0 ? this.current : late
     if (!this.known) {
-      // What an earlier stay of this key in RAM has settled is where its counters go on from.
+      // Its counters go on from what an earlier stay of this key in RAM has settled.
       theirs?.resume(snapshot.admitted, snapshot.refunded, snapshot.returned)
       if (ahead === 0 && snapshot.lateAdmitted + snapshot.lateRefunded + snapshot.lateReturned > 0)
         this.ownLate.resume(snapshot.lateAdmitted, snapshot.lateRefunded, snapshot.lateReturned)
       if (this.limit.algorithm === 'sliding-log')
-        // What it has settled is not newer than the log's newest entry, whosever that is.
+        // What it has settled is no newer than the log's newest entry, whosever that is.
         for (const ledger of [this.current, this.ownLate]) ledger.newest = Math.max(ledger.newest, snapshot.b)
       this.known = true
     }
@@ -407,7 +416,7 @@ export class LocalKey extends KeyRecord {
       theirs.settled(snapshot.admitted, snapshot.refunded, snapshot.returned)
       if (ahead === 0 && (this.before !== undefined || snapshot.lateGranted > 0)) {
         const late = this.ownLate
-        // Booked by an answer that was lost, and no use any more.
+        // Booked by a lost answer, and of no use any more.
         late.granted = Math.max(late.granted, snapshot.lateGranted)
         late.forgetAhead()
         late.giveBack(late.allowance)
@@ -430,7 +439,7 @@ export class LocalKey extends KeyRecord {
     const log = this.limit.algorithm === 'sliding-log'
     if (ledger.pending > 0)
       this.limit.settle(this.state, now, behind, ledger.pending, log ? ledger.entries : undefined)
-    // Of windows alone: what goes back of others goes by the store.
+    // Only windows have any: refunds of the other algorithms go by the store.
     const back = ledger.unsettledRefund
     if (back > 0) this.limit.refund(this.state, now, behind, back)
   }

@@ -3,23 +3,25 @@ import type { Clock } from '../clock.ts'
 import type { Table } from '../store/store.ts'
 
 /**
- * Checks that share a reading, of a burst whose checks come at most so many milliseconds apart: less than any request
- * takes, since the end of a turn is heard of only by another turn of the event loop, which costs more than a reading.
+ * How many checks of a burst share a reading, and how many milliseconds apart they come at most: less than any request
+ * takes, since only another turn of the event loop tells that a turn has ended, and that costs more than a reading.
  */
 const BURST = 16
 const APART = 0.003
 
-/** The store's time as the short ways go by it: a reading costs as much as a decision, and a burst shares one. */
+/** The store's time for the short paths: a reading costs as much as a decision, so the checks of a burst share one. */
 export class Moment {
-  /** No number at first, so that it stays an object of its own: handed on, it takes no room on the heap anew. */
+  /**
+   * Not a number at first, so that V8 keeps it as an object of its own: handed on, it takes no new room on the heap.
+   */
   now = undefined as unknown as number
-  /** In which that is. */
+  /** The slice of `now`. */
   slice = -Infinity
   private readonly slices: Slices
   private readAt = -Infinity
-  /** For how many checks yet. */
+  /** How many more checks share the reading. */
   private left = 0
-  /** For how many it was read. */
+  /** How many checks it was made for. */
   private checks = 1
   private ending = false
 
@@ -32,7 +34,9 @@ export class Moment {
     this.slices = new Slices(window)
   }
 
-  /** A check comes: what is read here is of now, or of an earlier check in this turn of the event loop. */
+  /**
+   * To be called for each check: `now` is then of this moment, or of an earlier check in this turn of the event loop.
+   */
   look(): void {
     if (this.left > 0) this.left--
     else this.read()
@@ -43,7 +47,7 @@ export class Moment {
     this.left = 0
   }
 
-  /** Whether what was looked at was read for an earlier check. */
+  /** Whether the reading was made for an earlier check. */
   get isShared(): boolean {
     return this.left < this.checks - 1
   }
@@ -58,7 +62,7 @@ export class Moment {
 
   private share(): void {
     const { clock } = this
-    // The first time that is known may be hours from the one that was guessed.
+    // The first known time may be hours from the guess.
     if (clock.afterTurn === undefined || !this.table.known) return
     const monotonic = clock.monotonic()
     const isBurst = monotonic - this.readAt < APART * this.checks

@@ -8,52 +8,55 @@ import { KeyQueue } from './key-queue.ts'
 import type { LocalKey } from './local-key.ts'
 import type { Pacing } from './pacing.ts'
 
-/** Keys that travel in one command. */
+/** The most keys in one command. */
 const MOST_KEYS = 500
-/** Keys that are looked at for one command, or in one turn of the event loop. */
+/** The most keys looked at for one command, or in one turn of the event loop. */
 export const MOST_LOOKS = 4 * MOST_KEYS
-/** Commands under way at once: few, since checks that wait for the store are behind them. */
+/** Commands in flight at once: few, since checks that wait for the store queue behind them. */
 const IN_FLIGHT = 2
-/** Those that somebody waits for: so many that neither side waits for the other. */
+/** The same while somebody waits for a flush: enough that neither this node nor the store idles. */
 const IN_FLUSH = 4
-/** With the store away, keys of windows that are over are looked for until they are no more than this part of some. */
+/** With the store away, keys of ended windows are dropped in rounds, until a round drops no more than this part. */
 const OVER = 1 / 8
 
-/** What speaks to the store of the keys that leave. */
+/** Tells the store about the keys that leave. */
 export interface Messenger {
   /**
    * Sends what each key has to tell, and takes in the answer.
    *
-   * @param deadline monotonic; none: the store has its time once the command is drawn up
-   * @param changes whether it is also asked what changed
+   * @param deadline monotonic; none: `timeout` from when the command has been built
+   * @param changes whether to ask what changed, too
    * @throws StoreError, ConfigError
    */
   exchange(keys: readonly LocalKey[], deadline: number | undefined, changes: boolean): Promise<void>
-  /** The key goes over into the slice of `now`. */
+  /** Moves the key on to the slice of `now`. */
   begin(key: LocalKey, now: number, monotonic: number): void
 }
 
-/** The keys that have something to tell the store, and when they leave: at the next interval, at once, or by themselves. */
+/** The keys that have something to tell the store, and when they are sent: at the next interval, at once, or alone. */
 export class Outbox {
-  /** What is to be sent at the next tick, and at the one after it: a tick is half an interval. */
+  /** The keys to send at the next tick, and at the one after it: a tick is half an interval. */
   private due = KeyQueue.first()
   private dirty = this.due.following()
-  /** How many keys are in either, or in one that is being sent. */
+  /** How many keys are in either queue, or in one that is being sent. */
   private queuedKeys = 0
-  /** What is to be sent now, in commands of at most `MOST_KEYS`: each is drawn up when its turn comes, so that none holds the event loop. */
+  /**
+   * The keys to send now, in batches of at most `MOST_KEYS`: each command is built in its turn, so that none holds the
+   * event loop.
+   */
   private readonly urgent: LocalKey[][] = []
   private readonly flushes = pLimit(IN_FLIGHT)
-  /** How many wait for all that is dirty. */
+  /** How many callers of `flushAwaited` wait. */
   private awaited = 0
   private readonly urgentFlushes = pLimit(IN_FLIGHT)
-  /** Keys each of which is settled for somebody by itself, for the next command; and that. */
+  /** The next batch of `sendAlone`, each key settled for its own caller, and the promise of its answer. */
   private alone: { readonly keys: LocalKey[]; readonly sent: Promise<void> } | undefined
   private readonly aloneFlushes = pLimit(IN_FLIGHT)
   private readonly underWay = new UnderWay()
   private timer: Timer | undefined
-  /** One is under way; it has the next one come. */
+  /** A tick is under way; it arms the next one. */
   private isTicking = false
-  /** A flush is under way since so much is owed. */
+  /** A flush that makes room is under way. */
   private relieving = false
   private closed = false
 
@@ -65,21 +68,23 @@ export class Outbox {
     private readonly messenger: Messenger,
   ) {}
 
-  /** Whether as many keys owe something as may be held, so that no other can be taken in. */
+  /** Whether `maxKeys` keys owe something, so that no other key can be taken in. */
   get full(): boolean {
     return this.queuedKeys >= this.settings.maxKeys
   }
 
-  /** To be sent at the next interval. */
+  /** Queues the key for the next interval. */
   queue(key: LocalKey): void {
-    // One that is in flight is queued again with its answer.
+    // A key in flight is queued again when its answer comes.
     if (key.inFlight) return
     this.requeue(key)
-    // Also for one that was queued before, such as one pushed out.
+    // Also for a key that was queued before, such as one that was pushed out.
     this.relieve()
   }
 
-  /** At the bound a flush starts at once, one at a time; not where nothing would leave, as each would go through all keys for nothing. */
+  /**
+   * At the bound, starts a flush, one at a time; not while the link is barred: it would go through all keys in vain.
+   */
   relieve(): void {
     if (!this.full || this.relieving || this.link.barred) return
     this.relieving = true
@@ -89,7 +94,7 @@ export class Outbox {
     this.flushDirty().then(done, done)
   }
 
-  /** As `queue`, also of a key whose answer has just come. */
+  /** As `queue`, but also for a key in flight, and without starting a flush for room. */
   requeue(key: LocalKey): void {
     if (key.queued) return
     key.queued = true
@@ -97,14 +102,14 @@ export class Outbox {
     this.dirty.add(key)
   }
 
-  /** It is to be sent another way. */
+  /** Takes the key out of its queue: it is sent another way. */
   private dequeue(key: LocalKey): void {
     if (key.queueNumber === 0) return
     key.queueNumber = 0
     this.queuedKeys--
   }
 
-  /** To be sent now; with the store away, at the next interval. */
+  /** Queues the key to be sent now or, with the store away, at the next interval. */
   queueAtOnce(key: LocalKey): void {
     if (key.inFlight || key.urgent) return
     if (this.link.away) {
@@ -128,24 +133,24 @@ export class Outbox {
     const keys = this.urgent.shift() as LocalKey[]
     const now = this.settings.clock.monotonic()
     let deadline = now + this.settings.timeout
-    // One that asks again, with what is left of its time, must not end that of the others.
+    // A waiter that was asked for before may have little time left, which must not shorten that of the others.
     for (const key of keys)
       for (const waiter of key.waiting) if (!waiter.asked) deadline = Math.min(deadline, waiter.deadline)
-    // A node that does not know its share of a key needs to know of how many.
+    // A node that does not know its share of a key must hear how many nodes there are.
     const isNew = isFirst && keys.some((key) => this.pacing.isNew(key))
     await this.send(keys, deadline, isNew).catch(() => {})
   }
 
-  /** Has the next tick come: in half an interval, up to a fifth earlier, so that nodes do not flush together. */
+  /** Arms the next tick: in half an interval, or up to a fifth earlier, so that nodes do not flush together. */
   arm(): void {
     if (this.timer !== undefined || this.closed || this.link.hasEnded) return
     const { clock, interval, random } = this.settings
     const ms = Math.max(1, (interval / 2) * (0.8 + 0.2 * random()))
-    // That the store is back is to be heard, however long the interval is.
+    // However long the interval is, the store's return must be noticed.
     this.timer = clock.setTimer(() => this.tick(), this.link.away ? Math.min(ms, this.link.retryAfterMs) : ms)
   }
 
-  /** No check asks whether it is back: the ticks do, also those of a limiter without keys. */
+  /** No check asks whether the store is back: the ticks do, even in a limiter without keys. */
   storeAway(): void {
     if (this.isTicking) return
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
@@ -156,18 +161,18 @@ export class Outbox {
   private async tick(): Promise<void> {
     const { pacing, link } = this
     this.isTicking = true
-    // What asks whether the store is back also asks how many nodes there are; no half of an interval has passed by it.
+    // A tick that probes the store also asks how many nodes there are; it does not count as half an interval.
     const asksAnew = link.away
-    // Where none would leave, what still counts stays queued.
+    // While the link is barred, nothing would leave: what still counts stays queued.
     if (link.barred) await this.dropOver()
     else await all(this.commands(this.turn(), asksAnew || ++pacing.ticks % 2 === 0, false)).catch(() => {})
     this.timer = undefined
     this.isTicking = false
-    // Without keys nobody else asks whether the store is back.
+    // Without keys, only the ticks ask whether the store is back.
     if (this.keys.size > 0 || link.away) this.arm()
   }
 
-  /** What is owed of windows that are over takes no room from new keys: as long as some of those that are looked at are such. */
+  /** Drops keys that owe only for ended windows, to make room for new ones, while rounds drop enough of them. */
   private async dropOver(): Promise<void> {
     const { lateSlices, window } = this.settings.limit
     for (;;) {
@@ -178,12 +183,12 @@ export class Outbox {
       for (let look = 0; look < looks; look++) {
         const key = this.due.next() ?? this.dirty.next()
         if (key === undefined) break
-        // Quota that an answer booked that was lost counts in the store until then.
+        // Until then, quota that a lost answer booked counts in the store.
         const isOld = now >= key.sliceEnd + lateSlices * window
         if (now >= key.sliceEnd && !key.inFlight && (isOld || !key.stale))
           this.messenger.begin(key, now, monotonic)
         if (isOld) this.forgetReading(key)
-        // The store need hear nothing of it.
+        // The store need not hear of this key.
         if (!key.inFlight && !key.isBooked && !key.unsettled) {
           this.queuedKeys--
           dropped++
@@ -197,8 +202,8 @@ export class Outbox {
   }
 
   /**
-   * That it was to be read, or given again, of a key that was pushed out: should it be wanted again, it is read anew. Only where
-   * nothing that it was told or asked for in its slice can count any more.
+   * Cancels the re-read or restoration of a key that was pushed out: if it is wanted again, it is read anew. Only if
+   * nothing that it was told or asked for in its slice can still count.
    */
   private forgetReading(key: LocalKey): void {
     if (key.inFlight || key.owes || key.isBooked || key.isAwaited || !this.keys.isPushedOut(key)) return
@@ -214,7 +219,7 @@ export class Outbox {
     return all([...due, ...this.commands(this.turn(), true, true)])
   }
 
-  /** As `flushDirty`, for somebody who waits; resolves when what was under way already has its answer too. */
+  /** As `flushDirty`, for a caller who waits; resolves once commands already under way have their answers, too. */
   async flushAwaited(): Promise<void> {
     this.awaited++
     this.flushes.concurrency = IN_FLUSH
@@ -226,7 +231,7 @@ export class Outbox {
     }
   }
 
-  /** What is due by now: what has been dirty for half an interval. */
+  /** Returns the keys that are due, and makes the dirty ones due. */
   private turn(): KeyQueue {
     const { due } = this
     this.due = this.dirty
@@ -234,17 +239,17 @@ export class Outbox {
     return due
   }
 
-  /** The first command also asks what changed, if `changes`. */
+  /** With `changes`, the first command also asks what changed. */
   private commands(keys: KeyQueue, changes: boolean, all: boolean): Promise<void>[] {
     const commands = Math.max(changes ? 1 : 0, Math.ceil(keys.length / MOST_KEYS))
     return Array.from({ length: commands }, (_, place) =>
-      // Drawn up when its turn comes: of hundreds of thousands of keys, to go through all would hold the event loop.
+      // Each is built in its turn: going through hundreds of thousands of keys at once would hold the event loop.
       this.flushes(() => this.sendNext(keys, all, changes && place === 0)),
     )
   }
 
   private async sendNext(queue: KeyQueue, all: boolean, changes: boolean): Promise<void> {
-    // None of them would leave: to go through hundreds of thousands would hold the event loop.
+    // None would leave: going through hundreds of thousands of keys would only hold the event loop.
     if (this.link.hasEnded) this.link.checkOpen()
     const monotonic = this.settings.clock.monotonic()
     const keys: LocalKey[] = []
@@ -260,15 +265,15 @@ export class Outbox {
     try {
       if (keys.length > 0 || changes) await this.send(keys, undefined, changes)
     } finally {
-      // Where the store answers at once, or nothing leaves since it is away, the event loop would not turn between commands.
+      // If the store answers at once, or the link is barred, the event loop would not turn between commands.
       if (queue.length > 0 && (this.link.table.answersAtOnce || this.link.barred))
         await turnOver(this.settings.clock)
     }
   }
 
   /**
-   * Sends the key now, for somebody who waits; nothing goes with it but what can't wait, and others that are sent so at the
-   * same time: a command each of thousands would be late before it had left.
+   * Sends the key now, for a caller who waits, together with the others sent so at the same time: of thousands of
+   * commands with a key each, most would be late before they left.
    */
   sendAlone(key: LocalKey): Promise<void> {
     this.dequeue(key)
@@ -288,7 +293,7 @@ export class Outbox {
     return batch.sent
   }
 
-  /** Resolves when all that is to be sent now has been, and has its answer. */
+  /** Resolves once all that is to be sent now has been sent and answered. */
   async idle(): Promise<void> {
     await this.urgentFlushes(() => undefined)
     await this.aloneFlushes(() => undefined)
@@ -299,7 +304,7 @@ export class Outbox {
     return this.underWay.add(this.messenger.exchange(keys, deadline, changes))
   }
 
-  /** Nothing more is sent by itself. */
+  /** Stops the ticks. */
   stop(): void {
     this.closed = true
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)

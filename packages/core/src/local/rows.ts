@@ -1,34 +1,34 @@
 import { CELLS, type Cells } from '../algorithms/cells.ts'
 
-/** What has a row: the one beginning there in a segment. */
+/** What has a row: in the segment `row`, at `at`. */
 export interface Held {
   row: Segment<this>
   at: number
 }
 
-/** No row: below 0, as no other number is. */
+/** No row: the only number below 0. */
 export const NONE = -1
 
-/** No list that grows is longer, nor so long that its growth would be noticed. */
+/** The longest that a growing list gets: too short for its growth to be noticed. */
 export const SEGMENT = 4096
 const SMALLEST = 16
 
-/** Where the row of that number is in its segment. */
+/** Where in its segment the row of that number is. */
 export function placeOf(row: number): number {
   return row & 4095
 }
 
-// A row is two integers, and then numbers of any kind: the slice, and the state's. Written as they are: a check looks at
-// most of them, and what V8 makes of a check has room for so much code only.
+// A row is two integers, then numbers of any kind: the slice, and the state's. Offsets are written as literals: a check
+// reads most of them, and V8 compiles only so much code into a check.
 const ROW = 2 + CELLS
 
-/** Rows that lie together. What a check of a held key looks at is in one of them, and nowhere else. */
+/** Rows that lie together. All that a check of a held key looks at is in one row. */
 export class Segment<K> {
   readonly names: string[] = []
   readonly keys: (K | undefined)[] = []
   private integers: Int32Array
   private numbers: Float64Array
-  /** In each segment its own: to change the list costs more than to move in it. */
+  /** One for each segment: giving it another array costs more than moving within one. */
   private readonly cells: Cells | undefined
 
   constructor(
@@ -47,12 +47,12 @@ export class Segment<K> {
     return this.numbers.length / ROW
   }
 
-  /** The number of the row there. */
+  /** The number of the row at that place. */
   row(at: number): number {
     return this.first + at
   }
 
-  /** Twice as many rows. */
+  /** Doubles the rows. */
   grow(): void {
     const numbers = new Float64Array(2 * this.numbers.length)
     numbers.set(this.numbers)
@@ -61,7 +61,7 @@ export class Segment<K> {
     this.cells?.lieIn(numbers)
   }
 
-  /** A row for itself: no other key comes to have it. */
+  /** A copy of the row in a segment of its own, so that no other key gets it. */
   alone(at: number): Segment<K> {
     const alone = new Segment<K>(1, this.makeCells, NONE)
     alone.numbers.set(this.numbers.subarray(at * ROW, (at + 1) * ROW))
@@ -72,12 +72,12 @@ export class Segment<K> {
   clear(at: number): void {
     this.setReady(at, 0)
     this.setFlags(at, 0)
-    // A clock may begin at 0.
+    // Not 0, which may be a slice: a clock may begin there.
     this.setSlice(at, NONE)
     this.state(at)?.clear()
   }
 
-  /** Cost that checks may take with nothing else to be looked at, nor noted but here. */
+  /** Cost that checks may take by the row alone: nothing else is looked at, or noted. */
   ready(at: number): number {
     return this.integers[10 * at] as number
   }
@@ -86,7 +86,7 @@ export class Segment<K> {
     this.integers[10 * at] = cost
   }
 
-  /** What is so of the key, bit by bit, as it says itself. */
+  /** The key's flags; the key itself defines the bits. */
   flags(at: number): number {
     return this.integers[10 * at + 1] as number
   }
@@ -95,7 +95,7 @@ export class Segment<K> {
     this.integers[10 * at + 1] = flags
   }
 
-  /** Of a row that no key has, the number of the next such. */
+  /** In a free row, the number of the next free one. */
   nextFree(at: number): number {
     return this.integers[10 * at] as number
   }
@@ -112,7 +112,7 @@ export class Segment<K> {
     this.numbers[5 * at + 1] = slice
   }
 
-  /** Until another row's is asked for; undefined where a key has its state elsewhere. */
+  /** Valid until another row's is asked for; undefined if keys have their state elsewhere. */
   state(at: number): Cells | undefined {
     return this.cells?.moveTo(5 * at + 2)
   }
@@ -126,10 +126,10 @@ export class Rows<K extends Held> {
   private free = NONE
   private made = 0
 
-  /** @param makeCells of what kind the keys' states are; none: they lie elsewhere */
+  /** @param makeCells makes the cells for a segment's states; none: these lie elsewhere */
   constructor(private readonly makeCells: () => Cells | undefined) {}
 
-  /** In which the row of that number is. */
+  /** The segment of the row of that number. */
   segment(row: number): Segment<K> {
     return this.segments[row >>> 12] as Segment<K>
   }
@@ -168,7 +168,7 @@ export class Rows<K extends Held> {
     return this.made++
   }
 
-  /** Takes the key's row away: who still has the key finds it as it was. */
+  /** Takes the key's row away; whoever still has the key finds it as it was. */
   delete(key: K): void {
     const { row, at } = key
     key.row = row.alone(at)
@@ -180,7 +180,7 @@ export class Rows<K extends Held> {
     this.size--
   }
 
-  /** The keys of which this is so by their flags; the others are not looked at. */
+  /** The keys whose flags pass `are`; the others are not looked at. */
   *those(are: (flags: number) => boolean): Iterable<K> {
     for (const segment of this.segments) {
       const { keys } = segment

@@ -6,12 +6,12 @@ import type { Sync } from './sync.ts'
 
 /** How often a limiter that closes tries to settle with a store that is not known to be away. */
 const CLOSING_TRIES = 3
-/** After this many answers that do not acknowledge what was sent, it is given up. */
+/** Settling is given up after this many answers that do not acknowledge what was sent. */
 const MOST_PASSES = 20
 
 /**
- * Settles what is owed for somebody who waits until the store has acknowledged it: by passes, in each of which all that is owed
- * is sent once.
+ * Settles what is owed for a caller who waits until the store has acknowledged it, in passes that each send all of it
+ * once.
  */
 export class Settling {
   constructor(
@@ -22,14 +22,15 @@ export class Settling {
 
   /** Settles all that is owed at the call. @throws StoreError where the store does not acknowledge it */
   async flush(): Promise<void> {
-    // One that was away may have lost its data: its answer tells, and what it lost is owed again.
+    // A store that was away may have lost its data: its answer tells, and what it lost is owed again.
     if (this.link.away && this.sync.keys.size > 0) await this.pass([])
-    // Nearly all that owe something are queued: they are not looked at any closer, nor once more where they have settled.
+    // Nearly all keys that owe something are queued: those are not looked at any closer, nor again once they have
+    // settled.
     const others: LocalKey[] = []
     for (const key of this.sync.keys.unqueued()) if (key.unsettled) others.push(key)
     if (others.length === 0 && !this.isAnyQueued()) return
     await this.pass(others)
-    // What is still owed is queued again.
+    // Keys that still owe something are queued again.
     await this.pay([...this.sync.keys.underWay()])
   }
 
@@ -45,24 +46,24 @@ export class Settling {
     return false
   }
 
-  /** Settles what the key owes at the call; what it comes to owe meanwhile may stay. */
+  /** Settles what the key owes at the call, not what it comes to owe meanwhile. */
   async settle(key: LocalKey): Promise<void> {
     if (!key.unsettled) return
     await this.passAlone(key)
     await this.pay([key], () => this.passAlone(key))
   }
 
-  /** Sends what is owed, the keys among it, once. */
+  /** Sends what is owed once, that of `keys` included. */
   private async pass(keys: readonly LocalKey[]): Promise<void> {
     this.open()
     for (const key of keys) if (!key.queued && key.mustTell) this.sync.outbox.queue(key)
     await this.sync.outbox.flushAwaited()
   }
 
-  /** As a pass, of one key: nothing goes with it but what can't wait. */
+  /** A pass for one key: nothing goes with it but what can't wait. */
   private async passAlone(key: LocalKey): Promise<void> {
     this.open()
-    // One that is on its way, or is to be, tells by that what it owes: what is left is for another pass.
+    // A key that is in flight, or about to be, tells what it owes by that: what is left is for another pass.
     if (key.inFlight || key.urgent) {
       await this.sync.outbox.idle()
       return
@@ -70,7 +71,7 @@ export class Settling {
     await this.sync.outbox.sendAlone(key)
   }
 
-  /** After a pass, in which keys that were unknown have come to count as the store's ledger does: settles what they still owe. */
+  /** After a pass, in which unknown keys have taken over the store's counters: settles what they still owe. */
   private async pay(
     keys: readonly LocalKey[],
     pass = (left: readonly LocalKey[]) => this.pass(left),
@@ -89,7 +90,7 @@ export class Settling {
     throw new StoreError('ERR_STORE_REPLY', 'the store answers but does not acknowledge what is pending')
   }
 
-  /** What was admitted in a slice that the store turns out not to have begun, it acknowledges once it has: until then it need not be asked. */
+  /** The store acknowledges what was admitted in a slice only once it has begun it: until then it need not be asked. */
   private async begun(keys: readonly LocalKey[]): Promise<void> {
     const { clock, timeout } = this.settings
     let ms = 0
@@ -97,7 +98,7 @@ export class Settling {
     if (ms > 0) await new Promise<void>((resolve) => clock.setTimer(resolve, Math.min(ms, timeout)))
   }
 
-  /** Settles all, as far as the store answers, and gives back what is booked; nothing more is sent after it. */
+  /** Settles all, as far as the store answers, and gives back what is booked; nothing is sent after that. */
   async close(): Promise<void> {
     this.sync.pacing.closing = true
     for (const key of this.sync.keys) key.giveUp()

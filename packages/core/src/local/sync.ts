@@ -9,25 +9,25 @@ import type { LocalKey } from './local-key.ts'
 import { type Messenger, MOST_LOOKS, Outbox } from './outbox.ts'
 import { Pacing } from './pacing.ts'
 
-/** What a node's keys owe the store, and what it says of them: sent each interval, and at once for those that need it. */
+/** Sends the store what the keys owe it, and takes in its answers: each interval, and at once for keys that need it. */
 export class Sync implements Messenger {
-  /** For what the store refused the last command, where that is a mistake of who made the limiter. */
+  /** Why the store refused the last command, if that was a mistake in the limiter's configuration. */
   mistake: ConfigError | undefined
-  /** Pending cost that can no longer be settled, since its window is over. */
+  /** Pending cost that can no longer be settled, because its window is over. */
   expired = 0
   /** Monotonic time of the last answer. */
   heardAt: number
   readonly keys: HeldKeys
   readonly pacing: Pacing
   readonly outbox: Outbox
-  /** Of the store, as it was last heard. */
+  /** The store's marker, as last heard. */
   marker: string | undefined
   private since = -1
   private closed = false
   readonly isLog: boolean
   private readonly drains: boolean
 
-  /** @param serve answers the checks that wait for a key, now that the store has, or has not for the reason given */
+  /** @param serve answers the checks that wait for a key: the store has answered, or `error` says why not */
   constructor(
     private readonly link: Link,
     private readonly settings: LimitSettings,
@@ -35,7 +35,7 @@ export class Sync implements Messenger {
   ) {
     this.heardAt = settings.clock.monotonic()
     this.pacing = new Pacing(settings)
-    // Counters lose nothing by being settled late, but for what a bucket drains; a log's entries add up.
+    // Counters can be settled late without loss, except for what a bucket drains. A log's entries would pile up.
     this.isLog = settings.limit.algorithm === 'sliding-log'
     const mayBeLone = !this.isLog && !settings.strict
     if (mayBeLone && link.table.isLone?.(() => this.shared())) this.pacing.loneUntil = Infinity
@@ -52,24 +52,27 @@ export class Sync implements Messenger {
     this.outbox = new Outbox(link, settings, this.keys, this.pacing, this)
   }
 
-  /** Nobody need be told what is pending: it is settled when a key is pushed out, or nearly used up, or by `flush`. */
+  /**
+   * Whether no other node has the counts: pending is then settled only when a key is pushed out or nearly used up, or
+   * by `flush`.
+   */
   get lone(): boolean {
     return this.pacing.lone
   }
 
-  /** Another node has the counts now. */
+  /** Another node has opened the counts. */
   private shared(): void {
-    // A limiter that is closed is no node, whoever comes after it.
+    // A closed limiter is not a node, whoever comes after it.
     if (this.closed) return
     this.pacing.loneUntil = this.link.table.now()
     void this.handOver().catch(() => {})
   }
 
-  /** It must hear of what was admitted before, and of what is from here on. */
+  /** The other node must hear of what was admitted before, and of what is from here on. */
   private async handOver(): Promise<void> {
     let looks = 0
     for (const key of this.keys) {
-      // To go through a million at once would hold the event loop.
+      // Going through a million keys at once would hold the event loop.
       if (++looks % MOST_LOOKS === 0) await turnOver(this.settings.clock)
       if (this.closed) return
       key.note()
@@ -77,13 +80,13 @@ export class Sync implements Messenger {
       this.forgetDrained(key, this.link.table.now())
       if (key.owes) this.outbox.requeue(key)
     }
-    // Others book their shares from here on. Of a bucket they need not, as long as this has nothing to tell: what is booked drains.
+    // Others book their shares from here on. For a bucket they need not without keys here: what is booked drains.
     if (this.keys.size > 0 || !this.drains) await this.outbox.flushDirty()
   }
 
   /**
-   * Of what is settled late, not what has drained meanwhile: while nobody else takes, that is what is not in use any more.
-   * Not of a key of which the store may have more than is known here.
+   * Drops pending that has drained before it was settled: while no other node takes, whatever is no longer in use. Not
+   * for a key of which the store may have more than is known here.
    */
   private forgetDrained(key: LocalKey, now: number): void {
     const { loneUntil } = this.pacing
@@ -140,14 +143,14 @@ export class Sync implements Messenger {
         const snapshot = reply.results[place] as Snapshot | undefined
         if (snapshot !== undefined) {
           this.answered(key, snapshot, then, this.heardAt)
-          // Where others take of it by hard checks, it is so each time.
+          // If others take from the key by hard checks, each `raise` would fail like this one.
           if (operation[0] === 'raise') key.isAlone = false
         } else if (operation[0] === 'raise') this.raised(key, operation, then, this.heardAt)
         else this.heard(key, false)
       }
       if (changes) this.takeChanges(reply)
       if (hasLost) this.giveBack()
-      // Of a burst of new keys none is queued but by its answer, and no other comes while there is no room for it.
+      // A burst of new keys is queued only when its answer comes; without room, no later key would start the flush.
       this.outbox.relieve()
     } catch (error) {
       this.mistake = error instanceof ConfigError ? error : undefined
@@ -156,7 +159,7 @@ export class Sync implements Messenger {
     }
   }
 
-  /** The store's time may have become known, by whatever answer, since the key was taken in by a guess at it. */
+  /** Corrects a key that was taken in by a guess at the store's time, if any answer has made that time known since. */
   correct(key: LocalKey): void {
     const { table } = this.link
     if (key.known || !table.known) return
@@ -167,17 +170,17 @@ export class Sync implements Messenger {
     if (!this.lone) this.expired += pending
   }
 
-  /** What is booked ahead of the key may be spent as soon as its time has surely come: where there is any, the clock is read. */
+  /** Makes quota booked ahead spendable once its time has surely come. Reads the clock only if there is such quota. */
   ripen(key: LocalKey): void {
     if (key.current.ahead > 0) key.ripen(this.link.earliest)
   }
 
-  /** The key goes over into the slice of `now`. */
+  /** Moves the key on to the slice of `now`. */
   begin(key: LocalKey, now: number, monotonic: number): void {
     this.correct(key)
     this.ripen(key)
     key.dropHeld(now)
-    // What was over before another node came to have the counts was owed to nobody.
+    // What ended before another node opened the counts was owed to nobody.
     const isOwed = key.sliceEnd > this.pacing.loneUntil
     const expired = key.roll(Math.floor(now / this.settings.limit.window))
     if (isOwed) this.expire(expired)
@@ -187,11 +190,11 @@ export class Sync implements Messenger {
   private answered(key: LocalKey, snapshot: Snapshot, now: number, monotonic: number): void {
     const isFirst = !key.known
     const { pacing } = this
-    // A node that had not heard of a reset has nothing booked, whatever it asked for.
+    // For a node that had not heard of a reset, nothing was booked, whatever it asked for.
     if (!isFirst && snapshot.generation > key.generation && key.isPaced) key.ownPace.askedNothing()
     this.correct(key)
     key.acknowledge(snapshot)
-    // What was admitted before the slice's end, while the answer was under way, does not count in the next one.
+    // What was admitted before the slice's end, while the answer was under way, does not count in the next slice.
     if (key.known && now >= key.sliceEnd) this.begin(key, now, monotonic)
     this.forgetDrained(key, now)
     const { furthest } = pacing
@@ -202,24 +205,26 @@ export class Sync implements Messenger {
     this.heard(key, isFirst && pacing.isPressing(key, now))
   }
 
-  /** What is kept of the key is what the operation told. */
+  /** The store now keeps of the key exactly what the operation told. */
   private raised(key: LocalKey, operation: Raise, now: number, monotonic: number): void {
     key.raised(operation)
     this.pacing.learn(key, operation[2], operation[5], 0, now, monotonic)
     this.heard(key, false)
   }
 
-  /** The store has, or has again, what was sent; after a restoration, what is known here of the others stands. */
+  /**
+   * The store has what was sent, or has it again. After a restoration, what is known here of the other nodes stands.
+   */
   private heard(key: LocalKey, isPressing: boolean): void {
     key.inFlight = false
     key.stale = false
     key.lost = false
     this.serve(key)
     const isAwaited = key.waiting.length > 0
-    // Quota that was booked by an answer under way.
+    // The answer may have booked quota.
     if (this.pacing.closing) key.giveUp()
     else if (!isAwaited && key.isBooked && this.keys.isPushedOut(key)) {
-      // Nothing is asked for in its place: it is to be forgotten.
+      // Asks for nothing in its place: the key is to be forgotten.
       key.withdraw(Infinity)
       this.giveUp(key)
     }
@@ -230,7 +235,10 @@ export class Sync implements Messenger {
     this.makeReady(key)
   }
 
-  /** What is booked of a key that was pushed out goes back. Should it be wanted again, a soft node goes by its share of what is left. */
+  /**
+   * Gives back what is booked for a key that was pushed out. If it is wanted again, a soft node goes by its share of
+   * what is left.
+   */
   private giveUp(key: LocalKey): void {
     key.giveUp()
     if (this.settings.strict) return
@@ -239,33 +247,36 @@ export class Sync implements Messenger {
   }
 
   /**
-   * Whether the key's slice has begun, or will have by the time that a command arrives. The store's clock may have been behind what
-   * was thought of it: of a slice that it is not in yet nothing can be booked, and to ask at once again would be for nothing.
+   * Whether the key's slice has begun, or will have when a command arrives. The store's clock may be behind this node's
+   * estimate: in a slice that the store has not begun nothing can be booked, and asking again at once would be in vain.
    */
   private isAboutToBegin(key: LocalKey): boolean {
     return this.untilBegun(key) <= this.pacing.roundTrip
   }
 
-  /** Milliseconds until the key's slice begins, by the store's time; below 0: it has. */
+  /** Milliseconds of store time until the key's slice begins; below 0 if it has begun. */
   untilBegun({ slice }: LocalKey): number {
     return slice * this.settings.limit.window - this.link.table.now()
   }
 
-  /** The next tick may come too late for a check that waits: unless the slice begins too late for it, too. */
+  /**
+   * Asks when the slice begins, as the next tick may be too late for a waiting check; unless the slice begins too late
+   * for it, too.
+   */
   private askOnceBegun(key: LocalKey): void {
     const { clock, timeout } = this.settings
     const ms = this.untilBegun(key) - this.pacing.roundTrip
     if (ms <= timeout) clock.setTimer(() => key.isAwaited && this.outbox.queueAtOnce(key), Math.max(1, ms))
   }
 
-  /** The checks to come of the key need look at nothing but its row: the store will hear of what they take, or need not. */
+  /** Lets the key's next checks look at nothing but its row, if the store will hear of what they take, or need not. */
   makeReady(key: LocalKey): void {
     if ((key.queued || this.lone) && key.blockedUntil === undefined && !this.isLog) key.makeReady()
   }
 
   private unanswered(key: LocalKey, error: unknown): void {
     key.inFlight = false
-    // Quota may have been booked by the answer that is lost: the key is read again, and gives it back.
+    // The lost answer may have booked quota: the key is read again, and gives it back.
     if (error instanceof StoreError && error.uncertain) key.stale = true
     this.serve(key, error)
     if (key.mustTell || key.isBooked) this.outbox.requeue(key)
@@ -277,21 +288,26 @@ export class Sync implements Messenger {
     this.outbox.requeue(key)
   }
 
-  /** Keys that were reset, blocked or refunded elsewhere; all of them, where the list does not go back far enough. */
+  /**
+   * Takes in keys that were reset, blocked or refunded elsewhere; re-reads all keys if the list does not go back far
+   * enough.
+   */
   private takeChanges(reply: Reply): void {
     if (this.since >= 0 && this.since < reply.changesFrom) this.readAgain()
     this.since = Math.max(this.since, reply.now)
     if (reply.changed.length === 0) return
-    // What was asked about has its answer: taken in twice, it would be as if nothing had been asked for.
+    // A key that was asked about has its answer: taken in a second time, it would look as if nothing had been asked
+    // for.
     const answered = new Set(reply.results.map((result) => (result as Snapshot | undefined)?.key))
     for (const snapshot of reply.changed) if (!answered.has(snapshot.key)) this.takeSnapshot(snapshot)
   }
 
-  /** A snapshot that came unasked, or as the answer to a verb. */
+  /** Takes in a snapshot that came unasked, or as the answer to a verb. */
   takeSnapshot(snapshot: Snapshot): void {
     const key = this.keys.find(snapshot.key)
     if (key === undefined) return
-    // An answer under way may be older than this, and is taken in later; this may be older than one that was.
+    // An answer under way may be older than this snapshot, but is taken in later; or an answer taken in before may be
+    // newer.
     if (key.inFlight || this.isOlder(snapshot, key)) this.readLater(key)
     else if (key.known) {
       if (key.isPaced) key.ownPace.askedNothing()
@@ -300,8 +316,8 @@ export class Sync implements Messenger {
   }
 
   /**
-   * Whether it may be from before a reset: a store forgets one only once nothing from before it counts any more. So is one
-   * of a slice of which nothing counts any more: by the reset that it tells of, what was admitted since would be forgotten.
+   * Whether the snapshot may be from before a reset that is known here: a store forgets a reset only once nothing from
+   * before it counts. Also if its slice no longer counts: a reset that it tells of would undo what was admitted since.
    */
   private isOlder(snapshot: Snapshot, key: LocalKey): boolean {
     const { window, lateSlices } = this.settings.limit
@@ -310,7 +326,7 @@ export class Sync implements Messenger {
     return snapshot.generation < key.generation && snapshot.slice <= lastSlice
   }
 
-  /** Another marker than before: the store lost its data, but for what it says in this answer. */
+  /** Whether the marker has changed: then the store has lost its data, except what this answer tells. */
   private hasLost(reply: Reply): boolean {
     const lost = this.marker !== undefined && this.marker !== reply.marker
     this.marker = reply.marker
@@ -318,7 +334,7 @@ export class Sync implements Messenger {
     return lost
   }
 
-  /** The store is given at once what it lost and this node still holds. */
+  /** Gives the store at once what it lost and this node still holds. */
   private giveBack(): void {
     for (const key of this.keys) if (key.lost) this.outbox.requeue(key)
     void this.outbox.flushDirty().catch(() => {})

@@ -7,7 +7,7 @@ import type { LocalDecisions } from './local-decisions.ts'
 import type { LocalKey } from './local-key.ts'
 import type { Sync } from './sync.ts'
 
-/** The checks that wait until the store was heard of their keys, or it has not answered in time. */
+/** The checks that wait until the store was heard of their keys, or has not answered in time. */
 export class WaitingChecks {
   private readonly deadlines: Deadlines
 
@@ -36,7 +36,7 @@ export class WaitingChecks {
     this.sync.outbox.queueAtOnce(local)
   }
 
-  /** Answers the checks that wait for a key, in their order; those that must go on waiting stay. */
+  /** Answers the checks that wait for a key, in order; those that must go on waiting stay. */
   serve(local: LocalKey, error: unknown): void {
     if (local.waiting.length === 0) return
     const now = this.settings.clock.monotonic()
@@ -56,7 +56,7 @@ export class WaitingChecks {
     }
   }
 
-  /** Answers the checks that have waited for long enough; the others go on. */
+  /** Answers the checks that have waited long enough; the others go on. */
   private expire(local: LocalKey): void {
     const now = this.settings.clock.monotonic()
     const message = 'the store was not asked in time: more keys are asked about than it answers'
@@ -75,9 +75,9 @@ export class WaitingChecks {
   }
 
   /**
-   * The store has just been heard. A peek books nothing: what nobody has booked, a check would be given.
+   * The store has just been heard. A peek books nothing, but is told that a check would get what nobody has booked.
    *
-   * @param ahead what those want that were before it and go on waiting: what is left is theirs, and nobody waits for what comes after
+   * @param ahead cost that earlier checks still wait for: what is left is theirs, and nobody waits for what comes after
    */
   private answer(local: LocalKey, { cost, consume, isPart }: Waiter, ahead: number): Decision {
     const { decisions } = this
