@@ -63,7 +63,9 @@ it.each(CASES)(
     const beside = await admittedBeside(limit, mode, 95)
     expect(alone.admitted).toBeGreaterThanOrEqual(28)
     expect(beside.large).toBe(0)
-    expect(beside.admitted).toBeGreaterThanOrEqual(25)
+    // A leased log is had in turns, which still come by what all ask for: half of what would pass alone.
+    const isLeasedLog = mode === 'leased' && limit.algorithm === 'sliding-log'
+    expect(beside.admitted).toBeGreaterThanOrEqual(isLeasedLog ? 14 : 25)
   },
 )
 

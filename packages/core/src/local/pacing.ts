@@ -338,7 +338,8 @@ export class Pacing {
     // What was spent of a turn is told with the next one, which is not far.
     if (pace.takesTurns && !late.owes && monotonic < pace.quietUntil) return true
     if (late.owes || current.allowance === 0) return false
-    return monotonic - pace.heardAt < MOST_WAITS * this.settings.interval && pace.isSteady(offered - pace.oversized, monotonic)
+    const fitting = offered - pace.oversized
+    return monotonic - pace.heardAt < MOST_WAITS * this.settings.interval && pace.isSteady(fitting, monotonic)
   }
 
   /**
