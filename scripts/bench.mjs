@@ -8,7 +8,7 @@ setup()
 ensureRedisServer()
 const core = fileURLToPath(new URL('../packages/core/', import.meta.url))
 const build = fileURLToPath(new URL('./build-package.mjs', import.meta.url))
-// What users install is measured, not the sources as the tests run them.
+// Measures what users install, not the sources that the tests run.
 const built = spawnSync(process.execPath, [build], { cwd: core, stdio: ['ignore', 2, 2] })
 if (built.status !== 0) process.exit(1)
 const main = fileURLToPath(new URL('../benchmarks/src/main.ts', import.meta.url))

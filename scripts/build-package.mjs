@@ -14,7 +14,7 @@ if (status !== 0) process.exit(status ?? 1)
 joinModules()
 copyFileSync(fileURLToPath(new URL('../LICENSE', import.meta.url)), 'LICENSE')
 
-/** A file an entry, and one a part that several share: each file more takes a process half a millisecond to start. */
+/** One file per entry, and one per part that several share: each more adds half a millisecond to a process's start. */
 function joinModules() {
   const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
   const entries = Object.values(exports).flatMap(({ default: file }) => file ?? [])

@@ -1,12 +1,12 @@
-// Makes sure that a redis-server or valkey-server is there for the tests: installs one with the system's
-// package manager where that needs no password, and otherwise says in one line what to install.
+// Makes sure that a redis-server or valkey-server is there for the tests: installs one with the system's package
+// manager if that needs no password, and otherwise says in one line what to install.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 const SERVERS = ['redis-server', 'valkey-server']
 
-// The first package that exists wins: newer distributions have dropped the one name for the other.
+// The first package that exists wins: newer distributions have dropped one of the two names.
 const PACKAGE_MANAGERS = [
   {
     command: 'apt-get',
@@ -38,7 +38,7 @@ export function ensureRedisServer() {
   process.exit(1)
 }
 
-/** What to put before a command so that it may install: nothing, sudo, or undefined where it may not. */
+/** The prefix that lets a command install packages: none, sudo, or undefined if it may not. */
 function rights({ asUser }) {
   const isRoot = process.getuid?.() === 0
   if (asUser) return isRoot ? undefined : []

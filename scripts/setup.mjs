@@ -1,5 +1,5 @@
-// Makes a fresh clone ready, with nothing but Node and npm at hand: installs the dependencies where they
-// are missing or older than the lockfile. Prints to stderr only, so that a script's stdout stays its own.
+// Makes a fresh clone ready, with nothing but Node and npm at hand: installs the dependencies if they are missing or
+// older than the lockfile. Prints to stderr only, so that a script's stdout stays its own.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

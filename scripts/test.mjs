@@ -1,5 +1,5 @@
-// `npm test`: everything, from a fresh clone. `npm test -- NAME` runs the test files whose path has NAME.
-// All stages run even where one has failed, so that one run shows all there is to mend.
+// `npm test`: everything, from a fresh clone. `npm test -- NAME` runs the test files with NAME in their path. All
+// stages run even if one fails, so that one run shows all there is to mend.
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'

@@ -14,7 +14,7 @@ const COLUMNS = [
   { track: 'leased deny', title: '`leased`' },
 ]
 
-/** The page with its measured part replaced. @throws Error where the page has no marks for it */
+/** The page with its measured part replaced. @throws Error if the page has no marks for it */
 export function withMeasurements(page: string, measured: Measured, soak: Soak): string {
   const begin = page.indexOf(BEGIN)
   const end = page.indexOf(END)
@@ -119,7 +119,7 @@ function faults(verdicts: readonly Verdict[]): string[] {
   )
 }
 
-/** What callers saw while it lasted; then what of the counts was kept. */
+/** What callers saw during the fault; then what became of the counts. */
 function cell(outcome: Outcome | undefined): string {
   if (outcome === undefined) return '–'
   const { during, difference, booked, expired, uncertain, overshoot } = outcome
@@ -146,7 +146,7 @@ function mark(holds: boolean): string {
   return holds ? 'yes' : '**no**'
 }
 
-/** Aligned, as the formatter wants it. */
+/** A Markdown table, aligned as the formatter wants it. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = head.map((_, column) =>
     Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),

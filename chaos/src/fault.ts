@@ -2,7 +2,7 @@ import type { Network } from './network.ts'
 import type { NodeProcess } from './node-process.ts'
 import type { Server } from './server.ts'
 
-/** Who is there while something breaks. */
+/** The nodes and limiters that are there while something breaks. */
 export interface Cast {
   readonly nodes: NodeProcess[]
   /** Starts another node on the same limiters. */
@@ -11,7 +11,7 @@ export interface Cast {
   readonly limiters: readonly string[]
 }
 
-/** Something that breaks under load, and what is to hold then. */
+/** Something that breaks under load, and what must hold then. */
 export interface Scene {
   readonly name: string
   /** For a reader of the docs. */

@@ -5,13 +5,13 @@ import type { Evidence, NodeRecord } from './under-load.ts'
 
 /** Milliseconds a check may take beyond its timeout and its event loop's lateness. */
 export const GRACE = 50
-/** What a process may hold more after a fault than before it: megabytes, timers. */
+/** How much more a process may hold after a fault than before it: megabytes of memory, and timers or sockets. */
 const GROWTH_MB = 16
 const GROWTH_TIMERS = 5
 /**
- * Commands that a node may send to a store that is away, until it has noticed and with its probes, in some 5 s. Those
- * that were answered do not count: a server is back before the nodes are told that the fault is over, on a busy machine
- * by some tenths of a second, and a node that probed it just then sends what is checked: with a second, 43 commands of
+ * The most commands that a node may send to a store that is away, until it notices and then as probes, in some 5 s.
+ * Answered commands do not count: the server is back before the nodes are told that the fault is over, by some tenths
+ * of a second on a busy machine, and a node that probes it just then sends its checks: in one second, 43 commands of
  * which 6 had no answer.
  */
 const MOST_PROBES = 30
@@ -21,7 +21,7 @@ const BACK_WITHIN = 15_000
 
 /** Faults that block one node's event loop. */
 const BLOCKING = ['node-blocked', 'blocked']
-/** Times as many commands a check as before, and so many besides, are no stampede after an outage. */
+/** No stampede after an outage: at most this many times the commands per check before, and this many more per node. */
 const MOST_TIMES = 2
 const MOST_BESIDES = 100
 
@@ -30,21 +30,21 @@ export interface Claim {
   readonly says: string
   readonly holds: boolean
   readonly detail: string
-  /** Whether it is about counts: whether it holds then depends on no machine's speed. */
+  /** Whether it is about counts, so that it does not depend on the machine's speed. */
   readonly counts: boolean
 }
 
-/** What came of a track in a fault, over all nodes; in cost, but for checks. */
+/** The outcome of a track in a fault, over all nodes; in cost, except for checks. */
 export interface Outcome {
   readonly track: string
   readonly offered: number
   readonly admitted: number
   readonly admittedInOutage: number
-  /** In the store, by a limiter that was not there before; where windows are short, what it has acknowledged. */
+  /** The count in the store, as a new limiter reads it; for short windows, what the store has acknowledged. */
   readonly counted: number
   /** Counted less admitted. */
   readonly difference: number
-  /** Quota that is still booked, though every node that could give it back has ended. */
+  /** Quota still booked, though every node that could give it back has ended. */
   readonly booked: number
   readonly owed: number
   readonly expired: number
@@ -85,7 +85,7 @@ export function judge(evidence: Evidence, seen: readonly Claim[] = []): Verdict 
   const claims = [...seen, ...processClaims(nodes, scene.reconnects ?? false)]
   const back = recoveredAfter ?? Infinity
   claims.push(claim('every node is back with the store', back < Infinity, show(recoveredAfter)))
-  // One that gets no CPU has no answers in time either, and waits twice as long after each.
+  // Not judged on a stalled machine: a node without CPU time gets no answers in time, and doubles its wait after each.
   if (!stalled(evidence))
     claims.push(claim(`and within ${BACK_WITHIN / 1000} s`, back <= BACK_WITHIN, show(recoveredAfter)))
   const outcomes = tracks.map((track) => judgeTrack(track, evidence))
@@ -198,7 +198,7 @@ function judgeTrack(track: Track, evidence: Evidence): Outcome {
   }
 }
 
-/** A machine that holds its processes up for longer makes an outage that is none of the fault's. */
+/** Whether the machine held its processes up so long that this may have caused an outage of its own. */
 function stalled({ scene, nodes, heldUp, timeout }: Evidence): boolean {
   const delays = nodes.map(({ journal }) => journal.heldUp).sort((one, other) => other - one)
   // The node that the fault itself blocks does not count.
@@ -236,7 +236,7 @@ function outageClaims(
   }[onOutage]
   return [
     paired,
-    // To a node that stood still meanwhile it may have looked like one answer that was late.
+    // To a node that stood still meanwhile, the outage may have looked like a single late answer.
     judged
       ? claim('the outage is told once', times(1), told)
       : claim(
@@ -259,8 +259,8 @@ function outageClaims(
 }
 
 /**
- * Once the store is back it is sent no more commands for a check than before; what it answers before the nodes are told
- * that it is back, is among them.
+ * Once the store is back, it is sent no more commands per check than before. That includes what it answered before the
+ * nodes were told that it is back.
  */
 function calm(lasting: readonly TrackTally[]): Claim {
   const total = (phase: Phase, what: 'checks' | 'storeCalls' | 'unanswered') =>
@@ -271,7 +271,7 @@ function calm(lasting: readonly TrackTally[]): Claim {
   return claim('recovery is no stampede', calls <= most, `${calls} commands, of at most ${Math.round(most)}`)
 }
 
-/** The store's count lies between what was answered as counted, and that with all that may have been. */
+/** The store's count lies between the cost answered as counted, and that plus all that may have been counted. */
 function hardClaims(
   { scene, load }: Evidence,
   parts: readonly NodeTrack[],
@@ -293,7 +293,7 @@ function hardClaims(
   return claims
 }
 
-/** What a killed node was just about to offer: it is in its journal before it is done. */
+/** Cost that a killed node was about to offer: its journal notes a check before it is made. */
 function announced(parts: readonly NodeTrack[]): number {
   return sum(
     parts
@@ -312,9 +312,8 @@ function announced(parts: readonly NodeTrack[]): number {
 }
 
 /**
- * Each key's count is what the nodes admitted, to the last unit, so that no check of theirs can have been counted
- * though the outage rule answered it; what a killed node had pending excepted. Quota that was booked has gone back,
- * but for that of killed nodes.
+ * Each key's count is what the nodes admitted, to the last unit, except what a killed node had pending: so no check
+ * that the outage rule answered was counted. Booked quota has gone back, except that of killed nodes.
  */
 function settledClaims(
   keeps: boolean,
@@ -324,7 +323,7 @@ function settledClaims(
   inStore: Record<string, Count>,
 ): Claim[] {
   const killed = parts.filter((part) => part.killed)
-  // One that closes flushes three times: on a machine that is held up that may be in vain.
+  // A node that closes flushes three times, which may be in vain on a stalled machine.
   const ended = stalled(evidence) ? parts.filter((part) => part.changed) : killed
   const lost = sum(ended.map(({ tally }) => tally.pending))
   const differences = Object.entries(inStore).map(
@@ -373,7 +372,7 @@ function softBound(track: Track, parts: readonly NodeTrack[], inStore: Record<st
   return claim('soft mode keeps its bound', tightest >= 0, worst)
 }
 
-/** Over windows that end: what was admitted is in the store, or counted as expired. */
+/** For windows that end meanwhile: what was admitted is in the store, or counted as expired. */
 function windowClaims(track: Track, keeps: boolean, parts: readonly NodeTrack[]): Claim[] {
   const living = parts.filter(({ killed }) => !killed).map(({ tally }) => tally)
   const admitted = living.map(({ keys }) => sum(Object.values(keys).map(({ counted }) => counted)))

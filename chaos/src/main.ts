@@ -65,7 +65,7 @@ function programWith(client: 'ioredis' | 'ioredis5') {
 
 interface Task {
   readonly name: string
-  /** It measures a speed: nothing else may run beside it. */
+  /** It measures a speed, so nothing else may run beside it. */
   readonly alone?: boolean
   /** Returns whether all claims held. */
   run(): Promise<boolean>
@@ -102,7 +102,7 @@ const tasks: Task[] = [
   ...settings.map((setting) => ({
     name: `smoke: ${setting.name}`,
     async run() {
-      // What core itself loads for a URL is the package named ioredis.
+      // For a URL, core itself loads the package named ioredis.
       const own = setting.how === 'url' && setting.client === 'ioredis5' ? 'ioredis5' : 'ioredis'
       const runtime = setting.node && nodeRuntime(setting.node)
       const result = await runSmoke(setting, smokeTracks, {
@@ -152,5 +152,5 @@ try {
   for (const built of builds.values()) built[Symbol.dispose]()
   rmSync(packed, { recursive: true, force: true })
 }
-// By itself Node 20 may wait, busily and for ever, for a handle of a node that was killed (see the soak).
+// Without this, Node 20 may wait, busily and forever, for a handle of a killed node (see the soak).
 process.exit()

@@ -2,12 +2,12 @@ import type { Verdict } from './judge.ts'
 import type { LoadVerdict } from './load/load-verdict.ts'
 import type { SmokeResult } from './smoke/run-smoke.ts'
 
-/** What a whole run of the suite came to. */
+/** The result of a whole run of the suite. */
 export interface Result {
   readonly verdicts: readonly Verdict[]
   readonly smoke: readonly SmokeResult[]
   readonly load: readonly LoadVerdict[]
-  /** What did not hold, or could not be run. */
+  /** The cases that did not hold, or could not be run. */
   readonly failed: readonly string[]
 }
 
@@ -20,12 +20,12 @@ export interface Origin {
 /** A result as `chaos/results/chaos.json` holds it. */
 export interface Measured extends Result, Origin {}
 
-/** What happened between two faults of a soak, and what came of it. */
+/** One fault of a soak, and the verdict on it. */
 export interface Round {
   readonly second: number
   readonly fault: string
   readonly verdict: Verdict
-  /** Of each node, in the quiet at its end. */
+  /** Each node's heap, in the quiet at the round's end. */
   readonly heapMb: readonly number[]
 }
 

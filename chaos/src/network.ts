@@ -4,11 +4,11 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 /**
  * What happens to connections:
  * - `refuse`: nobody listens, and those that are open are reset
- * - `hole`: nothing gets through; once it is mended, what was sent arrives late, as TCP has it
- * - `half-open`: the other side of open connections has vanished without a word, for ever; new ones work
+ * - `hole`: nothing gets through; once mended, what was sent arrives late, as in TCP
+ * - `half-open`: the other side of open connections has vanished silently and for good; new ones work
  * - `reset-in-reply`: half of a reply, then a reset
  * - `lose-reply`: the command is carried out, its reply is lost with the connection
- * - `delay`: each reply comes so much later
+ * - `delay`: each reply comes `ms` later
  * - `bytewise`: replies come one byte at a time
  */
 export type NetworkFault =
@@ -23,7 +23,7 @@ interface Pair {
   vanished: boolean
 }
 
-/** The way from the nodes to a server, to be broken. */
+/** A TCP proxy between the nodes and a server, to be broken. */
 export class Network {
   private fault: NetworkFault | undefined
   private replies = 0
@@ -48,7 +48,7 @@ export class Network {
     return this.pairs.size
   }
 
-  /** Breaks the network; what was broken before is whole again. */
+  /** Breaks the network, and mends any earlier fault. */
   async break(fault: NetworkFault): Promise<void> {
     await this.mend()
     this.fault = fault
@@ -61,7 +61,7 @@ export class Network {
     this.reset()
   }
 
-  /** Ends the fault. What vanished stays so. */
+  /** Ends the fault. Connections that vanished stay so. */
   async mend(): Promise<void> {
     this.fault = undefined
     for (const { client, upstream } of this.pairs) {
@@ -104,7 +104,7 @@ export class Network {
       if (!pair.vanished) upstream.write(bytes)
     })
     upstream.on('data', (bytes) => {
-      // In order, also where a fault begins or ends while an earlier reply is on its way.
+      // In order, even if a fault begins or ends while an earlier reply is on its way.
       const arrived = performance.now()
       sent = sent.then(() => this.reply(pair, bytes, arrived))
     })

@@ -118,7 +118,7 @@ export class NodeProcess {
     return (await this.order({ do: 'resources' })) as Resources
   }
 
-  /** Of Node. */
+  /** The version of Node that it runs on. */
   async version(): Promise<string> {
     return (await this.order({ do: 'version' })) as string
   }
@@ -133,7 +133,7 @@ export class NodeProcess {
     return this.read()
   }
 
-  /** The journal as the node has left it. */
+  /** The journal as the node left it. */
   read(): Journal {
     return readJournal(this.journal as string)
   }

@@ -32,7 +32,7 @@ export const fromSources: Program = {
   flags: ['--expose-gc', '--conditions', '@spillway/source', '--import', import.meta.resolve('tsx')],
 }
 
-/** Packs the core as it is published. Returns the tarball's path. */
+/** Packs the core as for publishing. Returns the tarball's path. */
 export function packCore(folder: string): string {
   mkdirSync(folder, { recursive: true })
   execFileSync(join(ROOT, 'node_modules/.bin/pnpm'), ['pack', '--pack-destination', folder], {
@@ -48,8 +48,8 @@ export interface Build extends Disposable {
 }
 
 /**
- * The program on the packed core, in plain JavaScript, in a folder of its own: runs on any Node, and what is edited
- * meanwhile does not change it.
+ * The program on the packed core, in plain JavaScript, in a folder of its own: runs on any Node, and is not changed by
+ * edits to the sources meanwhile.
  *
  * @param client the package that `ioredis` stands for
  */

@@ -19,7 +19,7 @@ const COLUMNS = [
   ...['overshoot', 'commands', 'longest ms'],
 ]
 
-/** What came of a fault, and every claim that did not hold. */
+/** Prints a fault's outcomes, and every claim that did not hold. */
 export function printVerdict(verdict: Verdict): void {
   const table = new Table({ head: COLUMNS, style: { head: [], border: [], compact: true } })
   for (const outcome of verdict.outcomes) {
@@ -56,7 +56,7 @@ export function printLoad({ name, title, figures, claims }: LoadVerdict): void {
   for (const { says, holds } of claims) if (!holds) console.log(`  ✗ ${says}`)
 }
 
-/** A line a fault, over all tracks; of those that did not hold all. */
+/** Prints one line per fault, over all tracks, and in full the faults that did not hold. */
 export function printSmoke({ setting, nodeVersion, verdicts, holds }: SmokeResult): void {
   const held = verdicts.filter((verdict) => verdict.holds).length
   const totals = [

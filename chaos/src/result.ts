@@ -17,10 +17,9 @@ export function origin(): Origin {
 }
 
 /**
- * Writes results into those of earlier runs, in the place of what was run again, and the page of the docs that tells
- * of them.
+ * Writes results, keeping earlier ones of what was not run again, and the page of the docs about them.
  *
- * @param order names of all there is
+ * @param order the names of all cases
  */
 export function writeResult(result: Result, order: readonly string[]): void {
   const earlier: Result = existsSync(FILE)
@@ -45,7 +44,7 @@ export function writeResult(result: Result, order: readonly string[]): void {
   writePage()
 }
 
-/** Writes a soak's result in the place of the one before it, and the page. */
+/** Replaces the last soak's result, and writes the page. */
 export function writeSoak(soak: Soak): void {
   save(SOAK, soak)
   writePage()
@@ -57,7 +56,7 @@ function writePage(): void {
   writeFileSync(PAGE, withMeasurements(page, chaos, soak))
 }
 
-/** Writes a file in chaos/results. Of the claims only those that did not hold are kept: the others are many. */
+/** Writes a file in chaos/results. Keeps only claims that did not hold, since the others are many. */
 function save(file: string, value: object): void {
   mkdirSync(FOLDER, { recursive: true })
   const failed = (key: string, item: unknown) =>

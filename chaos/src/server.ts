@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { type RedisOptions, type RedisServer, startRedis } from '@spillway/redis-server'
 import { Redis } from 'ioredis'
 
-/** Writes are with the system before they are acknowledged, so that they survive a kill, if not a power cut. */
+/** Writes reach the operating system before they are acknowledged, so that they survive a kill, if not a power cut. */
 const KEEPING = ['--appendonly', 'yes', '--appendfsync', 'no']
 
 /** A Redis to be broken, always on the same port. */
 export class Server {
   private constructor(
     private redis: RedisServer,
-    /** A connection to rule it by, that no fault of the network touches. */
+    /** A connection to control it by, which no network fault touches. */
     readonly admin: Redis,
     private readonly dir: string,
     private readonly options: RedisOptions,
@@ -35,7 +35,7 @@ export class Server {
     await this.redis.exited
   }
 
-  /** Starts again what was killed. */
+  /** Starts the killed server again. */
   async restart(data: 'kept' | 'lost'): Promise<void> {
     const { dir, options, port } = this
     if (data === 'lost') await rm(join(dir, 'appendonlydir'), { recursive: true, force: true })

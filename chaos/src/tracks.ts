@@ -1,14 +1,14 @@
 import type { Track } from './node/job.ts'
 
-/** Longer than any run: what is admitted in a case is in one window, and can be compared to the last unit. */
+/** Longer than any run, so that all admissions of a case are in one window, and can be compared to the last unit. */
 const ONE_WINDOW = 365 * 24 * 3_600_000
-/** So that windows end while a fault lasts. */
+/** Short enough for windows to end while a fault lasts. */
 const SHORT_WINDOW = 2000
 /** Less than what is asked of a steady key in such a window. */
 const SHORT_LIMIT = 40
 export const LIMIT = 1000
 
-/** What every fault meets: a limiter of each on every node. */
+/** The tracks that every fault hits: each node has a limiter for each. */
 export const tracks: readonly Track[] = [
   ...(['deny', 'throw', 'allow', 'local'] as const).flatMap((onOutage): Track[] => [
     { label: `hard ${onOutage}`, mode: 'hard', onOutage, limit: LIMIT, window: ONE_WINDOW },
@@ -33,7 +33,7 @@ export const smokeTracks = tracks.filter(({ label }) =>
   ['hard deny', 'soft local', 'capped deny', 'leased deny'].includes(label),
 )
 
-/** Never above this, in any fault in which Redis keeps its writes; none for plain soft mode. */
+/** Usage never passes this in any fault in which Redis keeps its writes. Undefined: no bound, as in plain soft mode. */
 export function strictBound({ mode, maxOvershoot, limit, onOutage }: Track): number | undefined {
   if (onOutage !== 'deny' && onOutage !== 'throw') return undefined
   if (mode === 'soft')

@@ -21,7 +21,7 @@ const TIMEOUT = 200
 const INTERVAL = 200
 /** Milliseconds of load before the fault, and after everyone has noticed its end. */
 const LEAD = 1500
-/** The longest that is waited for nodes to notice that the store is back, and to settle. */
+/** The longest wait for nodes to notice that the store is back, and to settle. */
 const RECOVERY = 45_000
 const STEADY_RATE = 30
 const HOT_RATE = 80
@@ -41,20 +41,20 @@ export interface Evidence {
   readonly run: string
   readonly nodes: readonly NodeRecord[]
   readonly counts: Counts
-  /** Milliseconds from the fault's end until every node had noticed, or undefined where one did not. */
+  /** Milliseconds from the fault's end until every node had noticed, or undefined if one did not. */
   readonly recoveredAfter: number | undefined
   readonly load: Load
   readonly timeout: number
-  /** The most that this process, in which the network is, was held up during the fault and after it; ms. */
+  /** The most that this process, which runs the network, was held up during the fault and after it; ms. */
   readonly heldUp: number
 }
 
-/** Where the nodes are to be, and how they and the auditor reach Redis. */
+/** Where the nodes run, and how they and the auditor reach Redis. */
 export interface Place {
   readonly program: Program
-  /** As the nodes reach it, through what may break. */
+  /** How the nodes reach Redis, through what may break. */
   readonly target: Target
-  /** Past all that may break. */
+  /** How the auditor reaches it, past all that may break. */
   readonly direct: Target
   /** What the limiters' names begin with; default the scene's name. */
   readonly run?: string
@@ -64,7 +64,7 @@ export interface Place {
   readonly pool?: { readonly nodes: readonly NodeProcess[]; readonly auditor: NodeProcess }
 }
 
-/** Lets something break under load, and gathers what everyone says of it. */
+/** Lets something break under load, and gathers the evidence of all nodes. */
 export async function underLoad(scene: Scene, tracks: readonly Track[], place: Place): Promise<Evidence> {
   const { program, target, direct, run = scene.name, lead = LEAD, pool } = place
   const folder = await mkdtemp(join(tmpdir(), 'spillway-journals-'))
@@ -101,7 +101,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
     for (const node of first) quietBefore.set(node, await node.resources())
     await Promise.all(first.map((node) => node.load(true)))
     await delay(200)
-    // Processes and servers that have just begun may have had no answer in time: that is none of the fault's.
+    // Processes and servers that have just started may not have answered in time, which is not the fault's doing.
     await untilRecovered(first)
     await Promise.all(first.map((node) => node.enter('during')))
     loop.restart()
@@ -149,7 +149,7 @@ export async function underLoad(scene: Scene, tracks: readonly Track[], place: P
   }
 }
 
-/** Also where one fails, the others have ended: what they started is known. */
+/** Waits for all even if one fails, so that what the others started is known. */
 async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(promises)
   return Promise.all(promises)
@@ -190,7 +190,7 @@ export function keysOf(records: readonly NodeRecord[], label: string): string[] 
   return [...new Set(keys)]
 }
 
-/** Of each key. */
+/** The longest staleness of each key. */
 function longest(parts: readonly Staleness[]): Staleness {
   const most: Staleness = {}
   for (const part of parts)

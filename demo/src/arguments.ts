@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-/** What the caller asked for in a way that cannot be done: told in one line, exit code 2. */
+/** A mistake of the caller: reported in one line, with exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
@@ -10,7 +10,7 @@ export interface Options {
   log: string | undefined
   /** URL of a Redis to use; without it, a Redis of the demo's own, or memory. */
   redis: string | undefined
-  /** Whether to stay in memory even where a Redis could be started. */
+  /** Whether to stay in memory even if a Redis could be started. */
   memory: boolean
   nodes: number
   seed: number

@@ -22,13 +22,13 @@ export interface Result {
   speed: number
   window: string
   softIntervalMs: number
-  /** For each mode, one for each limit. */
+  /** For each mode, one row for each limit. */
   rows: Row[]
 }
 
-/** What a replay needs of its window beyond its own length: nodes get ready, and settle afterwards. */
+/** Time left in the window that a replay needs beyond its own length: nodes get ready, and settle afterwards. */
 const roomMs = 8_000
-/** How much longer than planned a replay may take, on a machine that is busy, before the demo gives up on it. */
+/** How much longer than planned a replay may take on a busy machine before the demo gives up on it. */
 const graceMs = 20_000
 
 /** Replays the same requests in each mode, over the nodes that the options ask for. */

@@ -16,7 +16,7 @@ export interface Fleet {
   store: Store
 }
 
-/** Takes what is to be done when the demo ends, however it ends; the last one is done first. */
+/** Registers what to do when the demo ends, however it ends; the last one registered is done first. */
 export type Defer = (close: () => Promise<unknown>) => void
 
 /** Sets up the nodes that the options ask for. Throws `UsageError` if the given Redis does not answer. */

@@ -2,7 +2,7 @@ import { type Request, requestsByClient } from './trace.ts'
 
 /** One of the limits that the nodes share. Every request asks each of them, independently of the others. */
 export interface SharedLimit {
-  /** Whether it is counted for each client by itself, or for all of them together. */
+  /** Whether it counts each client separately, or all of them together. */
   per: 'client' | 'site'
   limit: number
 }
@@ -25,7 +25,7 @@ export function limitsFor(requests: readonly Request[]): SharedLimit[] {
   ]
 }
 
-/** The largest limit that refuses the wanted share, or 1 where none does. */
+/** The largest limit that refuses the wanted share, or 1 if none does. */
 function limitPerClient(counts: readonly number[]): number {
   const wanted = counts.reduce((sum, count) => sum + count, 0) * refusedPerClient
   let limit = Math.max(...counts)

@@ -1,7 +1,7 @@
 import type { SharedLimit } from './limits.ts'
 import type { Mode, Tally } from './replay.ts'
 
-/** What one mode made of one limit, over all nodes. */
+/** The result of one limit in one mode, over all nodes. */
 export interface Row {
   mode: Mode
   per: SharedLimit['per']

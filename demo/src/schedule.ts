@@ -2,14 +2,14 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Request } from './trace.ts'
 
-/** A request as a node gets it. */
+/** A request as scheduled for a node. */
 export interface DueRequest {
   /** Milliseconds after the start of the replay. */
   due: number
   client: string
 }
 
-/** Nights and idle hours would leave the nodes idle too: a longer silence of the log counts as this many seconds. */
+/** Longer silences of the log count as this many seconds: nights and idle hours would leave the nodes idle too. */
 export const longestSilence = 60
 
 export interface Schedule {

@@ -65,7 +65,7 @@ async function becomesPrimary({ admin, server }: ClusterMember): Promise<void> {
   throw new Error(`the replica on port ${server.port} did not take over`)
 }
 
-/** Over so many slots a limiter's keys are spread on a Cluster; see `shards` of `redisStore`. */
+/** How many slots a limiter's keys are spread over on a Cluster; see `shards` of `redisStore`. */
 const SHARDS = 16
 
 function slotsOf(name: string): number[] {
@@ -80,7 +80,7 @@ export async function runClusterFault(
 ): Promise<Evidence> {
   await using cluster = await startCluster()
   const slots = tracks.flatMap(({ label }) => slotsOf(limiterName(fault.name, label)))
-  // On one primary, so that its fault is that of every limiter.
+  // All on one primary, so that its fault hits every limiter.
   const primary = await cluster.ownerOf(slots[0] as number)
   for (const slot of slots) await cluster.move(slot, primary)
   const target: Target = { how: 'cluster', client: 'ioredis', addresses: cluster.addresses }

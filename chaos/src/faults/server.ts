@@ -80,7 +80,7 @@ export const serverFaults: readonly Fault[] = [
     ...{ keeps: false, outage: 'flaky' },
     serverArgs: ['--maxmemory-policy', 'allkeys-random'],
     async run({ server, wait }) {
-      // Below what the server itself needs, every command evicts what it can.
+      // Less than the server itself needs, so that every command evicts what it can.
       await server.admin.config('SET', 'maxmemory', '1')
       await wait(1000)
       await server.admin.config('SET', 'maxmemory', '0')
@@ -92,7 +92,7 @@ export const serverFaults: readonly Fault[] = [
     title: 'The server becomes a read-only replica',
     ...{ keeps: true, outage: 'away' },
     async run({ server, wait }) {
-      // Of a primary that is not there, so that its data stays.
+      // The primary does not exist, so that the replica keeps its data.
       await server.admin.call('REPLICAOF', '127.0.0.1', '1')
       await wait(OUTAGE)
       await server.admin.call('REPLICAOF', 'NO', 'ONE')

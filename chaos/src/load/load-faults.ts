@@ -8,7 +8,7 @@ import type { LoadVerdict } from './load-verdict.ts'
 
 interface LoadFault {
   readonly name: string
-  /** It measures a speed: nothing else may run beside it. */
+  /** It measures a speed, so nothing else may run beside it. */
   readonly alone: boolean
   run(program: Program): Promise<LoadVerdict>
 }

@@ -1,6 +1,6 @@
 import type { Claim } from '../judge.ts'
 
-/** What came of a heavy load. */
+/** The outcome of a heavy load. */
 export interface LoadVerdict {
   readonly name: string
   readonly title: string

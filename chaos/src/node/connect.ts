@@ -16,7 +16,7 @@ const packages: Record<Target['client'], () => Promise<Package>> = {
   iovalkey: async () => (await import('iovalkey')) as unknown as Package,
 }
 
-/** What is given to `redisStore`: a URL, or a client as a service would have it. */
+/** What to give to `redisStore`: a URL, or a client as a service would make it. */
 export async function connect(target: Target): Promise<string | RedisClient> {
   if (target.how === 'url') return target.url as string
   const { Redis, Cluster } = await packages[target.client]()

@@ -1,12 +1,12 @@
 const EVERY = 5
-/** Timers are as late as this on a machine with nothing else to do. */
+/** Timers are this late even on a machine with nothing else to do; ms. */
 const USUAL = 2
-/** What the lateness is added up over. */
+/** The stretch over which lateness is added up; ms. */
 const SPAN = 200
 
-/** How late this process's event loop runs: what a check may take longer through no fault of the limiter. */
+/** How late this process's event loop runs. A check may take that much longer through no fault of the limiter. */
 export class EventLoop {
-  /** The most that it was later than usual within any 200 ms, in milliseconds: all of it together. */
+  /** The most lateness beyond the usual within any 200 ms, added up; in milliseconds. */
   heldUp = 0
   private recent: { readonly at: number; readonly late: number }[] = []
   private total = 0

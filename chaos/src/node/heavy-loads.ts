@@ -18,10 +18,10 @@ function heapMb(): number {
   return Math.round(process.memoryUsage().heapUsed / 2 ** 20)
 }
 
-/** The parent does something to the server, and says when it is done. */
+/** Asks the parent to do something to the server; resolves when it is done. */
 export type Ask = (what: string) => Promise<void>
 
-/** Distinct keys, one check each, as fast as they can be made; with the store away in the middle half if asked. */
+/** Distinct keys, one check each, as fast as they can be made; while the store is away if asked. */
 async function distinctKeys({ url, name, keys, maxKeys, away }: HeavyLoad, ask: Ask): Promise<Figures> {
   const store = redisStore(url)
   const limit = fixedWindow({ limit: 10, window: YEAR })
@@ -41,7 +41,7 @@ async function distinctKeys({ url, name, keys, maxKeys, away }: HeavyLoad, ask: 
   let most = 0
   let offered = 0
   const begun = performance.now()
-  // Far above its bound it proves no more by filling the machine.
+  // Stops far above the bound: filling the machine's memory would prove no more.
   while (offered < (keys as number) && most < 4 * (maxKeys as number)) {
     for (const last = Math.min(offered + 500, keys as number); offered < last; offered++)
       meter.checkSync(`key-${offered}`)
@@ -96,7 +96,7 @@ async function oneKey({ url, name, limit, ms }: HeavyLoad): Promise<Figures> {
   return figures
 }
 
-/** The figures, of one of several limiters. */
+/** The figures of one of several limiters, with its mode in their names. */
 function of(mode: string, figures: Figures): Figures {
   return Object.fromEntries(Object.entries(figures).map(([what, number]) => [`${mode} ${what}`, number]))
 }
@@ -127,7 +127,7 @@ async function rollover({ url, name, keys, windows, window }: HeavyLoad): Promis
   return figures
 }
 
-/** Keys that are too long, and as many of the longest that are not. */
+/** Keys that are too long, and as many of the longest that are allowed. */
 async function oversizedKeys({ url, name, checks }: HeavyLoad): Promise<Figures> {
   const store = redisStore(url)
   const limiter = createLimiter({
@@ -157,7 +157,7 @@ async function oversizedKeys({ url, name, checks }: HeavyLoad): Promise<Figures>
   return figures
 }
 
-/** An hour in which other keys come all the time, on a clock that is moved by hand. */
+/** An hour in which new keys come all the time, on a clock that is moved by hand. */
 async function churn({ name, keysAMinute, maxKeys }: HeavyLoad): Promise<Figures> {
   const clock = new ManualClock(Date.now())
   const store = memoryStore({ clock })
@@ -181,7 +181,7 @@ async function churn({ name, keysAMinute, maxKeys }: HeavyLoad): Promise<Figures
   return figures
 }
 
-/** How fast what a node holds is given back to a store that lost its data. */
+/** How fast a node restores what it holds to a store that lost its data. */
 async function restore({ url, name, keys, interval }: HeavyLoad, ask: Ask): Promise<Figures> {
   const store = redisStore(url)
   const limit = fixedWindow({ limit: 10, window: YEAR })

@@ -1,6 +1,6 @@
 import { type HeavyLoad, heavyLoads } from './heavy-loads.ts'
 
-// A process that carries out one load that is too heavy to be one of several, and reports its figures.
+// A process that carries out one load, too heavy to run beside others, and reports its figures.
 
 let answered: (() => void) | undefined
 const ask = (what: string) =>

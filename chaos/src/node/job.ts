@@ -39,7 +39,7 @@ export interface Job {
   readonly tracks: readonly Track[]
   readonly timeout: number
   readonly interval: number
-  /** Where the node keeps its journal: written before what it says is done, so that a SIGKILL loses nothing. */
+  /** The node's journal file. The node notes an act before it does it, so that a SIGKILL loses nothing. */
   readonly journal: string
   readonly load: Load
 }
@@ -58,14 +58,14 @@ export interface Load {
 
 export type Phase = 'before' | 'during' | 'after'
 
-/** What was seen of one key. In cost, not in checks. */
+/** The record of one key. In cost, not in checks. */
 export interface KeyTally {
   offered: number
   /** Admitted and counted, or to be counted, in the store. */
   counted: number
-  /** Let through by the rule for outages. */
+  /** Let through by the outage rule. */
   outage: number
-  /** The most that was offered within the key's longest staleness on any node; 0 where the node ended before it was known. */
+  /** The most offered within the key's longest staleness on any node; 0 if the node ended before that was known. */
   most: number
 }
 
@@ -75,7 +75,7 @@ export interface PhaseTally {
   admittedInOutage: number
   denied: Partial<Record<'limit' | 'blocked' | 'cost' | 'sync' | 'outage', number>>
   thrown: Record<string, number>
-  /** Commands that were sent in it, and those of them that had no answer as long as one was waited for. */
+  /** Commands sent in this phase, and those of them not answered while the node waited. */
   storeCalls: number
   unanswered: number
   /** Milliseconds. */
@@ -87,7 +87,7 @@ export interface TrackTally {
   label: string
   keys: Record<string, KeyTally>
   phases: Record<Phase, PhaseTally>
-  /** The longest check, and the longest beyond its timeout and what the event loop was late meanwhile; ms. */
+  /** The longest check, and the longest time beyond a check's timeout and the event loop's lateness meanwhile; ms. */
   longest: number
   longestExcess: number
   open: number
@@ -103,11 +103,11 @@ export interface TrackTally {
   held: number
   storeCalls: number
   storeEntries: number
-  /** Cost that the store has said it has of this node's, over all windows. */
+  /** This node's cost that the store has acknowledged, over all windows. */
   acknowledged: number
-  /** By key and window, where those are short: cost admitted for certain within it, by the machine's clock. */
+  /** For short windows, by key and window: cost that was surely admitted within it, by the machine's clock. */
   windows: Record<string, number>
-  /** Of each key: milliseconds from one settlement of it being sent to the next one's reply, at most. */
+  /** By key: the most milliseconds from a settlement of it being sent to the next one's reply. */
   staleness: Staleness
 }
 
@@ -146,7 +146,7 @@ export type Order =
   /** With each key's longest staleness on any node, by track. */
   | { readonly do: 'end'; readonly staleness: readonly Staleness[] }
 
-/** Reads what the store has counted, with limiters that were not there before. */
+/** Reads what the store has counted, with new limiters. */
 export interface Audit {
   readonly target: Target
   readonly limiters: readonly {

@@ -21,7 +21,7 @@ export class JournalFile {
   }
 }
 
-/** The last state of a journal; read again where it was being written. */
+/** The last state of a journal, read again if it was just being written. */
 export function readJournal(path: string): Journal {
   for (let tries = 1; ; tries++) {
     const text = readFileSync(path, 'utf8')

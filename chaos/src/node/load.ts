@@ -1,7 +1,7 @@
 import type { Load } from './job.ts'
 
 const TICK = 10
-/** After the event loop was blocked, at most this much of the missed load is made up for; ms. */
+/** After the event loop was blocked, at most this much of the missed load is caught up on; ms. */
 const MOST_MISSED = 200
 
 export interface Offer {
@@ -9,7 +9,7 @@ export interface Offer {
   readonly cost: number
 }
 
-/** The keys on which checks are offered at that time, in milliseconds: by the machine's clock, so that all nodes offer the same. */
+/** The keys to check at a time in ms: by the machine's clock, so that all nodes check the same. */
 export function keysAt(
   { steadyKeys, steadyFor, hotFor }: Load,
   time: number,

@@ -10,7 +10,7 @@ import { TrackRunner } from './track-runner.ts'
 
 // A node of the suite: a process that runs each track's limiter under load, as its parent orders.
 
-/** Milliseconds for checks that are under way at the end. */
+/** Milliseconds to wait for checks that are under way at the end. */
 const ANSWERED_WITHIN = 2000
 
 const loop = new EventLoop()

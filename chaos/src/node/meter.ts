@@ -49,7 +49,7 @@ export class Meter {
     return allowed
   }
 
-  /** While the limiter is open; and ends. Settled is what was admitted and is neither owed nor expired. */
+  /** Stops; the limiter must still be open. `settled`: admitted, and neither owed nor expired. */
   end(): Figures {
     this.loop.stop()
     const { offered, admitted, deniedInOutage, longest, longestExcess } = this

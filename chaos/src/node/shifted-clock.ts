@@ -1,10 +1,10 @@
 import { type Clock, systemClock } from '@spillway/core'
 
-/** The machine's clock, whose wall time can be made to jump, and which can be moved on. */
+/** The machine's clock, but its wall time can be made to jump, and both its times can be moved on. */
 export class ShiftedClock implements Clock {
   /** Milliseconds that the wall clock is off. */
   shift = 0
-  /** Milliseconds by which it is later than it really is. */
+  /** Milliseconds by which both times are ahead. */
   later = 0
 
   wall(): number {

@@ -38,9 +38,9 @@ export class TrackRunner {
   private readonly limiter: LimiterOf<Mode>
   private readonly offers = new Map<string, number[]>()
   private readonly costs = new Map<string, number>()
-  /** By key, when the last settlement that was answered had left. */
+  /** By key: when the last settlement that was answered had been sent. */
   private readonly sent = new Map<string, number>()
-  /** By key and window; never cleared, since the store acknowledges what it had of a window that goes on once more. */
+  /** By key and window. Never cleared, since the store acknowledges again what it had of a window that goes on. */
   private readonly acknowledged = new Map<string, number>()
   private phase: Phase = 'before'
   private callsAtPhase = 0
@@ -72,7 +72,7 @@ export class TrackRunner {
     this.limiter.on('recovered', () => this.tally.recovered++)
   }
 
-  /** The store, and how long it leaves a key's settlement unknown: from one being sent to the next one's reply. */
+  /** The store, watched for each key's staleness: the time from a settlement being sent to the next one's reply. */
   private watched(): Store {
     const { shards } = this.store
     return {
@@ -91,7 +91,7 @@ export class TrackRunner {
             const phase = this.tally.phases[this.phase]
             phase.unanswered++
             const reply = await table.exchange(request)
-            // What comes later comes from a store that hung.
+            // A later answer comes from a store that hung.
             if (this.clock.monotonic() <= (request.until ?? Infinity)) phase.unanswered--
             for (const [place, operation] of request.operations.entries()) {
               const [name, key] = operation
@@ -110,9 +110,9 @@ export class TrackRunner {
     }
   }
 
-  /** @param sent monotonic time at which what has been answered now had left */
+  /** @param sent when the request that is now answered was sent, in monotonic time */
   private answered(key: string, sent: number): void {
-    // Before the first one, what was offered is unknown from the first offer on.
+    // Before the first answer, what was offered is unknown from the first offer on.
     this.unheard(key, this.sent.get(key) ?? this.offers.get(key)?.[0] ?? sent)
     this.sent.set(key, sent)
   }
@@ -137,14 +137,14 @@ export class TrackRunner {
     return this.tally.keys[key]
   }
 
-  /** Notes what is about to be offered: the journal says so before it is done. */
+  /** Notes what is about to be offered, so that the journal says so first. */
   announce(key: string, cost: number): void {
     this.key(key).offered += cost
   }
 
   offer(key: string, cost: number): void {
     const { loop, tally } = this
-    // First: a process that is held up between the two is late, and no check took longer for it.
+    // Read first: a process held up between the two is late, without any check taking longer.
     const late = loop.lateness()
     const started = performance.now()
     const window = this.windowNow()
@@ -180,7 +180,7 @@ export class TrackRunner {
         tally.windows[place] = (tally.windows[place] ?? 0) + cost
       }
     }
-    // Every fourth check of those that can be asked without waiting is.
+    // If the limiter has `checkSync`, every fourth check is asked that way.
     if ('checkSync' in this.limiter && this.turn++ % 4 === 0) {
       try {
         decided((this.limiter as unknown as Synchronous).checkSync(key, { cost }))
@@ -212,7 +212,7 @@ export class TrackRunner {
 
   enter(phase: Phase): void {
     this.refresh()
-    // What is told from here on is the fault's.
+    // Events from here on are due to the fault.
     if (phase === 'during') {
       this.tally.degraded = this.tally.isDegraded ? 1 : 0
       this.tally.recovered = 0
@@ -229,7 +229,7 @@ export class TrackRunner {
     tally.expired = stats.expired - this.expiredBefore
     tally.uncertain = stats.uncertain - this.uncertainBefore
     tally.isDegraded = stats.degraded
-    // A hard limiter hears that a server is back where it is asked, and each key may be on another one.
+    // A hard limiter notices that a server is back only when it asks, and each key may be on another server.
     if (stats.degraded && this.phase !== 'during') {
       const keys = Object.keys(tally.keys)
       this.limiter.peek(keys[this.turn++ % keys.length] as string).catch(() => {})
@@ -268,10 +268,10 @@ export class TrackRunner {
     this.refresh()
   }
 
-  /** For each key the most cost offered within its staleness: a term of soft mode's bound. */
+  /** Notes for each key the most cost offered within its staleness: a term of soft mode's bound. */
   measureOffers(staleness: Staleness): void {
     for (const [key, times] of this.offers) {
-      // A key that no node has heard of: all that was offered.
+      // A key that no node had a reply for: all that was offered counts.
       const stretch = staleness[key] ?? Infinity
       let most = 0
       for (let first = 0, last = 0; last < times.length; last++) {

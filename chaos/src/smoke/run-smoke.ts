@@ -8,12 +8,12 @@ import type { Setting } from './setting.ts'
 import { startWorld } from './world.ts'
 
 const NODES = 2
-/** Milliseconds of load before and after each. */
+/** Milliseconds of load before and after each fault. */
 const LEAD = 500
 
 export interface SmokeResult {
   readonly setting: Setting
-  /** Of the nodes' process. */
+  /** The Node version of the nodes' processes. */
   readonly nodeVersion: string
   readonly verdicts: readonly Verdict[]
   readonly holds: boolean

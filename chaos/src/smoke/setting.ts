@@ -1,7 +1,7 @@
 import { valkeyServer } from '@spillway/redis-server'
 import type { Target } from '../node/job.ts'
 
-/** A kind of server, a client and a Node, to run the smoke list on. */
+/** A kind of server, a client and a version of Node to run the smoke list with. */
 export interface Setting {
   readonly name: string
   readonly server: 'redis' | 'valkey' | 'cluster' | 'sentinel'

@@ -17,11 +17,11 @@ const PASSWORD = 'hush'
 /** The servers of a setting, to be broken whatever they are. */
 export interface World extends AsyncDisposable {
   readonly target: Target
-  /** Connections to all that take writes now. */
+  /** Connections to all servers that take writes now. */
   primaries(): Promise<Redis[]>
-  /** Stops all that take writes for so long (SIGSTOP). */
+  /** Stops all servers that take writes for this long (SIGSTOP). */
   hang(ms: number): Promise<void>
-  /** Kills one that takes writes, and sees that it comes back or another takes its place. */
+  /** Kills a server that takes writes, and waits until it is back or another has taken its place. */
   loseOne(): Promise<void>
   /** Whether acknowledged writes survive that. */
   readonly losesNothing: boolean

@@ -61,5 +61,5 @@ async function main(): Promise<void> {
 
 if (values.help) console.log(USAGE)
 else await main()
-// By itself Node 20 would not: as it ends it waits, busily and for ever, for a handle of a node that was killed.
+// Without this, Node 20 waits at its end, busily and forever, for a handle of a killed node.
 process.exit()

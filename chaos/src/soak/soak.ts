@@ -23,7 +23,7 @@ const NODES = 3
 const TIMEOUT = 200
 const INTERVAL = 200
 const LEAD = 3000
-/** Milliseconds without load until nothing is under way, and what is booked and not used has gone back. */
+/** Milliseconds without load until nothing is under way and unused booked quota has gone back. */
 const QUIET = TIMEOUT + 4 * INTERVAL
 
 /** Faults after which everything must add up to the last unit, and which leave the server and its options as they were. */
@@ -31,13 +31,12 @@ export const soakFaults: readonly Fault[] = [...serverFaults, ...networkFaults, 
   ({ keeps, serverArgs, nodes }) => keeps && serverArgs === undefined && nodes === undefined,
 )
 
-/** What can be asked of a soak. */
 export interface SoakOptions {
   readonly minutes: number
   /** Seconds from one fault to the next. */
   readonly every: number
   readonly seed: number
-  /** Which may happen; of `soakFaults`. */
+  /** The faults that may happen; some of `soakFaults`. */
   readonly faults: readonly Fault[]
   readonly tracks: readonly Track[]
   readonly program: Program
@@ -150,7 +149,7 @@ export async function soak(options: SoakOptions): Promise<void> {
   }
 }
 
-/** What was counted since an earlier audit: a key may go on from one round to the next. */
+/** What was counted since an earlier audit: a key may be used in more than one round. */
 function since(earlier: Counts, now: Counts): Counts {
   return Object.fromEntries(
     Object.entries(now).map(([name, keys]) => {

@@ -8,7 +8,7 @@ import { strictBound } from '../tracks.ts'
 /** Milliseconds from one look to the next. */
 const EVERY = 500
 
-/** What a soak watches, and through which process it does. */
+/** What a soak watches, and the process that reads it. */
 export interface Watched {
   readonly auditor: NodeProcess
   readonly target: Target
@@ -17,7 +17,7 @@ export interface Watched {
   readonly load: Load
 }
 
-/** Looks into the store while limiters run and break: what is counted and booked of a strict limit never passes its bound. */
+/** Looks into the store while limiters run and break: a strict limit's count and bookings never pass its bound. */
 export class Watch {
   private looks = 0
   private readonly above: string[] = []
@@ -27,20 +27,21 @@ export class Watch {
 
   constructor(private readonly watched: Watched) {
     const longest = Math.max(...watched.tracks.map(({ window }) => window))
-    // Where windows end meanwhile, what a late node spent is counted in the window before: that is judged at the end.
+    // Only tracks of the longest window: in others, what a late node spent counts in the window before, as judged at
+    // the end.
     this.strict = watched.tracks.filter(
       (track) => strictBound(track) !== undefined && track.window === longest,
     )
     this.done = this.watch()
   }
 
-  /** Ends with what was seen. */
+  /** Stops, and returns what was seen. */
   async end(): Promise<Claim> {
     this.running = false
     await this.done
     return {
       says: 'what is counted and booked of a strict limit is never above its bound, whenever it is looked at',
-      // Before a fault the server is there: without a look nothing was watched.
+      // The server is up before a fault: without a look, nothing was watched.
       holds: this.looks > 0 && this.above.length === 0,
       detail: this.above.length === 0 ? `${this.looks} looks` : this.above.join(', '),
       counts: true,

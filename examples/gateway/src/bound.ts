@@ -1,15 +1,15 @@
 import { LIMIT } from './limits.ts'
 
-/** When a gateway was asked something, in milliseconds. */
+/** A request to a gateway; its time in milliseconds. */
 export interface Asked {
   readonly at: number
-  /** Which process: a gateway that was started again is another one. */
+  /** The gateway's process: one that was started again is another node. */
   readonly node: string
 }
 
 /**
- * The most that soft mode can let through: the limit and, for each node but the one with the smallest, what it was asked
- * at most in any stretch of `stalenessMs`, the limit at most (`docs/choosing.md`).
+ * The most that soft mode can let through: the limit plus, for each node but the one with the smallest term, the most
+ * it was asked in any stretch of `stalenessMs`, capped at the limit (`docs/choosing.md`).
  */
 export function softBound(asked: readonly Asked[], stalenessMs: number): number {
   const nodes = new Set(asked.map(({ node }) => node))

@@ -20,8 +20,8 @@ export class Client {
   }
 
   /**
-   * Sent again, once, where a connection that was kept open turns out to be closed: the balancer may close it at the
-   * moment at which a request leaves, and any client of a kept connection has to reckon with that.
+   * Sends a request, and once more if a kept connection turns out to be closed: the balancer may close it just as a
+   * request leaves, and any client that keeps connections must expect that.
    */
   request(url: string, headers: Record<string, string> = {}): Promise<Seen> {
     return this.send(url, headers, true)
@@ -51,9 +51,9 @@ export class Client {
   }
 
   /**
-   * Sends so many requests a second for a while, whether or not they are answered, and waits for all answers.
+   * Sends `rate` requests a second for `durationMs`, whether or not they are answered, and waits for all answers.
    *
-   * @param suffices whether what was seen up to now is enough; until it is, the while does not end
+   * @param suffices whether what was seen so far is enough; sending goes on until it is
    */
   async load(
     url: string,
@@ -66,10 +66,10 @@ export class Client {
     const begin = performance.now()
     for (let elapsed = 0; elapsed < durationMs || !suffices(seen); elapsed = performance.now() - begin) {
       while (answers.length < (elapsed * rate) / 1000) {
-        // A client that claims to be another one each time.
+        // The client claims another address each time.
         const answer = this.request(url, { 'X-Forwarded-For': `198.51.100.${answers.length % 250}` })
         answers.push(answer)
-        // Who waits for all answers is told of a failure.
+        // The caller, who waits for all answers, is told of a failure.
         answer.then((one) => seen.push(one)).catch(() => {})
       }
       await delay(5)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Where distributions put it; not all of these are on everybody's PATH. */
+/** Where distributions put nginx; not all of these are on everybody's PATH. */
 const FOLDERS = [
   ...(process.env.PATH ?? '').split(delimiter),
   '/usr/sbin',
@@ -12,9 +12,9 @@ const FOLDERS = [
 ]
 
 /**
- * The path of nginx. Where there is none and this process may install packages, it installs Debian's smallest.
+ * The path of nginx. If there is none and this process may install packages, installs Debian's smallest.
  *
- * @throws Error where there is none and it may not, or apt-get fails; the message says what to install
+ * @throws Error if there is none and it can't be installed; the message says what to install
  */
 export async function findNginx(): Promise<string> {
   const found = onDisk()

@@ -34,11 +34,11 @@ export class GatewayProcess {
       throw new Error(`the ${framework} gateway ended with ${signal ?? code} before it listened`)
     })
     const [port] = await Promise.race([once(this.#child, 'message'), died])
-    died.catch(() => {}) // later it is whoever killed it that knows
+    died.catch(() => {}) // later, whoever killed it knows
     this.#port = port
   }
 
-  /** Ends it as a crash does: a gateway must leave nothing behind that needs a farewell. */
+  /** Kills it like a crash: a gateway must not depend on a clean shutdown. */
   async close(): Promise<void> {
     const child = this.#child
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return

@@ -8,7 +8,7 @@ export const FRAMEWORKS: readonly Framework[] = ['express', 'fastify', 'koa', 'h
 
 /** Client → load balancer → gateways → backend, with one Redis beside the gateways. */
 export interface Gateway {
-  /** The load balancer's. */
+  /** The load balancer's URL. */
   readonly url: string
   readonly redisUrl: string
   readonly nodes: readonly GatewayProcess[]
@@ -16,7 +16,7 @@ export interface Gateway {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Starts all of it, in processes of its own on free loopback ports. */
+/** Starts all of it on free loopback ports: the backend in this process, the others in processes of their own. */
 export async function startGateway(): Promise<Gateway> {
   const started: { close(): Promise<void> }[] = []
   const close = async () => {

@@ -4,7 +4,7 @@ import { redisStore } from '@spillway/core/redis'
 /** Each mode has a limit of its own, behind a path of its own: `/hard`, `/soft`, `/leased`. */
 export const MODES: readonly Mode[] = ['hard', 'soft', 'leased']
 
-/** A log: exact in any stretch of the window, so that there is no boundary at which a test could see two quotas. */
+/** A log is exact in any stretch of the window: there is no boundary at which a test could see two quotas. */
 export const LIMIT = slidingLog({ limit: 200, window: '10m' })
 
 /** How long a soft node's admissions stay unknown to the others, in milliseconds. */

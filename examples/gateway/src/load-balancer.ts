@@ -15,7 +15,9 @@ export interface LoadBalancer {
 
 const READY_WITHIN_MS = 10_000
 
-/** Starts an nginx of our own, in a folder of its own, that spreads requests over servers on these loopback ports. */
+/**
+ * Starts an nginx of our own, in a folder of its own, that spreads requests over the servers on these loopback ports.
+ */
 export async function startLoadBalancer(ports: readonly number[]): Promise<LoadBalancer> {
   const binary = await findNginx()
   const folder = await mkdtemp(join(tmpdir(), 'spillway-gateway-'))
@@ -23,7 +25,7 @@ export async function startLoadBalancer(ports: readonly number[]): Promise<LoadB
   await writeFile(join(folder, 'nginx.conf'), configuration(port, ports))
   const child = spawn(binary, ['-p', folder, '-c', 'nginx.conf', '-e', 'error.log'], { stdio: 'ignore' })
   const exited = once(child, 'exit')
-  // Also where this process is killed, nginx goes.
+  // Ends nginx too if this process is killed.
   const watchdog = watchOver(child.pid!, folder)
   const close = async () => {
     child.kill('SIGTERM')
@@ -58,8 +60,8 @@ async function listening(port: number, child: ChildProcess): Promise<void> {
 }
 
 /**
- * A request whose gateway dies before it answers goes to the next one. Each gateway is told the client's address as the
- * last of X-Forwarded-For, behind whatever the client wrote there itself.
+ * A request whose gateway dies before it answers goes to the next one. Each gateway gets the client's address as the
+ * last entry of X-Forwarded-For, after whatever the client itself wrote there.
  */
 function configuration(port: number, gateways: readonly number[]): string {
   const servers = gateways.map((gateway) => `    server 127.0.0.1:${gateway} max_fails=1 fail_timeout=1s;`)

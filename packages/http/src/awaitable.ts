@@ -1,7 +1,7 @@
 /** A value, or a promise of it. */
 export type Awaitable<T> = T | PromiseLike<T>
 
-/** Goes on with a value at once where it is there: a promise is made only where there was one before. */
+/** Calls `next` with the value, at once unless it is a promise: makes a promise only if there was one before. */
 export function andThen<T, R>(value: Awaitable<T>, next: (value: T) => Awaitable<R>): Awaitable<R> {
   return isPromise(value) ? value.then(next) : next(value)
 }

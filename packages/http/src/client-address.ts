@@ -6,9 +6,9 @@ import { LRUCache } from 'lru-cache'
 import { optionError } from './option-error.ts'
 
 /**
- * Which proxies' `X-Forwarded-For` is believed: how many stand before this server; or their addresses and
- * subnets (also `'loopback'`, `'linklocal'`, `'uniquelocal'`); or a function of an address (IPv4 as such, without port or
- * zone) and of how many hops away it is (0: the other end of the connection). `false`: none.
+ * Which proxies' `X-Forwarded-For` is believed: how many proxies stand before this server; or their addresses and
+ * subnets (also `'loopback'`, `'linklocal'`, `'uniquelocal'`); or a function of an address (IPv4 always in IPv4
+ * notation, without port or zone) and of its distance in hops (0: the other end of the connection). `false`: none.
  */
 export type TrustProxy =
   | false
@@ -22,16 +22,16 @@ export const UNKNOWN_ADDRESS = 'unknown'
 /** `1.2.3.4`, `1.2.3.4:80`, `[2001:db8::1]`, `[2001:db8::1]:80` or a bare IPv6 address, with a zone or without. */
 const WITH_PORT = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+)(?::\d+)?)$/
 
-/** Clients that were worked out before: they come again, and parsing is most of the cost. */
+/** How many clients' addresses are kept parsed: clients come again, and parsing is most of the cost. */
 const CLIENTS_KEPT = 10_000
 
-/** The longest text of an address, with brackets, zone and port; what is longer is garbage and not worth keeping. */
+/** The longest text of an address, with brackets, zone and port. Anything longer is garbage and not worth keeping. */
 const LONGEST_ADDRESS = 100
 
-/** A client as its address tells. */
+/** A client, identified by its address. */
 export interface Client {
   readonly address: string
-  /** What it is counted by: made once, so that finding a key again costs no more than comparing a pointer. */
+  /** The key it is counted by. The same string each time, so that looking it up compares pointers only. */
   readonly key: string
 }
 
@@ -53,14 +53,14 @@ export class ClientAddresses {
     }
   }
 
-  /** Whether anything but the connection itself is looked at. */
+  /** Whether `X-Forwarded-For` is looked at. */
   get trusting(): boolean {
     return this.trust !== undefined
   }
 
   /**
-   * Of the addresses from the connection outwards, up to the first whose word is not trusted, the last that is an
-   * address.
+   * The client is the furthest valid address, going from the connection outwards and stopping after the first one that
+   * is not a trusted proxy.
    */
   client(peer: string | undefined, forwardedFor: string | undefined): Client {
     if (this.trust === undefined || forwardedFor === undefined) return this.at(peer) ?? UNKNOWN_CLIENT
@@ -99,7 +99,7 @@ export class ClientAddresses {
   }
 }
 
-/** Without its zone, and as IPv4 where it is one in IPv6's notation, as Node tells of a server that listens on `::`. */
+/** Without zone, and as IPv4 if it is IPv4 in IPv6 notation, as Node gives it on a server that listens on `::`. */
 function plainIPv6(address: string): string {
   const ipv6 = ipaddr.IPv6.parse(address)
   return ipv6.isIPv4MappedAddress() ? ipv6.toIPv4Address().toString() : new ipaddr.IPv6(ipv6.parts).toString()
@@ -110,15 +110,15 @@ function clientAt(address: string): Client {
 }
 
 /**
- * Whether a client can be told where nobody tells the other end of the connection: of no address it is known in which subnet
- * it is. What is no `trustProxy` at all is refused elsewhere.
+ * Whether a client can be identified if the address at the other end of the connection is unknown. Not by subnets: an
+ * unknown address is in none. An invalid `trustProxy` is refused elsewhere.
  */
 export function tellsWithoutPeer(trustProxy: TrustProxy | undefined): boolean {
   const isSubnets = typeof trustProxy === 'string' || Array.isArray(trustProxy)
   return !isSubnets && (trustProxy ?? false) !== false && trustProxy !== 0
 }
 
-/** The address without its port and brackets; what is no address stays as it is. */
+/** The address without port and brackets; anything that is no address stays as it is. */
 function bare(address: string): string {
   const [, ipv6, ipv4] = WITH_PORT.exec(address) ?? []
   return ipv6 ?? ipv4 ?? address

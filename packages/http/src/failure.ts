@@ -1,6 +1,6 @@
 /**
- * What failed, for a framework's error path: an object as it is, anything else as an error of ours. To Express and
- * Fastify no error, and to Express some words too, mean to go on: the request would pass without a limit.
+ * The error to hand to a framework's error path: an object as it is, anything else wrapped in an Error. Express and
+ * Fastify take a missing error, and Express also some strings, as a sign to go on: the request would pass unlimited.
  */
 export function failure(error: unknown): unknown {
   if (typeof error === 'object' && error !== null) return error
@@ -9,7 +9,7 @@ export function failure(error: unknown): unknown {
   })
 }
 
-/** As the second argument of `then`: made once, not for each request. */
+/** For use as the second argument of `then`: made once, not per request. */
 export function failing(error: unknown): never {
   throw failure(error)
 }

@@ -2,26 +2,26 @@ import type { Clock } from '@spillway/core'
 import type { Standing } from './standing.ts'
 
 /**
- * How the headers tell a client where it stands. `draft-11`: `RateLimit-Policy` and `RateLimit` as in drafts 8 to 11
- * of the IETF. `draft-7`: one `RateLimit` of three values. `draft-6`: `RateLimit-Limit`, `-Remaining`, `-Reset`.
- * `legacy`: the same with `X-` before them, its reset as a Unix time.
+ * How headers tell a client where it stands. `draft-11`: `RateLimit-Policy` and `RateLimit` as in IETF drafts 8 to 11.
+ * `draft-7`: one `RateLimit` with three values. `draft-6`: `RateLimit-Limit`, `-Remaining`, `-Reset`. `legacy`: as
+ * `draft-6` with the prefix `X-`, and the reset as a Unix time.
  */
 export type HeaderStyle = 'draft-11' | 'draft-7' | 'draft-6' | 'legacy'
 
 export const HEADER_STYLES: readonly HeaderStyle[] = ['draft-11', 'draft-7', 'draft-6', 'legacy']
 
-/** A header's name, as RFC 9110 has it. */
+/** A valid header name (RFC 9110). */
 export const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 
-/** Where a framework keeps a response's headers: `To` holds them. Names are in lower case, as HTTP/2 has them. */
+/** Reads and writes a response's headers, which `To` holds. Names are in lower case, as in HTTP/2. */
 export interface HeaderAccess<To> {
   get(to: To, name: string): string | undefined
   set(to: To, name: string, value: string): void
 }
 
 /**
- * Writes how the client stands. Where another limit has written before, both are told in the styles that hold a list;
- * in the others the one with less remaining stays.
+ * Writes where the client stands. If another limit has written headers before, the styles that hold a list tell of
+ * both; in the others, the limit with less remaining stays.
  */
 export function writeHeaders<To>(
   writers: readonly HeaderWriter[],
@@ -88,20 +88,20 @@ function separately<To>(
   headers.set(to, `${prefix}reset`, String(reset(standing)))
 }
 
-/** What is told of a limit alike each time. */
+/** The parts of the headers that are the same on each request. */
 interface Policy {
   readonly limit: number
   readonly window: number
   readonly text: string
-  /** What comes before the number that remains. */
+  /** The text before the remaining number. */
   readonly remains: string
 }
 
-/** Policies as they were told last, by their limits' names: they hardly ever change. */
+/** The latest policy by limit name: policies hardly ever change. */
 const POLICIES = new Map<string, Policy>()
 const MOST_POLICIES = 1000
 
-/** A name is letters, digits and _ - . : / and needs no escape in a structured field's string. */
+/** A limit's name consists of letters, digits and _ - . : / and so needs no escaping in a structured field's string. */
 function policyOf({ name, limit, window }: Standing): Policy {
   const last = POLICIES.get(name)
   if (last !== undefined && last.limit === limit && last.window === window) return last
@@ -115,7 +115,7 @@ function remainsOf({ remaining, moreAfter }: Standing, { remains }: Policy): str
   return moreAfter === undefined ? `${remains}${remaining}` : `${remains}${remaining};t=${moreAfter}`
 }
 
-/** Puts a member into a list; one of the same name that is there already, which a list must not repeat, gives way, and so does what is no such list: another draft's header. */
+/** Appends a member to a list, which must not repeat one: drops another of its name, and another draft's header. */
 function joined(list: string | undefined, member: string): string {
   if (list === undefined || !list.startsWith('"')) return member
   const named = member.slice(0, member.indexOf(';') + 1)
@@ -123,7 +123,7 @@ function joined(list: string | undefined, member: string): string {
   return [...others, member].join(', ')
 }
 
-/** What another limit told to remain, `Infinity` where none did. */
+/** The remaining quota that another limit has written; `Infinity` if none has. */
 function told<To>(to: To, headers: HeaderAccess<To>, header: string, remaining: RegExp): number {
   const [, digits] = remaining.exec(headers.get(to, header) ?? '') ?? []
   return digits === undefined ? Infinity : Number(digits)

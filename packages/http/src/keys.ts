@@ -9,7 +9,7 @@ import { sha256 } from './sha256.ts'
 export type KeyOf<Req = unknown> = (request: Req, facts: RequestFacts) => Awaitable<string | undefined>
 
 /**
- * One quota for each client address: the default. IPv6 clients share that of their prefix.
+ * One quota for each client address: the default. IPv6 clients with the same prefix share one.
  *
  * @example
  * ```ts
@@ -28,9 +28,10 @@ export function byAddress(): (request: unknown, facts: RequestFacts) => string {
 }
 
 /**
- * One quota for each user, as your authentication tells; requests without one are not limited (see {@link firstOf}).
+ * One quota for each user, as your authentication identifies them. Requests without a user are not limited (see
+ * {@link firstOf}).
  *
- * @param user the user's identifier; undefined, null or empty: there is none
+ * @param user returns the user's identifier; undefined, null or empty: no user
  * @example
  * ```ts
  * import { createLimiter, fixedWindow } from '@spillway/core'
@@ -55,15 +56,15 @@ export function byUser<Req>(
     )
 }
 
-/** What is no id would be one key for all users, such as `user:[object Object]`. */
+/** Refuses anything but an id: it would be one key for all users, such as `user:[object Object]`. */
 function userKey(id: string | number | bigint): string {
   if (typeof id === 'string' || typeof id === 'bigint' || Number.isFinite(id)) return `user:${id}`
   throw optionError('byUser: what the function returned', id, "give the user's id, a string or a number")
 }
 
 /**
- * One quota for each API key sent in a header. Only a SHA-256 of it is kept and goes to the store. Requests
- * without the header are not limited (see {@link firstOf}); whether a key is genuine is for you to check before.
+ * One quota for each API key sent in a header. Only the key's SHA-256 is kept and sent to the store. Requests without
+ * the header are not limited (see {@link firstOf}). Check beforehand that the key is genuine.
  *
  * @param header default `x-api-key`
  * @throws ConfigError `ERR_OPTION`
@@ -81,12 +82,13 @@ export function byApiKey(
 }
 
 /**
- * One quota for each route, by its method and pattern (`GET /users/:id`), with HEAD as GET. Combine it with a key
- * of the client, or all clients share the route's.
+ * One quota for each route, by its method and pattern (`GET /users/:id`); HEAD counts as GET. Combine it with a key of
+ * the client, or all clients share the route's quota.
  *
- * @param name tells the route where the framework does not: `node:http` and `fetch` have none, Express
- * knows it only in middleware of the route itself, Koa also in `router.use`, and of a router's mount path Express tells no parameters. A raw path is no route: clients could make up new ones.
- * @throws ConfigError `ERR_OPTION`, from the limited request where the route is not known
+ * @param name names the route if the framework does not: `node:http` and `fetch` have no routes, Express knows them
+ * only in the route's own middleware, Koa also in `router.use`, and Express gives a router's mount path as requested.
+ * Don't return the raw path: clients could make up new ones.
+ * @throws ConfigError `ERR_OPTION`; for an unknown route, on the limited request
  * @example
  * ```ts
  * import { createLimiter, fixedWindow } from '@spillway/core'
@@ -126,7 +128,7 @@ export function globally(): () => string {
   return () => 'global'
 }
 
-/** One quota for each combination, such as `combine(byAddress(), byRoute())`. Undefined as soon as one part is. */
+/** One quota for each combination, such as `combine(byAddress(), byRoute())`. Undefined if any part is. */
 export function combine<Req>(...parts: KeyOf<Req>[]): KeyOf<Req> {
   checkKeys('combine', parts)
   return (request, facts) => {
@@ -165,7 +167,7 @@ function checkKeys(name: string, keys: readonly unknown[]): void {
   )
 }
 
-/** So that no two combinations meet: `a|b` with `c` is not `a` with `b|c`. */
+/** Escapes a part so that no two combinations give the same key: `a|b` with `c` is not `a` with `b|c`. */
 function escaped(part: string): string {
   if (typeof part !== 'string') {
     throw optionError(

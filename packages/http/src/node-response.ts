@@ -5,7 +5,7 @@ import type { RateLimit, Verdict } from './rate-limit.ts'
 import { type Answer, takesBody, written } from './refusal.ts'
 import type { RequestSource } from './request-facts.ts'
 
-/** What waits for a connection to close: one listener for all, since there may be many requests on it. */
+/** Listeners for a connection's close. They share one listener on the socket, since many requests may wait on it. */
 const closing = new WeakMap<Socket, Set<() => void>>()
 
 function listenersOf(socket: Socket): Set<() => void> {
@@ -21,12 +21,12 @@ function listenersOf(socket: Socket): Set<() => void> {
   return listeners
 }
 
-/** HTTP/2's responses do not tell that they are closed, but their streams do. */
+/** HTTP/2 responses do not tell that they are closed, but their streams do. */
 function isClosed(response: ServerResponse & { stream?: { destroyed?: boolean } }): boolean {
   return response.closed || response.stream?.destroyed === true
 }
 
-/** Where Node's own requests keep things; frameworks on top of it know more. */
+/** Reads the facts from Node's own requests; frameworks on top of Node know more. */
 export const nodeSource = {
   peer: (request: IncomingMessage) => request.socket.remoteAddress,
   header(request: IncomingMessage, name: string) {
@@ -37,7 +37,7 @@ export const nodeSource = {
   route: () => undefined,
   onHangUp(request: IncomingMessage, response: ServerResponse, listener: () => void) {
     const { socket } = request
-    // Of pipelined requests Node tells only the first one's response that the connection is closed.
+    // Among pipelined requests, Node tells only the first one's response that the connection has closed.
     const isBehindAnother = response.socket === null
     if (isClosed(response) || (isBehindAnother && socket.destroyed)) {
       listener()
@@ -58,20 +58,20 @@ export const nodeSource = {
 } satisfies RequestSource<IncomingMessage, ServerResponse>
 
 /**
- * Where Express has mounted the router of a route: as the client wrote it, since Express does not tell the pattern. Paths
- * match in any case by default, and a client that varies it is not to find new routes.
+ * The mount path of a route's router, as the client requested it: Express does not tell the pattern. In lower case,
+ * since Express matches paths in any case by default, and a client must not get new routes by varying it.
  */
 export function mountOf(baseUrl = ''): string {
   return baseUrl.toLowerCase()
 }
 
-/** What a response's header holds, which may stand on several lines. */
+/** A response header as text; several lines are joined. */
 export function headerText(value: number | string | readonly string[] | undefined): string | undefined {
   if (value === undefined || typeof value === 'string') return value
   return Array.isArray(value) ? value.join(', ') : String(value)
 }
 
-/** The headers of a response of Node's; where they were sent, writing throws. */
+/** Headers on Node's response. Setting one throws if they were already sent. */
 export const nodeHeaders: HeaderAccess<ServerResponse> = {
   get: (response, name) => headerText(response.getHeader(name)),
   set(response, name, value) {
@@ -80,9 +80,9 @@ export const nodeHeaders: HeaderAccess<ServerResponse> = {
 }
 
 /**
- * Carries a verdict out on a response of Node's.
+ * Carries out a verdict on Node's response.
  *
- * @returns whether the handler is to run
+ * @returns whether the handler should run
  */
 export function carryOut<Req extends IncomingMessage>(
   limit: RateLimit<Req, ServerResponse>,
@@ -94,7 +94,7 @@ export function carryOut<Req extends IncomingMessage>(
   try {
     limit.writeHeaders(verdict, response, nodeHeaders)
   } catch (error) {
-    // Asked only here: on Express's responses the question costs more than the whole decision.
+    // Checked only here: on Express's responses, reading `headersSent` costs more than the whole decision.
     if (!response.headersSent) throw error
   }
   if (verdict.answer === undefined) return true
@@ -115,7 +115,7 @@ function send(answer: Answer, response: ServerResponse): void {
   response.end(hasBody && response.req.method !== 'HEAD' ? body : undefined)
 }
 
-/** A refusal that comes after headers were sent: they can't be taken back, but nothing more is added. */
+/** Ends a refused response whose headers were already sent: they can't be taken back, but nothing more is added. */
 export function endWhereItIs(response: ServerResponse): void {
   if (!response.writableEnded) response.end()
 }

@@ -8,44 +8,47 @@ import type { Answer, Refusal } from './refusal.ts'
 import type { RequestFacts } from './request-facts.ts'
 import type { LimiterKey, PlanLimits, RequestLimiter } from './request-limiter.ts'
 
-/** One limiter or several: they share the request's key and cost, and all must allow it; what can be is given back otherwise. */
+/** One limiter or several, with the same key and cost. All must allow, or what some took is given back if possible. */
 export type Limiters = RequestLimiter | readonly RequestLimiter[]
 
-/** The options of every adapter. `Req` is the framework's own request. */
+/** The options that all adapters share. `Req` is the framework's own request. */
 export interface RateLimitOptions<Req> {
-  /** What limits: a limiter or several, or a function of the request, such as by tenant; undefined then: not limited. For plans see `plan`. */
+  /**
+   * The limiter or limiters, or a function that chooses them for a request, such as by tenant; undefined: the request
+   * is not limited. For plans see `plan`.
+   */
   limiter: Limiters | ((request: Req, facts: RequestFacts) => Awaitable<Limiters | undefined>)
   /**
-   * Whose quota a request spends; default `byAddress()`. A key, or for a limiter of scopes an object with one for each;
-   * those left out are skipped. Where it gives undefined, the request is not limited.
+   * Whose quota a request spends; default `byAddress()`. For a limiter with scopes, an object with a key for each;
+   * scopes left out are skipped. Undefined: the request is not limited.
    */
   key?: ((request: Req, facts: RequestFacts) => Awaitable<LimiterKey | undefined>) | undefined
   /**
-   * The limits of the request's plan, as `check(key, { limit })` takes them: of the limiter's algorithm and window, made
-   * once. Undefined: the limiter's own. For one limiter, not a list.
+   * The limits of the request's plan, as `check(key, { limit })` takes them: of the limiter's algorithm and window,
+   * created once. Undefined: the limiter's own. Works with one limiter, not with a list.
    */
   plan?: ((request: Req, facts: RequestFacts) => Awaitable<PlanLimits | undefined>) | undefined
   /** What a request costs: an integer from 1, or a function of the request; default 1. */
   cost?: number | ((request: Req, facts: RequestFacts) => Awaitable<number>) | undefined
-  /** Which requests are not limited at all. */
+  /** Tells which requests are not limited at all. */
   skip?: ((request: Req, facts: RequestFacts) => Awaitable<boolean>) | undefined
-  /** How headers tell the client where it stands; default `'draft-11'`; `false`: not at all. */
+  /** How headers tell the client where it stands; default `'draft-11'`; `false`: no headers. */
   headers?: HeaderStyle | readonly HeaderStyle[] | false | undefined
-  /** Replaces the answer to a refused request, or parts of it. The headers of the limit are sent in any case. */
+  /** Replaces the answer to a refused request, or parts of it. The limit's headers are sent in any case. */
   response?: ((refusal: Refusal, request: Req, facts: RequestFacts) => Awaitable<Partial<Answer>>) | undefined
-  /** Is told of each refusal, before it is answered; with `dryRun` too. */
+  /** Called for each refusal before it is answered, with `dryRun` too. */
   onDenied?: ((refusal: Refusal, request: Req, facts: RequestFacts) => Awaitable<void>) | undefined
   /** Decides, counts, sets headers and calls `onDenied` without waiting for it, but refuses and delays nothing; default false. */
   dryRun?: boolean | undefined
   /** Which proxies' `X-Forwarded-For` tells the client's address; default none. */
   trustProxy?: TrustProxy | undefined
-  /** IPv6 clients whose addresses share so many first bits count as one; default 64. */
+  /** IPv6 clients whose addresses share this many leading bits count as one; default 64. */
   ipv6Prefix?: number | undefined
-  /** Time and timers; default the machine's. */
+  /** Time and timers; default the system's. */
   clock?: Clock | undefined
 }
 
-/** The options with their defaults, valid. */
+/** The validated options with defaults filled in. */
 export interface Settings<Req> {
   readonly limiters: readonly RequestLimiter[] | undefined
   readonly chooseLimiters:
@@ -68,22 +71,22 @@ const KNOWN = [
   ...['trustProxy', 'ipv6Prefix', 'clock'],
 ]
 
-/** The highest cost that a limiter takes. */
+/** The highest cost that a limiter accepts. */
 const HIGHEST_COST = 2 ** 31 - 1
 
-/** Whether it may hold options: a list or a promise of some would pass for an object that holds none. */
+/** Whether the value may hold options. A list or a promise would pass for an object with no options set. */
 function holdsOptions(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !isPromise(value)
 }
 
-/** @throws ConfigError `ERR_OPTION` where they are no object */
+/** @throws ConfigError `ERR_OPTION` if they are no object */
 export function checkOptions(options: unknown): void {
   if (!holdsOptions(options)) throw argumentError('rateLimit', options, 'give an object such as { limiter }')
 }
 
 /**
- * @param what how a route has them
- * @throws ConfigError `ERR_OPTION` where a route's own options are no object, nor false
+ * @param what what the route calls its options
+ * @throws ConfigError `ERR_OPTION` if a route's own options are neither an object nor false
  */
 export function checkDiffering(what: string, differing: unknown): void {
   if (differing === false || holdsOptions(differing)) return
@@ -91,8 +94,8 @@ export function checkDiffering(what: string, differing: unknown): void {
 }
 
 /**
- * The options of a route that differ from the general ones; one that is undefined does not. A plan goes with its limiter, and
- * not with another one.
+ * The general options overridden by a route's own; undefined ones override nothing. A plan belongs to its limiter: a
+ * route with another limiter does not inherit it.
  */
 export function differingOptions<O extends object>(
   general: O,
@@ -103,7 +106,7 @@ export function differingOptions<O extends object>(
 }
 
 /**
- * Validates an adapter's options, once; what comes after takes them as valid.
+ * Validates an adapter's options, once; later code relies on it.
  *
  * @param own the names of the adapter's own options, which it validates itself
  * @throws ConfigError `ERR_OPTION`
@@ -151,7 +154,7 @@ export function settings<Req>(options: RateLimitOptions<Req>, own: readonly stri
   }
 }
 
-/** @throws ConfigError `ERR_OPTION` where one of them is no limiter, or there are several and a plan */
+/** @throws ConfigError `ERR_OPTION` if one of them is no limiter, or if several come with a plan */
 export function limitersOf<Req>(
   limiters: Limiters,
   plan: RateLimitOptions<Req>['plan'],
@@ -201,7 +204,7 @@ function headerStyles(headers: HeaderStyle | readonly HeaderStyle[] | false): re
   return styles
 }
 
-/** A scope may have any name, also `algorithm`: it is no text then. */
+/** Whether the limiter has scopes. A scope may be named `algorithm`, but then its value is no string. */
 function isScoped({ limit }: RequestLimiter): boolean {
   return !Array.isArray(limit) && typeof (limit as Limit | undefined)?.algorithm !== 'string'
 }

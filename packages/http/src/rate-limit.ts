@@ -10,22 +10,22 @@ import { type Standing, standingsOf, withBack } from './standing.ts'
 import { storableKey } from './storable-key.ts'
 import { giveBack, isCounted, type Taking, type Terms, take, takeInTurn } from './taking.ts'
 
-/** What is to become of a limited request. */
+/** What to do with a limited request. */
 export class Verdict {
   constructor(
     readonly standings: readonly Standing[],
-    /** The answer to send in place of the handler's; undefined where the handler is to run. */
+    /** The answer to send in place of the handler's; undefined if the handler should run. */
     readonly answer?: Answer,
-    /** Of a request that a limit refused, also where `dryRun` lets it pass. */
+    /** Set if a limit refused the request, even if `dryRun` lets it pass. */
     readonly refusal?: Refusal,
-    /** The client hung up while its turn was awaited: neither handler nor answer is of use. */
+    /** The client hung up while waiting for its turn: neither handler nor answer is of use. */
     readonly gone = false,
   ) {}
 }
 
-/** How an adapter goes on where its framework does so by a callback, `next`: made once, not for each request. */
+/** How an adapter goes on if its framework continues by a callback (`next`). Made once, not per request. */
 export interface Course<Req, Res, Next> {
-  /** Whether the handler is to run. */
+  /** Returns whether the handler should run. */
   carryOut(limit: RateLimit<Req, Res>, verdict: Verdict | undefined, response: Res): boolean
   goOn(request: Req, response: Res, next: Next): void
   failed(error: unknown, request: Req, response: Res, next: Next): void
@@ -39,8 +39,8 @@ interface Passage<Req, Res> {
 }
 
 /**
- * The limit of an adapter: what becomes of each request, whatever the framework. The adapter tells where its
- * framework keeps things (`source`), and carries the verdict out.
+ * The limit behind an adapter: decides each request, whatever the framework. The adapter tells where its framework
+ * keeps the facts (`source`), and carries out the verdict.
  */
 export class RateLimit<Req, Res> {
   private readonly settings: Settings<Req>
@@ -60,8 +60,8 @@ export class RateLimit<Req, Res> {
   }
 
   /**
-   * Decides, and waits for a leaky bucket's turn. Without a promise, or a closure, where the limiters and the functions
-   * of the options need none. Undefined: the request is not limited.
+   * Decides, and waits for a leaky bucket's turn. Makes no promise or closure unless a limiter or one of the options'
+   * functions needs one. Undefined: the request is not limited.
    */
   private admit(request: Req, response: Res): Awaitable<Verdict | undefined> {
     const { skip, addresses } = this.settings
@@ -71,8 +71,8 @@ export class RateLimit<Req, Res> {
   }
 
   /**
-   * Goes on with the verdict, at once where there is no promise. What the options' functions or the limiters throw comes
-   * out, always as an object.
+   * Calls `next` with the verdict, at once if there is no promise. Errors of the options' functions and of limiters are
+   * passed on, always as objects.
    */
   admitAnd<R>(
     request: Req,
@@ -88,7 +88,7 @@ export class RateLimit<Req, Res> {
     return isPromise(verdict) ? verdict.then(next, failing) : next(verdict)
   }
 
-  /** As `admitAnd`, for frameworks that go on by a callback. */
+  /** As `admitAnd`, for frameworks that continue by a callback. */
   admitThen<Next>(request: Req, response: Res, next: Next, course: Course<Req, Res, Next>): void {
     let verdict: Awaitable<Verdict | undefined>
     try {
@@ -115,7 +115,7 @@ export class RateLimit<Req, Res> {
     )
   }
 
-  /** What can't be written fails as a function of the options does. */
+  /** An answer that can't be written fails like an error of the options' functions. */
   private decided<Next>(
     verdict: Verdict | undefined,
     request: Req,
@@ -203,12 +203,12 @@ export class RateLimit<Req, Res> {
     return this.judgeOne(limiter, decision, facts, key, terms)
   }
 
-  /** The client may be gone before a function that is told of refusals asks for its address. */
+  /** Looks up the address early if `onDenied` or `response` may ask for it: by then the client may be gone. */
   private meetForRefusal(facts: LazyFacts<Req, Res>): void {
     if (this.settings.onDenied !== undefined || this.settings.response !== undefined) facts.meet()
   }
 
-  /** Nearly all requests: nothing is made for one that is allowed but what its headers tell. */
+  /** The path of nearly all requests: an allowed one allocates nothing but its standings. */
   private judgeOne(
     limiter: RequestLimiter,
     decision: Decision,
@@ -240,7 +240,7 @@ export class RateLimit<Req, Res> {
     })
   }
 
-  /** Whether the turn came; false if the client hung up before. */
+  /** Resolves to whether the turn came; false if the client hung up first. */
   private turn(delayMs: number, { facts }: Passage<Req, Res>): Promise<boolean> {
     const { clock } = this.settings
     const { request, response } = facts
@@ -301,7 +301,7 @@ export class RateLimit<Req, Res> {
   }
 }
 
-/** As `andThen`; where it waits, the client may be gone before its address is asked for. */
+/** As `andThen`, but looks up the address before it waits: by then the client may be gone. */
 function later<T, R>(
   facts: { meet(): void },
   value: Awaitable<T>,

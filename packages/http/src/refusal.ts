@@ -9,17 +9,17 @@ export interface Problem {
   readonly title: string
   readonly status: 429 | 503
   readonly detail: string
-  /** Names of the limits that refused. */
+  /** The names of the limits that refused. */
   readonly 'violated-policies': readonly string[]
 }
 
-/** A request that was refused: what `onDenied` is told and `response` may replace. */
+/** A refused request: passed to `onDenied` and to `response`, which may replace the answer. */
 export interface Refusal {
-  /** 429 where a limit refused; 503 where the store was away and `onOutage` says to deny. */
+  /** 429 if a limit refused; 503 if the store was away and `onOutage` is `'deny'`. */
   readonly status: 429 | 503
-  /** The key as the limiter took it. */
+  /** The key as passed to the limiter. */
   readonly key: LimiterKey
-  /** Whole seconds, rounded up, as in `Retry-After`; undefined where waiting does not help. */
+  /** Whole seconds, rounded up, as in `Retry-After`; undefined if waiting does not help. */
   readonly retryAfter: number | undefined
   readonly decision: Decision
   readonly problem: Problem
@@ -29,7 +29,7 @@ export interface Refusal {
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  /** Text, or an object sent as JSON; with HEAD it is not sent. */
+  /** Text, or an object sent as JSON. Not sent in answer to HEAD. */
   readonly body: string | object
 }
 
@@ -38,11 +38,11 @@ const PROBLEM_TYPES = 'https://iana.org/assignments/http-problem-types'
 export function refusalOf(key: LimiterKey, limiterName: string, decision: Decision): Refusal {
   const { retryAfterMs, reason, name = limiterName } = decision
   const retryAfter = retryAfterMs > 0 && retryAfterMs < Infinity ? Math.ceil(retryAfterMs / 1000) : undefined
-  // What was not asked has not refused.
+  // A part with the reason `'outage'` under another overall reason was not asked, so it has not refused.
   const hasRefused = (part: { reason?: string | undefined }) =>
     part.reason !== undefined && (reason === 'outage' || part.reason !== 'outage')
   const refusing = decision.parts?.filter(hasRefused).map((part) => part.name) ?? []
-  // A key on a `deny` list is refused by no limit: by the one that the decision names.
+  // No limit refuses a key on a `deny` list: the one that the decision names stands in.
   const violated = refusing.length > 0 ? refusing : [name]
   const again = retryAfter === undefined ? '' : ` Try again in ${retryAfter} s.`
   const problem: Problem =
@@ -71,16 +71,16 @@ const DETAILS = {
   blocked: (name: string) => `Requests are blocked by the limit "${name}".`,
 }
 
-/** The answer to a refusal, unless `response` gives another. */
+/** The standard answer to a refusal, which `response` may replace. */
 export function answerOf({ status, problem }: Refusal): Answer {
   return { status, headers: { 'Content-Type': 'application/problem+json' }, body: problem }
 }
 
 /**
- * The answer with what `response` gave in place of its parts. An own body does not go out as problem details.
+ * The standard answer with the parts that `response` replaced. A body of its own is not sent as problem details.
  *
- * @throws ConfigError `ERR_OPTION` where it can't be written: here and not as it is, since what a framework has begun to
- * write it can't take back, and some fail past their error path
+ * @throws ConfigError `ERR_OPTION` if it can't be written. Checked here, before writing: a framework can't take back
+ * what it has begun to write, and some then fail outside their error path
  */
 export function replaced(standard: Answer, own: Partial<Answer>): Answer {
   if (typeof own !== 'object' || own === null) {
@@ -106,8 +106,8 @@ export function replaced(standard: Answer, own: Partial<Answer>): Answer {
 }
 
 /**
- * A header's value as text, so that what was looked at is what is written. Several are one line, but for cookies, of which they
- * are a list: over HTTP/2 Node writes many a header on one line only.
+ * A header's value as text, so that exactly what was checked is written. Several values become one line, since over
+ * HTTP/2 Node writes many headers on one line only; cookies stay a list.
  */
 function writable(name: string, value: unknown): string {
   if (!HEADER_NAME.test(name))
@@ -125,23 +125,24 @@ function writable(name: string, value: unknown): string {
   if (isNone || lines.some((line) => UNWRITABLE.test(line))) {
     throw optionError(`response: the header ${name}`, value, 'give text of one line, in Latin-1')
   }
-  // The one value of it that Node does not leave out over HTTP/2, and then refuses.
+  // Over HTTP/2 Node drops `Connection`, but refuses this one value of it.
   if (name.toLowerCase() === 'connection' && lines.join() === 'trailers')
     throw optionError('response: the header', name, 'leave it out, or give `close`')
   const isCookie = name.toLowerCase() === 'set-cookie'
   return isCookie && Array.isArray(value) ? (lines as unknown as string) : lines.join(', ')
 }
 
-/** The server counts its bytes itself; a wrong length would leave some for the next answer. */
+/** Left out, since the server counts the bytes itself: a wrong length would leave bytes for the next answer. */
 const isLength = (name: string) => name.toLowerCase() === 'content-length'
 
 /**
- * What Node refuses beside a length, or writes so that no client can read it; and what is of a connection, which it refuses over
- * HTTP/2, also when the error is to be answered. `Connection` itself it leaves out there, but for one value.
+ * Headers, besides the length, that an answer must not set. Node refuses some, or writes them so that no client can
+ * read them. Connection-specific ones it refuses over HTTP/2, even while answering that error. `Connection` is not
+ * listed: there Node drops it, but for one value.
  */
 const FRAMING = /^(transfer-encoding|trailer|te|upgrade|keep-alive|proxy-connection|http2-settings)$/i
 
-/** What a header's value must not hold. */
+/** Characters that a header's value must not contain. */
 const UNWRITABLE = /[^\t\x20-\x7e\x80-\xff]/
 
 const hasType = (headers: object) =>
@@ -149,7 +150,7 @@ const hasType = (headers: object) =>
 
 const textOf = (body: string | object) => (typeof body === 'string' ? body : JSON.stringify(body))
 
-/** An answer's body and headers as they go out. */
+/** An answer's headers and body as they are sent. */
 export function written({ headers, body }: Answer): { headers: Record<string, string>; body: string } {
   const type = typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json'
   return {

@@ -1,41 +1,38 @@
 import type { Client, ClientAddresses } from './client-address.ts'
 
-/** Where a framework keeps what is needed of a request. `Res`: what comes with it, such as its response. */
+/** Reads the facts of a request in a framework. `Res`: what comes with the request, such as its response. */
 export interface RequestSource<Req, Res> {
   /** The address at the other end of the connection. */
   peer(request: Req, response: Res): string | undefined
-  /** A request header by its lower-case name; repeated ones joined by commas. */
+  /** A request header by its lower-case name; repeated ones are joined by commas. */
   header(request: Req, name: string): string | undefined
   method(request: Req): string
-  /** The pattern of the matched route, `'unmatched'` where none matched, undefined where that can't be told. */
+  /** The pattern of the matched route, `'unmatched'` if none matched, undefined if that is not known. */
   route(request: Req): string | undefined
-  /** Calls back once if the client goes away before it is answered, at once if it has gone; returns how to stop. */
+  /** Calls `listener` once if the client hangs up unanswered, at once if it already has. Returns how to stop. */
   onHangUp(request: Req, response: Res, listener: () => void): () => void
 }
 
-/**
- * What can be told of a request whatever the framework: the second argument of `key` and the other functions
- * of a request.
- */
+/** The facts of a request, in any framework: the second argument of `key` and of the other functions of a request. */
 export interface RequestFacts {
   /**
-   * The client's address as a key takes it: IPv4 as it is, IPv6 as its prefix (`2001:db8::/64`), by `trustProxy`
-   * and `ipv6Prefix`. `'unknown'` on connections that have none, such as Unix sockets.
+   * The client's address as keys use it: IPv4 as it is, IPv6 as its prefix (`2001:db8::/64`), as `trustProxy` and
+   * `ipv6Prefix` say. `'unknown'` on connections without an address, such as Unix sockets.
    */
   readonly address: string
   /** The address as a key, as `byAddress()` gives it: `address:2001:db8::/64`. */
   readonly addressKey: string
-  /** In capitals. */
+  /** In upper case. */
   readonly method: string
-  /** The pattern of the matched route; undefined where it is not known (yet). */
+  /** The pattern of the matched route; undefined if it is not (yet) known. */
   readonly route: string | undefined
-  /** A request header by its name in any case; undefined where it is missing. */
+  /** A request header by its name in any case; undefined if it is missing. */
   header(name: string): string | undefined
 }
 
-/** Looks each fact up when it is asked for: most requests need one or two. */
+/** Looks up each fact on demand: most requests need one or two. */
 export class LazyFacts<Req, Res> implements RequestFacts {
-  /** Null: asked, and not told. */
+  /** Null: looked up, but not known. */
   private peer: string | null | undefined
 
   constructor(
@@ -45,14 +42,14 @@ export class LazyFacts<Req, Res> implements RequestFacts {
     readonly response: Res,
   ) {}
 
-  /** Looks up where the request comes from while that can be told: Node forgets it as the connection closes. */
+  /** Looks up the peer's address while it is known: Node forgets it when the connection closes. */
   meet(): void {
     if (this.peer !== undefined) return
     this.peer = null
     try {
       this.peer = this.source.peer(this.request, this.response) ?? null
     } catch {
-      // Where it can't be told, whoever asks is told why.
+      // Ignored here: a later lookup, if any, throws the error again.
     }
   }
 

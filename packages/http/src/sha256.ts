@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** In base64url: 43 characters. */
+/** The hash in base64url: 43 characters. */
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }

@@ -1,21 +1,21 @@
 import type { AlgorithmName, Decision, Limit } from '@spillway/core'
 import type { RequestLimiter } from './request-limiter.ts'
 
-/** How a client stands with one limit after a check: what the headers tell. Times are whole seconds, rounded up. */
+/** Where a client stands with one limit after a check, as the headers tell it. Times are whole seconds, rounded up. */
 export interface Standing {
-  /** The limit's name: of its limiter, or of one limit of several. */
+  /** The limiter's name, or that of one of its limits. */
   readonly name: string
   readonly limit: number
-  /** Until the window or bucket has gone round once. */
+  /** The length of the window, or the time in which a full bucket drains. */
   readonly window: number
   readonly remaining: number
-  /** Until more quota is there; of a refusal: until a retry can pass. Undefined if it never can. */
+  /** Time until more quota is there, or for a refusal, until a retry can pass. Undefined if it never can. */
   readonly moreAfter: number | undefined
-  /** Until the full quota is back. */
+  /** Time until the full quota is back. */
   readonly resetAfter: number
 }
 
-/** How the client stands with each limit that a decision was made of. */
+/** Where the client stands with each limit that the decision is about. */
 export function standingsOf(limiter: RequestLimiter, decision: Decision): Standing[] {
   const { parts } = decision
   if (parts === undefined) return [standing(limiter.name, onlyLimit(limiter), decision, decision)]
@@ -25,7 +25,7 @@ export function standingsOf(limiter: RequestLimiter, decision: Decision): Standi
   })
 }
 
-/** Of a limiter whose decisions tell of no parts. */
+/** The limit of a limiter whose decisions have no parts. */
 function onlyLimit({ limit }: RequestLimiter): Limit {
   return (Array.isArray(limit) ? limit[0] : limit) as Limit
 }
@@ -50,15 +50,15 @@ function standing(
   }
 }
 
-/** How the client stands when the cost has been given back. Of a key on a limiter's `allow` list nothing was taken. */
+/** The standing once the cost is given back, capped: for a key on the limiter's `allow` list nothing was taken. */
 export function withBack(standing: Standing, cost: number): Standing {
   return { ...standing, remaining: Math.min(standing.limit, standing.remaining + cost) }
 }
 
 /**
- * The longest until some quota comes back, in milliseconds, as far as the algorithm is known. A bucket drains steadily.
- * What a window or log admitted has left it after one window; a sliding one weighs it for another, rounded up: of n, one
- * is gone after an nth of that.
+ * The longest wait until some quota comes back, in milliseconds; `Infinity` for an unknown algorithm. A bucket drains
+ * steadily. Cost leaves a window or log after one window. A sliding window then weighs it for one more, rounded up: of
+ * n, one is gone after an nth of it.
  */
 function longestWait(window: number, limit: number, remaining: number, algorithm?: AlgorithmName): number {
   switch (algorithm) {

@@ -2,23 +2,23 @@ import type { CheckOptions, Decision } from '@spillway/core'
 import { type Awaitable, isPromise } from './awaitable.ts'
 import type { LimiterKey, PlanLimits, RequestLimiter } from './request-limiter.ts'
 
-/** What a request costs, and its plan; undefined: 1, and the limiter's own limit. */
+/** A request's cost and plan; undefined: cost 1 and the limiter's own limit. */
 export type Terms = CheckOptions<PlanLimits> | undefined
 
-/** What a limiter decided for a request. */
+/** A limiter's decision about a request. */
 export interface Taking {
   readonly limiter: RequestLimiter
   readonly decision: Decision
 }
 
-/** Asks one limiter, without a promise where it can answer from RAM. */
+/** Asks one limiter, without a promise if it can answer from RAM. */
 export function take(limiter: RequestLimiter, key: LimiterKey, terms: Terms): Awaitable<Decision> {
   if (limiter.checkSync === undefined) return limiter.check(key, terms)
   const decision = limiter.checkSync(key, terms)
   return decision.reason === 'sync' ? limiter.check(key, terms) : decision
 }
 
-/** Asks limiters one after the other, up to the first that denies; where one fails, those before are given back. */
+/** Asks limiters in turn, up to the first that denies. If one fails, what those before it took is given back. */
 export function takeInTurn(
   limiters: readonly RequestLimiter[],
   key: LimiterKey,
@@ -40,7 +40,7 @@ export function takeInTurn(
   return takings
 }
 
-/** The rest of the turn, from the first limiter that needs a promise. */
+/** Asks the rest, from the first limiter that needs a promise. */
 async function goOn(
   limiters: readonly RequestLimiter[],
   key: LimiterKey,
@@ -63,15 +63,15 @@ async function goOn(
 }
 
 /**
- * Whether the limit counts what was allowed, so that it can be given back. What the reserve of a `spike` paid can't be:
- * a refund would go to the limit. An
- * answer in an outage may be counted in part: that stays taken, as in `acquire`.
+ * Whether the limit counts what was allowed, so that a refund can give it back. What the reserve of a `spike` paid
+ * can't be: the refund would go to the limit. An answer in an outage may be counted in part; that stays taken, as in
+ * `acquire`.
  */
 export function isCounted({ allowed, wouldDeny, spike, source }: Decision): boolean {
   return allowed && !wouldDeny && !spike && source !== 'outage'
 }
 
-/** Gives back what was taken. What can't be, because a store is away, stays taken. */
+/** Gives back what was taken, as far as possible: if a store is away, it stays taken. */
 export async function giveBack(
   takings: readonly Taking[],
   key: LimiterKey,

@@ -3,7 +3,7 @@ import type { HeaderAccess } from './headers.ts'
 import { nodeSource } from './node-response.ts'
 import { type Answer, takesBody, written } from './refusal.ts'
 
-/** Calls back when the signal aborts, at once if it has; returns how to stop. */
+/** Calls `listener` when the signal aborts, at once if it already has. Returns how to stop. */
 function onAbort(signal: AbortSignal, listener: () => void): () => void {
   if (signal.aborted) {
     listener()
@@ -13,21 +13,21 @@ function onAbort(signal: AbortSignal, listener: () => void): () => void {
   return () => signal.removeEventListener('abort', listener)
 }
 
-/** What `@hono/node-server` hands on beside the `Request`. */
+/** What `@hono/node-server` passes beside the `Request`. */
 export interface NodeBindings {
   readonly incoming: IncomingMessage
   readonly outgoing: ServerResponse
 }
 
-/** Anything may be handed on: told by what is asked of it. */
+/** Platforms pass all kinds of values, so check for the members that are used. */
 function isNodeBindings(handed: unknown): handed is NodeBindings {
   const { incoming, outgoing } = (handed ?? {}) as Partial<NodeBindings>
   return typeof incoming?.socket === 'object' && typeof outgoing?.once === 'function'
 }
 
 /**
- * Calls back once if the client goes away; returns how to stop. A `Request`'s signal tells, but on Node not of those
- * that are pipelined behind another.
+ * Calls `listener` once if the client hangs up. Returns how to stop. A `Request`'s signal tells, but on Node not for
+ * requests that are pipelined behind another.
  */
 export function onGone(signal: AbortSignal, handed: unknown, listener: () => void): () => void {
   if (!isNodeBindings(handed)) return onAbort(signal, listener)
@@ -43,15 +43,15 @@ export function onGone(signal: AbortSignal, handed: unknown, listener: () => voi
   }
 }
 
-/** The response with headers written to it, or a copy where it allows no writing, as those that `fetch` got. */
+/** Writes headers to the response, or to a copy if its headers are immutable, as in responses from `fetch`. */
 export function withHeaders(response: Response, write: (headers: Headers) => void): Response {
   try {
     write(response.headers)
     return response
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    // A switch to a WebSocket, or `Response.error()`: there are no copies of these. Of what is no response at all there
-    // would be one, empty and of status 200, where the platform is to say that it is none.
+    // A switch to a WebSocket and `Response.error()` can't be copied. A value that is no response would become an empty
+    // one with status 200; the platform should report it instead.
     if (!(response.status >= 200)) return response
     const copy = new Response(response.body, response)
     write(copy.headers)
@@ -64,7 +64,7 @@ export const webHeaders: HeaderAccess<Headers> = {
   set: (headers, name, value) => headers.set(name, value),
 }
 
-/** A refusal's answer with the limit's headers; the answer's own come last and win. HEAD gets no body. */
+/** The response to a refusal: the limit's headers first, then the answer's own, which win. HEAD gets no body. */
 export function webResponse(answer: Answer, method: string, write: (headers: Headers) => void): Response {
   const { headers, body } = written(answer)
   const response = new Response(contentOf(answer.status, method, body), { status: answer.status })
@@ -76,12 +76,12 @@ export function webResponse(answer: Answer, method: string, write: (headers: Hea
   return response
 }
 
-/** What a `Response` of this status is made with, which refuses even an empty body where there is to be none. */
+/** The body to make a `Response` of this status with: null if it takes none, since it refuses even an empty one. */
 export function contentOf(status: number, method: string, body: string): string | null {
   return method === 'HEAD' || !takesBody(status) ? null : body
 }
 
-/** For a client that has hung up: nobody reads it. 499 is what nginx logs then. */
+/** A response for a client that has hung up; nobody reads it. 499 is the status that nginx logs then. */
 export function unreadResponse(): Response {
   return new Response(null, { status: 499 })
 }

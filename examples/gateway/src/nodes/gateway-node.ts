@@ -1,13 +1,12 @@
 import type { Server } from 'node:http'
 import type { RateLimitOptions } from '@spillway/http'
 
-/** What a gateway is told. */
 export interface GatewayOptions {
-  /** The options of the limit of each path. */
+  /** The rate limit's options for each path. */
   readonly limits: Readonly<Record<string, RateLimitOptions<unknown>>>
   /** Asks the backend. */
   readonly forward: (path: string) => Promise<string>
-  /** Says in `X-Served-By` who answered. */
+  /** The name to answer with in `X-Served-By`. */
   readonly name: string
 }
 

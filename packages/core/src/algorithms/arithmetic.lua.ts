@@ -1,4 +1,4 @@
-/** The Lua half of `arithmetic.ts`: the same numbers, digit by digit where a product passes 2^53. */
+/** The Lua half of `arithmetic.ts`: the same numbers, digit by digit if a product passes 2^53. */
 export const arithmeticLua = /* lua */ `
 -- in: a < 2^53; b, c < 2^36 · out: floor(a * b / c), a * b mod c
 local function muldiv(a, b, c)

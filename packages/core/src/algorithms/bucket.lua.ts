@@ -15,7 +15,7 @@ local function drain(b, c, elapsed, rate, per)
 end
 `
 /**
- * For a key that last went by the same rate. Mostly less than a token drains: no function and no division is needed.
+ * For a key whose rate has not changed. Mostly less than a token drains: that needs no function call and no division.
  */
 const roll = /* lua */ `
 if now > a then
@@ -46,7 +46,7 @@ local rate, per = parameters[3], parameters[4]
 drainsby = told and -rate or rate
 
 local set, since
--- the rate of the limit that was set last, if one was, and since when
+-- the rate of the limit set at runtime, if any, and since when it is set
 local function rateset()
   if set == nil then
     set = inforce or meta[7] and cjson.decode(meta[7]) or {}
@@ -55,9 +55,9 @@ local function rateset()
   return set[4], since
 end
 
--- where what was rolled last gave way to the limit that was set
+-- the state in which the key rolled last changed to the set limit's rate
 local waya, wayb, wayc
--- by what the key went last, and from then on by the limit that was set, if it goes by that
+-- drains by the key's last rate. A key of the limiter's own limit goes by the set limit's rate from when that was set
 local function roll(_, a, b, c, d, now)
   if d < 0 and d ~= drainsby then
     local rate, from = rateset()
@@ -72,7 +72,7 @@ local function roll(_, a, b, c, d, now)
   return now, b, c, d
 end
 
--- when all will have drained that is in use now, also of what is booked, which may be taken within a window
+-- when everything in use now will have drained, and everything booked, which may be taken up to a window from now
 local function alldrained(a, b, c, booked, its)
   local whole, rest = muldiv(b, per, its)
   local till = a + whole + math.ceil((rest - c) / its)
@@ -83,8 +83,8 @@ local function alldrained(a, b, c, booked, its)
   return till
 end
 
--- what is kept of a row that goes over from the rate of one to that of another: what was taken before gives back by the
--- faster, for as long as it could give anything back by the slower; so does what is booked
+-- the GIVEN fields of a row whose rate changes from one to the other. A refund of what was taken before reckons with
+-- the faster rate, for as long as the slower one leaves anything to give back; the same holds for what is booked
 local function rerated(from, given, lasts, changed, fastest, a, b, c, booked, one, other)
   one, other = math.abs(one), math.abs(other)
   local slow, fast = min(one, other), max(one, other)
@@ -106,7 +106,7 @@ local function add(_, a, b, c, d, _, _, cost)
   return a, b + cost, c, d
 end
 
--- returns also how much that was
+-- also returns how much was given back
 local function remove(_, a, b, c, d, _, cost, at, beside, atrate)
   local part = 0
   if at and now > at then
@@ -138,8 +138,8 @@ end
 `
 
 /**
- * The Lua half of token and leaky bucket. State: a = moment, b = used, c = drained, d = the rate by which it drains:
- * that of a plan, or negated that of the limiter's own limit, which gives way to one that is set. Parameters: capacity,
- * window, rate, per.
+ * The Lua half of token and leaky bucket. State: a = moment, b = used, c = what has drained of the last token, in
+ * 1/per, d = the rate by which it drains: a plan's, or the limiter's own negated, which gives way to a limit set at
+ * runtime. Parameters: capacity, window, rate, per.
  */
 export const bucketLua: LuaHalf = { begins, functions, take: { opens, late: 1, roll, use, ends } }

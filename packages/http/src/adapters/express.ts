@@ -5,7 +5,7 @@ import type { RateLimitOptions } from '../options.ts'
 import { type Course, RateLimit } from '../rate-limit.ts'
 import type { RequestSource } from '../request-facts.ts'
 
-/** A middleware of Express and of servers like it. */
+/** A middleware for Express and similar servers. */
 export type ExpressMiddleware<Req> = (
   request: Req,
   response: ServerResponse,
@@ -31,11 +31,10 @@ const course: Course<IncomingMessage, ServerResponse, Parameters<ExpressMiddlewa
 }
 
 /**
- * Limits requests of Express 4 and 5, and of connect and servers like it. What goes wrong, such as a `key` that throws,
- * goes to `next`.
+ * Limits requests in Express 4 and 5, connect and similar servers. Errors, such as one that `key` throws, go to `next`.
  *
- * @typeParam Req the request that the options' functions get: for connect, `rateLimit<IncomingMessage>({ … })`
- * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @typeParam Req the request passed to the options' functions; for connect, `rateLimit<IncomingMessage>({ … })`
+ * @throws ConfigError `ERR_OPTION` if an option is wrong
  * @example
  * ```ts
  * import express from 'express'

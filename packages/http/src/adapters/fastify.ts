@@ -16,19 +16,21 @@ import type { RequestSource } from '../request-facts.ts'
 
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
 
-/** What Fastify prints of an instance without any. */
+/** What `printRoutes` returns if there are no routes. */
 const NO_ROUTES = '(empty tree)'
 
 export type FastifyRouteRateLimit = Partial<RateLimitOptions<FastifyRequest>>
 
 export interface FastifyRateLimitOptions extends FastifyRouteRateLimit {
-  /** When to decide; default `'onRequest'`, the earliest. Later where `key` needs what comes later, such as the body. */
+  /**
+   * The hook that decides; default `'onRequest'`, the earliest. Choose a later one if `key` needs more, as the body.
+   */
   hook?: (typeof HOOKS)[number] | undefined
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route's own rate limit, beside what @fastify/rate-limit may call `rateLimit`: options that differ from the plugin's, or false for none. */
+    /** The route's own options, or false for no limit. (@fastify/rate-limit uses the name `rateLimit`.) */
     spillway?: FastifyRouteRateLimit | false
   }
 }
@@ -41,7 +43,7 @@ const fastifySource: RequestSource<FastifyRequest, FastifyReply> = {
   onHangUp: ({ raw }, reply, listener) => nodeSource.onHangUp(raw, reply.raw, listener),
 }
 
-/** Through the reply, which hands Node all headers at once: written to Node's response one by one they cost twice as much. */
+/** On the reply, which hands Node all headers at once: setting each on Node's response costs twice as much. */
 const replyHeaders: HeaderAccess<FastifyReply> = {
   get: (reply, name) => headerText(reply.getHeader(name)),
   set: (reply, name, value) => reply.header(name, value),
@@ -68,8 +70,8 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   if (!HOOKS.includes(hook)) throw optionError('hook', hook, `give one of ${HOOKS.join(', ')}`)
   const general = shared.limiter === undefined ? undefined : compile(shared)
   const own = new Map<FastifyRouteRateLimit, FastifyRateLimit>()
-  // Routes that were there before are not told of. A request is asked for its route's options only where some differ:
-  // Fastify makes an object of them each time.
+  // `onRoute` is not called for routes added before the plugin. A request's `routeOptions` is read only if some route
+  // has options of its own, since Fastify builds that object on each access.
   let someRoutesDiffer = fastify.printRoutes() !== NO_ROUTES
 
   fastify.addHook('onRoute', ({ config }) => {
@@ -94,7 +96,7 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
     if (differing === undefined) return general
     return differing === false ? undefined : ownOf(differing)
   }
-  // Where a handler says that there is nothing (`reply.callNotFound`), as for a file, Fastify runs this hook once more.
+  // Fastify runs the preHandler hook again if a handler calls `reply.callNotFound`, as for a missing file.
   const decided = hook === 'preHandler' ? new WeakSet<FastifyRequest>() : undefined
   const decide = (request: FastifyRequest, reply: FastifyReply, goOn: GoOn) => {
     if (decided?.has(request)) return goOn()
@@ -107,7 +109,7 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   else fastify.addHook(hook as 'onRequest', decide as onRequestHookHandler)
 }
 
-/** Fastify takes these with any plugin, and hands them on to it. */
+/** Removes the options that Fastify accepts for every plugin and passes on to it. */
 function withoutFastifys({
   prefix,
   logLevel,
@@ -145,12 +147,12 @@ function carryOut(limit: FastifyRateLimit, verdict: Verdict | undefined, reply: 
 }
 
 /**
- * A plugin that limits the requests of the Fastify instance it is registered with, 404s included. A route's
- * `config.spillway` holds options of its own, or `false`; without a `limiter` here, only such routes are limited.
- * What goes wrong, such as a `key` that throws, goes to the error handler.
+ * A plugin that limits all requests of its Fastify instance, 404s included. A route can set its own options, or
+ * `false`, as `config.spillway`; without a `limiter` here, only such routes are limited. Errors, such as one that `key`
+ * throws, go to the error handler.
  *
- * @throws ConfigError `ERR_OPTION` where an option is wrong, as the plugin or the route is registered; from the requests
- * of a route that was registered before the plugin had loaded
+ * @throws ConfigError `ERR_OPTION` if an option is wrong, when the plugin or the route is registered; from the requests
+ * of a route registered before the plugin had loaded
  * @example
  * ```ts
  * import Fastify from 'fastify'

@@ -8,8 +8,8 @@ import type { RequestSource } from '../request-facts.ts'
 import { onGone, unreadResponse, webHeaders, webResponse, withHeaders } from '../web-response.ts'
 
 /**
- * A handler of the fetch API, with its platform's own kind of `Request`, such as `NextRequest`; what it is handed beside it is
- * passed on. Bun's give no response where the request became a WebSocket.
+ * A handler of the fetch API. It gets its platform's own kind of `Request`, such as `NextRequest`, and any further
+ * arguments. Bun's handlers return no response for a request that became a WebSocket.
  */
 export type FetchHandler<
   Rest extends unknown[],
@@ -17,14 +17,14 @@ export type FetchHandler<
   Res extends Response | undefined = Response,
 > = (request: Req, ...rest: Rest) => Res | PromiseLike<Res>
 
-/** What Bun, Deno and Next.js take for a handler: their types ask for promises, not for what is only like one. */
+/** A handler as Bun, Deno and Next.js type it: it may return a promise, but not any `PromiseLike`. */
 export type LimitedFetchHandler<
   Rest extends unknown[],
   Req extends Request = Request,
   Res extends Response | undefined = Response,
 > = (request: Req, ...rest: Rest) => Res | Response | Promise<Res | Response>
 
-/** Takes a handler, and gives one that runs it for requests that are allowed. */
+/** Wraps a handler so that it runs only for allowed requests. */
 export type FetchLimit<Rest extends unknown[]> = <
   Req extends Request = Request,
   Own extends Rest = Rest,
@@ -35,18 +35,18 @@ export type FetchLimit<Rest extends unknown[]> = <
 
 export interface FetchRateLimitOptions<Rest extends unknown[] = unknown[]> extends RateLimitOptions<Request> {
   /**
-   * The address at the other end of the connection, as the platform tells it. Required where a key asks for the address, as
-   * the default one does, unless `trustProxy` is a number or a function: a `Request` has no address.
+   * The address at the other end of the connection, as the platform tells it. Required if a key uses the address, as
+   * the default key does, unless `trustProxy` is a number or a function: a `Request` has no address.
    */
   peer?: ((request: Request, ...rest: Rest) => string | undefined) | undefined
 }
 
 /**
- * Limits a handler of the fetch API, for Deno, Bun, workers, Next.js route handlers and the like. What goes wrong, such
- * as a `key` that throws, the handler throws or rejects with.
+ * Limits a handler of the fetch API, for Deno, Bun, workers, Next.js route handlers and the like. The limited handler
+ * throws or rejects with any error, such as one that `key` throws.
  *
- * @returns takes the handler and gives one that runs it for requests that are allowed
- * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @returns a function that wraps a handler so that it runs only for allowed requests
+ * @throws ConfigError `ERR_OPTION` if an option is wrong
  * @example
  * ```ts
  * import { createLimiter, slidingWindow } from '@spillway/core'

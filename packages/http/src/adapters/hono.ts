@@ -19,16 +19,16 @@ import {
 
 export interface HonoRateLimitOptions<E extends Env = Env> extends RateLimitOptions<Context<E>> {
   /**
-   * The address at the other end of the connection. Default: as `@hono/node-server` tells it; elsewhere give
+   * The address at the other end of the connection. Known by default on `@hono/node-server`; elsewhere give
    * `(context) => getConnInfo(context).remote.address` with your platform's `getConnInfo`.
    */
   peer?: ((context: Context<E>) => string | undefined) | undefined
 }
 
 /**
- * Limits requests of Hono. What goes wrong, such as a `key` that throws, goes to `app.onError`.
+ * Limits requests in Hono. Errors, such as one that `key` throws, go to `app.onError`.
  *
- * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @throws ConfigError `ERR_OPTION` if an option is wrong
  * @example
  * ```ts
  * import { Hono } from 'hono'
@@ -47,13 +47,13 @@ export interface HonoRateLimitOptions<E extends Env = Env> extends RateLimitOpti
 export function rateLimit<E extends Env = Env>(options: HonoRateLimitOptions<E>): MiddlewareHandler<E> {
   checkOptions(options)
   const limit = new RateLimit<Context<E>, undefined>(options, sourceOf(options), ['peer'])
-  // Hono's type asks for a promise; its dispatch takes a plain value as well.
+  // Hono's type requires a promise, but its dispatch also accepts a plain value.
   return ((context, next) =>
     limit.admitAnd(context, undefined, (verdict) => {
       if (verdict === undefined) return next()
       if (verdict.gone) return unreadResponse()
       if (verdict.answer !== undefined) return refuse(limit, verdict, context)
-      // After the handler: a Response that it made itself takes no headers set before.
+      // Set after the handler ran: a Response that the handler made itself would not get headers set before.
       return next().then(() => {
         const response = withHeaders(context.res, (headers) =>
           limit.writeHeaders(verdict, headers, webHeaders),
@@ -76,12 +76,12 @@ function refuse<E extends Env>(
   const response = context.body(content as string, status as ContentfulStatusCode, headers)
   return withHeaders(response, (written) => {
     limit.writeHeaders(verdict, written, webHeaders)
-    // The answer's own win, as everywhere.
+    // The answer's own headers win, as in every adapter.
     for (const name of Object.keys(headers)) if (isLimits(name)) written.set(name, headers[name] as string)
   })
 }
 
-/** Whether the limit writes it as well. */
+/** Whether the limit writes this header too. */
 const isLimits = (name: string) => /^(retry-after$|(x-)?ratelimit)/i.test(name)
 
 function sourceOf<E extends Env>({
@@ -100,9 +100,9 @@ function sourceOf<E extends Env>({
 }
 
 /**
- * The pattern of the route that will answer, of all that match from here on: Hono does not tell it before, and a catch-all
- * for files at the end matches each request. Middleware stands under `ALL`. The first route without a wildcard answers; of
- * wildcards, as of a cache before or files behind, the longest says most.
+ * Guesses the pattern of the route that will answer, among those that match from here on: Hono does not tell it
+ * beforehand, and a catch-all for files at the end matches every request. Middleware is listed as `ALL`. The first
+ * route without a wildcard answers; of wildcards, as for a cache or files, the longest says most.
  */
 function routeOf<E extends Env>(context: Context<E>): string | undefined {
   const from = matchedRoutes(context).slice(context.req.routeIndex)

@@ -15,8 +15,8 @@ const koaSource: RequestSource<Context, Context> = {
 }
 
 /**
- * Where @koa/router leaves the pattern. In `router.use` it is that of the middleware, the same for all routes: the first
- * route that takes the method answers.
+ * @koa/router leaves the matched pattern in `_matchedRoute`. In `router.use` that is the middleware's pattern, the same
+ * for all routes: then the first route that takes the method is the one that answers.
  */
 function routeOf({ _matchedRoute, matched, method }: Context): string | undefined {
   if (_matchedRoute === undefined) return undefined
@@ -26,16 +26,16 @@ function routeOf({ _matchedRoute, matched, method }: Context): string | undefine
   return route === undefined ? undefined : String(route)
 }
 
-/** Once they are sent, Koa leaves them as they are. */
+/** Koa ignores headers set after they were sent; Node would throw. */
 const koaHeaders: HeaderAccess<Context> = {
   get: ({ res }, name) => nodeHeaders.get(res, name),
   set: (context, name, value) => context.set(name, value),
 }
 
 /**
- * Limits requests of Koa. What goes wrong, such as a `key` that throws, rejects as an error of any middleware does.
+ * Limits requests in Koa. Errors, such as one that `key` throws, reject as in any middleware.
  *
- * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @throws ConfigError `ERR_OPTION` if an option is wrong
  * @example
  * ```ts
  * import Koa from 'koa'

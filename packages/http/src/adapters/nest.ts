@@ -22,17 +22,17 @@ import { RateLimit as Limit, type Verdict } from '../rate-limit.ts'
 import { type Answer, type Refusal, takesBody, written } from '../refusal.ts'
 import type { RequestSource } from '../request-facts.ts'
 
-/** Functions of the options get Nest's context: `context.switchToHttp().getRequest()`. */
+/** The options' functions get Nest's context: `context.switchToHttp().getRequest()`. */
 export type NestRateLimitOptions = RateLimitOptions<ExecutionContext>
 
-/** The request of either platform, as far as both agree, and what each knows of its route. */
+/** A request of either platform: what both have in common, and where each keeps the route. */
 interface PlatformRequest extends IncomingMessage {
   baseUrl?: string
   route?: { path: string }
   routeOptions?: { url?: string }
 }
 
-/** Express's response is Node's own; Fastify's holds it. Both send by the same names. */
+/** Express's response is Node's own; Fastify's wraps it. Both have these methods. */
 type PlatformResponse = (ServerResponse | FastifyResponse) & {
   status(code: number): unknown
   send(body: string): unknown
@@ -63,7 +63,7 @@ const nestSource: RequestSource<ExecutionContext, PlatformResponse> = {
   },
 }
 
-/** A refused request; {@link RateLimitFilter} answers it. Catch it in a filter of your own to answer otherwise. */
+/** A refused request. {@link RateLimitFilter} answers it; catch it in a filter of your own to answer differently. */
 export class RateLimitException extends HttpException {
   constructor(
     readonly refusal: Refusal,
@@ -74,8 +74,8 @@ export class RateLimitException extends HttpException {
 }
 
 /**
- * Answers refused requests. `RateLimitModule` brings it along; it is there because Nest itself would answer problem
- * details as plain `application/json`.
+ * Answers refused requests. `RateLimitModule` includes it. Needed because Nest alone would send problem details as
+ * plain `application/json`.
  */
 export class RateLimitFilter implements ExceptionFilter<RateLimitException> {
   catch({ answer }: RateLimitException, host: ArgumentsHost): void {
@@ -97,10 +97,10 @@ Catch(RateLimitException)(RateLimitFilter)
 const ROUTE_OPTIONS = Symbol('@spillway/http: the rate limit of a route')
 
 /**
- * Options of its own for a controller or a route, beside those of the module or guard; false: no rate limit. Those of a route
- * win over its controller's, and these over the module's.
+ * Sets options for one controller or route; false: no rate limit. A route's options win over its controller's, and
+ * these over those of the module or guard.
  *
- * @throws ConfigError `ERR_OPTION` where it is neither
+ * @throws ConfigError `ERR_OPTION` if the argument is neither options nor false
  * @example
  * ```ts
  * import { Controller, Get } from '@nestjs/common'
@@ -135,14 +135,14 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
 
 type RouteOptions = Partial<NestRateLimitOptions> | false | undefined
 
-/** Options, the limit that they make, and what options that differ from them make of it: each once. */
+/** A set of options, its limit, and the levels that differ from it: each made once. */
 class Level {
   private made: Limit<ExecutionContext, PlatformResponse> | undefined
   private readonly differing = new WeakMap<object, Level>()
 
   constructor(private readonly options: NestRateLimitOptions) {}
 
-  /** Made when it is asked for: of a controller's options alone there may be none. */
+  /** Made on first use: a controller's options alone may lack a limiter that the route's options have. */
   get limit(): Limit<ExecutionContext, PlatformResponse> {
     this.made ??= new Limit(this.options, nestSource)
     return this.made
@@ -159,14 +159,14 @@ class Level {
 }
 
 /**
- * Limits requests over HTTP, with the options of `RateLimitModule` and those of `@RateLimit` on the route. Other
+ * Limits requests over HTTP, by the options of `RateLimitModule` and of `@RateLimit` on the controller or route. Other
  * transports pass. A refusal is thrown as a {@link RateLimitException}.
  */
 export class RateLimitGuard implements CanActivate {
   private readonly reflector = new Reflector()
   private readonly general: Level
 
-  /** @throws ConfigError `ERR_OPTION` where an option is wrong */
+  /** @throws ConfigError `ERR_OPTION` if an option is wrong */
   constructor(options: NestRateLimitOptions) {
     this.general = new Level(options)
     void this.general.limit
@@ -218,9 +218,9 @@ const nestHeaders: HeaderAccess<PlatformResponse> = {
 
 /**
  * Holds the options of {@link RateLimitGuard}: `forRoot(options)`, or `forRootAsync({ imports, inject, useFactory })`
- * where the limiter comes from another provider. The guard is then `{ provide: APP_GUARD, useClass: RateLimitGuard }`
- * for all routes, or `@UseGuards(RateLimitGuard)` for some. A global filter of your own that catches everything comes
- * first: let it pass a {@link RateLimitException} on to `new RateLimitFilter().catch(exception, host)`.
+ * if the limiter comes from another provider. Then add the guard: `{ provide: APP_GUARD, useClass: RateLimitGuard }`
+ * for all routes, or `@UseGuards(RateLimitGuard)` for some. A global filter of your own that catches everything runs
+ * first: let it pass a {@link RateLimitException} to `new RateLimitFilter().catch(exception, host)`.
  *
  * @example
  * ```ts
@@ -245,10 +245,10 @@ Module({
 })(RateLimitModule)
 
 /**
- * A guard without the module, for `@UseGuards(rateLimit({ limiter }))` or `app.useGlobalGuards(rateLimit({ limiter }))`;
- * without the module also add `app.useGlobalFilters(new RateLimitFilter())`.
+ * A guard without the module, for `@UseGuards(rateLimit({ limiter }))` or
+ * `app.useGlobalGuards(rateLimit({ limiter }))`. Also add `app.useGlobalFilters(new RateLimitFilter())`.
  *
- * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @throws ConfigError `ERR_OPTION` if an option is wrong
  */
 export function rateLimit(options: NestRateLimitOptions): RateLimitGuard {
   return new RateLimitGuard(options)

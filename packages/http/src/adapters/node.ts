@@ -5,10 +5,10 @@ import { checkHandler, optionError } from '../option-error.ts'
 import type { RateLimitOptions } from '../options.ts'
 import { type Course, RateLimit } from '../rate-limit.ts'
 
-/** A request of `node:http`, or of `node:http2` by its compatibility API. */
+/** A request of `node:http`, or of `node:http2` in its compatibility API. */
 export type NodeRequest = IncomingMessage | Http2ServerRequest
 
-/** What comes with such a request. */
+/** The response that belongs to such a request. */
 export type NodeResponse<Req extends NodeRequest = IncomingMessage> = Req extends IncomingMessage
   ? ServerResponse
   : Http2ServerResponse
@@ -21,18 +21,18 @@ export type NodeHandler<Req extends NodeRequest = IncomingMessage> = (
 export interface NodeRateLimitOptions<Req extends NodeRequest = IncomingMessage>
   extends RateLimitOptions<Req> {
   /**
-   * Answers a request that could not be decided, because a function of the options threw, the limiter is closed, or
-   * the store is away and `onOutage` says to throw. Default: prints the error and answers 500.
+   * Answers a request that could not be decided, because one of the options' functions threw, the limiter is closed, or
+   * the store is away and `onOutage` is `'throw'`. Default: prints the error and answers 500.
    */
   onError?: ((error: unknown, request: Req, response: NodeResponse<Req>) => void) | undefined
 }
 
 /**
- * Limits a handler of `node:http`, or of `node:http2` by its compatibility API: `rateLimit<Http2ServerRequest>({ … })`.
+ * Limits a handler of `node:http`, or of `node:http2` in its compatibility API: `rateLimit<Http2ServerRequest>({ … })`.
  *
- * @typeParam Req the request that the handler and the options' functions get
- * @returns takes the handler and gives one that runs it for requests that are allowed
- * @throws ConfigError `ERR_OPTION` where an option is wrong
+ * @typeParam Req the request passed to the handler and to the options' functions
+ * @returns a function that wraps a handler so that it runs only for allowed requests
+ * @throws ConfigError `ERR_OPTION` if an option is wrong
  * @example
  * ```ts
  * import { createServer } from 'node:http'
@@ -45,10 +45,10 @@ export interface NodeRateLimitOptions<Req extends NodeRequest = IncomingMessage>
  * ```
  */
 export function rateLimit<Req extends NodeRequest = IncomingMessage>(
-  // Not inferred: a key of any request, such as `byAddress()`, would make it one of either kind.
+  // Not inferred from the options: a `key` for any request, such as `byAddress()`, would widen `Req` to both kinds.
   options: NodeRateLimitOptions<NoInfer<Req>>,
 ): (handler: NodeHandler<Req>) => NodeHandler<Req>
-// The compatibility API's requests and responses have all that is asked of Node's own.
+// The compatibility API's requests and responses have everything used here of Node's own.
 export function rateLimit(options: NodeRateLimitOptions): (handler: NodeHandler) => NodeHandler {
   const limit = new RateLimit(options, nodeSource, ['onError'])
   const { onError = answer500 } = options

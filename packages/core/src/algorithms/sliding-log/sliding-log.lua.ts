@@ -17,9 +17,10 @@ local late = 1
 local LOGS = prefix .. ':l:'
 local ENTRY, BYTES = '>dd', ${BYTES}
 local MOSTBYTES, CHUNKBYTES, NEWESTBYTES = ${1 + MOST} * BYTES, ${CHUNK} * BYTES, ${NEWEST} * BYTES
--- a row that is no longer has no gap, or too few entries behind it for a chunk
+-- a row up to this long has no gap, or too few entries behind it for a chunk
 local SHORT = NEWESTBYTES + CHUNKBYTES + 2 * BYTES
--- far more than what a log can hold: where sums run backwards, the difference is more than any limit, so that it is full
+-- sums are modulo this, far more than a log can hold: if they ever run backwards, the difference exceeds any limit, so
+-- that the log counts as full
 local SUMS = 2 ^ 52
 local MOSTPAGE = ${MOST_PAGE}
 local GAP, GAPTIME = -1, pack('>d', -1)
@@ -29,7 +30,7 @@ local function gapof(chunks)
   return chunks > 0 and pack(ENTRY, GAP, chunks) or ''
 end
 
--- the first and the last entry of a chunk, if it lies between these two; else it was lost, or is what another log has left
+-- the first and the last entry of a chunk if it lies between two entries; else it was lost, or is left from another log
 local function within(chunk, before, beforesum, behind, behindsum)
   if not chunk then return nil end
   local first, firstsum = unpack_row(ENTRY, chunk)
@@ -39,9 +40,10 @@ local function within(chunk, before, beforesum, behind, behindsum)
   if (firstsum - beforesum) % SUMS <= reached then return first, firstsum, last, lastsum end
 end
 
--- the first chunks take their place before the gap, which is here: up to one that ends after a time, and so much after a
--- sum; also where the gap is then. Of those before it no more than the last entry is needed where they are passed. What
--- comes after a lost one stands for it. In pages that grow: a string for each chunk would take time by the square
+-- copies the list's first chunks to before the gap at this place: up to one that ends after the time till, at a sum of
+-- base + need or more. Also returns where the gap is then. With passes, only the last entry passed is kept. The entry
+-- after a lost chunk takes over its cost, as sums run on. Fetches growing pages, and joins them once: joining chunk by
+-- chunk would take quadratic time
 local function fill(key, d, at, till, base, need, passes)
   local before, beforesum, _, chunks, behind, behindsum = unpack_row('>dddddd', d, at - BYTES)
   local parts, page, enough = {string.sub(d, passes and at - BYTES or 1, at - 1)}, 1, false
@@ -69,7 +71,7 @@ local function fill(key, d, at, till, base, need, passes)
   return d, #d - #parts[#parts] + 1
 end
 
--- where the gap is, if there is one, and how many chunks belong there
+-- where the gap is, or nil, and how many chunks belong there
 local function gapin(d)
   local at = 0
   repeat at = string.find(d, GAPTIME, at + 1, true) until not at or at % BYTES == 1
@@ -78,7 +80,7 @@ local function gapin(d)
   return at, chunks
 end
 
--- what is too much for a row goes into the list, but for the oldest and the newest
+-- moves the middle of a log that is too long for a row into the list
 local function shorten(key, d)
   local gap, chunks = gapin(d)
   if not gap and #d <= MOSTBYTES then return d end
@@ -90,7 +92,8 @@ local function shorten(key, d)
   end
   if #more == 0 then return d end
   if gap then
-    -- what another row has left would lie between its neighbours once more is behind it: then none of the list is kept
+    -- chunks left from another row would fit once more entries are behind them: so if the latest does not fit now, none
+    -- of the list is kept
     local before, beforesum, _, _, behind, behindsum = unpack_row('>dddddd', d, gap - BYTES)
     local latest = redis.call('LRANGE', log, -1, -1)[1]
     if not within(latest, before, beforesum, behind, behindsum) then chunks = 0 end
@@ -98,13 +101,13 @@ local function shorten(key, d)
   local length
   for first = 1, #more, 4000 do length = redis.call('RPUSH', log, unpack(more, first, min(first + 3999, #more))) end
   chunks = chunks + #more
-  -- what is before them was read, or is of a log that was here before
+  -- the chunks before these were read already, or are of an earlier log
   if length > chunks then redis.call('LTRIM', log, -chunks, -1) end
   redis.call('PEXPIRE', log, 3 * window + 1000)
   return head .. gapof(chunks) .. string.sub(d, from)
 end
 
--- without what was admitted at now - window or before
+-- drops what was admitted at now - window or before
 openlog = function(key, d, now)
   if #d == BYTES then return 0, 0, 0, EMPTY end
   local cutoff = now - window
@@ -126,8 +129,8 @@ openlog = function(key, d, now)
   return (c - base) % SUMS, b, c, string.sub(d, at - BYTES)
 end
 
--- the oldest entries that hold this much, and what is before them; of all, no more than ${MOST_ENTRIES}: where there are
--- more, neighbours become one, at the later one's time
+-- the oldest entries that hold this much, and the entry before them. If all are wanted, at most ${MOST_ENTRIES}: beyond
+-- that, neighbours are merged at the later one's time
 oldest = function(key, d, need)
   local _, base = unpack_row(ENTRY, d)
   local gap = gapin(d)
@@ -145,7 +148,7 @@ oldest = function(key, d, need)
     parts[#parts + 1] = string.sub(d, -BYTES)
     return table.concat(parts)
   end
-  -- sums rise: the first entry that holds as much, of those before the gap if there is one left
+  -- finds the first entry that holds as much by bisection, since sums rise: before the gap, if one is left
   local from, till = 1, #d / BYTES - 1
   if gap and unpack_row('>d', d, gap) == GAP then till = (gap - 1) / BYTES - 1 end
   while from < till do
@@ -156,7 +159,7 @@ oldest = function(key, d, need)
   return string.sub(d, 1, (till + 1) * BYTES)
 end
 
--- of a log's entries, of which a take needs no more than it takes to tell when its cost would be allowed
+-- the log's oldest entries, behind their length: a take needs only those that tell when its cost would be allowed
 entriesof = function(key, log, need)
   local entries = need > 0 and oldest(key, log, need) or ''
   return pack('>d', #entries) .. entries
@@ -164,8 +167,8 @@ end
 `
 
 const functions = /* lua */ `
--- the last chunks take their place behind the gap, which is here: back to one that begins before a time, or no more than
--- so much after a sum; also where they end
+-- moves the list's last chunks to behind the gap at this place: back to one that begins before a time, or at a sum of
+-- base + left or less. Also returns where they end
 local function fillback(key, d, at, time, base, left)
   local before, beforesum, _, all, behind, behindsum = unpack_row('>dddddd', d, at - BYTES)
   local log, parts, chunks, page, enough = LOGS .. key, {}, all, 1, false
@@ -198,7 +201,7 @@ local function usage(_, a)
   return a
 end
 
--- the place of the first entry that is not before this time
+-- the place of the first entry that is not before a time
 local function placeof(key, d, time)
   local at = #d + 1
   while at > BYTES + 1 do
@@ -214,7 +217,7 @@ local function placeof(key, d, time)
   return d, at
 end
 
--- times and costs of the entries from a place on, up to this time
+-- times and costs of the entries from a place on, up to a time
 local function entriesfrom(key, d, at, till)
   local entries = {}
   local _, before = unpack_row(ENTRY, d, at - BYTES)
@@ -232,7 +235,7 @@ local function entriesfrom(key, d, at, till)
   return entries, d, at
 end
 
--- puts entries behind others; those of one time are one, and those of no cost none
+-- appends entries: merges those of the same time, and drops those without cost
 local function packentries(d, entries)
   local _, sum = unpack_row(ENTRY, d, #d - BYTES + 1)
   local parts, last = {d}, nil
@@ -247,13 +250,13 @@ local function packentries(d, entries)
   return table.concat(parts)
 end
 
--- the state of a log that was changed
+-- the state of a changed log, shortened if it is too long
 local function opened(key, d, now)
   if #d > SHORT then d = shorten(key, d) end
   return openlog(key, d, now)
 end
 
--- the cost is what is new of the entries: their last part
+-- of the entries, only the last ones, which make up the cost, are new
 local function add(key, a, b, c, d, now, behind, cost, entries)
   if behind > 1 then return a, b, c, d end
   local latest = b > now and b or now
@@ -270,7 +273,7 @@ local function add(key, a, b, c, d, now, behind, cost, entries)
     part = min(cost, entries[first + 1])
     cost = cost - part
   end
-  -- by time: a node's clock may have gone back a little
+  -- sorted by time, since a node's clock may have gone back a little
   local fresh = {}
   for i = first, #entries, 2 do
     local time, n = min(latest, entries[i]), #fresh + 1
@@ -298,7 +301,8 @@ local function add(key, a, b, c, d, now, behind, cost, entries)
   return opened(key, packentries(string.sub(d, 1, at - 1), all), now)
 end
 
--- newest first; of what was taken at a time, from there on and oldest first: so none of what is left ends too soon
+-- gives back the newest entries first. Of cost taken at a known time, the entries from then on, oldest first, so that
+-- nothing that is left expires too soon
 local function remove(key, a, b, c, d, _, cost, at)
   if a == 0 or at and at <= now - window then return a, b, c, d end
   local place, kept
@@ -334,8 +338,8 @@ local function remove(key, a, b, c, d, _, cost, at)
   return opened(key, kept, now)
 end
 
--- takes out up to this much of what expires after now and up to till, no more than one each gap milliseconds; answers
--- also when each part expires, and how much it is
+-- takes out up to cost of the entries that expire after now and up to till, at most one unit per gap milliseconds. Also
+-- returns when each part expires, and how much it is
 bookahead = function(key, a, b, c, d, till, gap, cost)
   local starts = {}
   if a == 0 then return a, b, c, d, starts end
@@ -350,7 +354,7 @@ bookahead = function(key, a, b, c, d, till, gap, cost)
       due = max(due + part * gap, start + gap / 2)
     end
   end
-  -- the sums that come behind stay as they are: what is before them is raised
+  -- the sums behind stay as they are, and the first sum is raised instead
   local _, base = unpack_row(ENTRY, d)
   local head = packentries(pack(ENTRY, 0, (base + taken) % SUMS), entries)
   a, b, c, d = opened(key, head .. string.sub(d, at), now)
@@ -365,9 +369,9 @@ end
 const batch = {
   begins: /* lua */ `
   local ENTRY, SUMS, SHORT, cutoff = ENTRY, SUMS, SHORT, now - window
-  -- many keys have the same: answers by what is in use, entries of this moment by their sum
+  -- strings that many keys share: answers by what is in use, entries of this moment by their sum
   local told, entries = {}, {}
-  -- logs that are too long for a row: where they are to be written, and their places there
+  -- logs that are too long for a row: the fields they are in, and their places there
   local long = {}
 `,
   reads: /* lua */ `
@@ -388,7 +392,7 @@ const batch = {
   adds: /* lua */ `
     if not row then d = EMPTY end
     if total == cost and b <= now then
-      -- where all is allowed the newest entry is that of this moment
+      -- if everything is allowed, the newest entry is that of this moment
       local answer = told[a]
       if not answer then
         answer = pack('>ddd', a, now, 0)
@@ -396,7 +400,7 @@ const batch = {
       end
       rows[i] = answer
     else
-      -- of the entries those that a refused cost waits for
+      -- with the entries that a refused cost waits for
       rows[i] = pack('>dd', a, b) .. entriesof(key, d, total + largest - left)
     end
     if total > 0 then
@@ -413,7 +417,7 @@ const batch = {
       end
       d = d .. entry
     elseif row and d ~= row then
-      -- it has only become shorter, and lies as far as it need
+      -- it only became shorter, and is already filed late enough
       last = slice
     end
     if total > 0 or row and d ~= row then
@@ -431,12 +435,12 @@ const batch = {
 
 /**
  * The Lua half of the sliding log. State: a = total, b = newest, c = the sum up to it, d = the log: packed entries of
- * 16 bytes, each a time and the sum of all admitted up to then. The first is what was admitted before all that counts.
- * So an entry's cost is its sum less that of the entry before it, and usage is the last sum less the first.
+ * 16 bytes, each a time and the sum of all cost admitted up to then. The first entry only holds the sum before those
+ * that count. So an entry's cost is its sum less that of the entry before it, and usage is the last sum less the first.
  *
  * Only the log is kept of a key: a, b and c are read from it. The middle of a long log lies in a list, in chunks. In
- * its place the log has a gap, an entry of the time -1 that says how many chunks, the last of the list, belong there.
- * An entry stands before a gap, and one behind it. Reading writes nothing: chunks that are read from the front stay in
- * the list until the next one is added to it. Parameters: limit, window.
+ * its place the log has a gap: an entry with the time -1 and the number of chunks, the last of the list, that belong
+ * there. There is always an entry before and behind a gap. Reading writes nothing: chunks that are read from the front
+ * stay in the list until more are added to it. Parameters: limit, window.
  */
 export const slidingLogLua: LuaHalf = { begins, functions, batch }

@@ -1,6 +1,6 @@
 /** The cells of a key: what each node has settled, one per slice. */
 export const cellsLua = /* lua */ `
--- takes the node's cell of a slice out of the others: admitted, refunded, granted, returned, demand
+-- takes the node's cell for a slice out of the row's cells: admitted, refunded, granted, returned, demand
 local function takecell(row, theirs)
   local cells, from = row[10], 1
   while true do
@@ -25,7 +25,7 @@ local function owncells(row)
   return row[12], row[13]
 end
 
--- the node's cell of the slice, which takes the demand over from the one before
+-- the node's cell for the current slice; a new one takes over the demand of the slice before
 local function opencell(row)
   row[6] = max(row[6], slice)
   local cell, before = owncells(row)

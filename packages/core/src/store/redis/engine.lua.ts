@@ -3,12 +3,12 @@ import { keysLua } from './keys.lua.ts'
 import { operationsLua } from './operations.lua.ts'
 
 /**
- * The end of every script: rows in, operations, rows out. A script that takes from several tables (`joint`) gets
- * functions for these steps instead, see `joint.lua.ts`.
+ * The end of every script: reads rows, carries out operations, writes rows. A script that takes from several tables
+ * (`joint`) gets functions for these steps instead, see `joint.lua.ts`.
  *
  * Returns one binary string: a status byte (0 done, 1 late, 2 repeated, 3 mismatch and then the signature in use, 6
- * settled) and the exact time; then nodes, changesFrom, the marker (36 bytes), the number of changed keys, the limit in
- * force behind the number of its numbers; each changed key's length, bytes and snapshot; one result per operation.
+ * settled) and the exact time; then nodes, changesFrom, the marker (36 bytes), the number of changed keys, how many
+ * numbers the limit in force has, and these; each changed key's length, bytes and snapshot; one result per operation.
  * Numbers are big-endian doubles.
  */
 export const engineLua = /* lua */ `
@@ -33,7 +33,7 @@ if (request.presence or 0) > 0 then
   keepmeta(max(3 * window, request.presence + 60000))
   keepserver()
 end
-${keysLua}${cellsLua}${operationsLua}-- writes the rows down, and puts the results behind what every reply begins with
+${keysLua}${cellsLua}${operationsLua}-- writes the rows; returns the heading of every reply, then the results
 local function finish(results)
   local files = {}
   for key in pairs(dirty) do

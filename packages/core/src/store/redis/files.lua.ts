@@ -1,9 +1,9 @@
 import { CHANGES_KEPT, LIMIT_KEPT } from '../store.ts'
 import { closeLua, FILE_KEPT, grownLua, noteLua, PLAIN_GIVEN } from './quick-take.lua.ts'
 
-/** Rows per HSET: few enough that what Redis makes of its arguments is still in the caches from the HSET before. */
+/** Rows per HSET: few enough that the memory of its arguments is still in the caches from the HSET before. */
 const AT_ONCE = 64
-/** Writes the first `size` of a list of keys and rows. */
+/** Writes the first `size` members of a list of keys, each followed by its row. */
 export function writesLua(
   file: string,
   rowsof: string,
@@ -17,7 +17,7 @@ export function writesLua(
 `
 }
 
-/** For keys without a row in `rows`: puts the row filed under an earlier slice there, and that slice into `filedin`. */
+/** Looks for keys without a row in earlier slices' files: puts the row into `rows`, and the slice into `filedin`. */
 export const missingLua = /* lua */ `
   for under = top - 1, slice, -1 do
     local missing, places, count = {}, {}, 0
@@ -35,28 +35,29 @@ export const missingLua = /* lua */ `
   end
 `
 
-/** The files that rows lie in. Comes after what the algorithm's takes need. */
+/** The files that hold the rows. Comes after what the algorithm's takes need. */
 export const rowsLua = /* lua */ `
 local PLAIN, PLAINBYTES = '>dddd', 32
--- of a bucket of which anything was given back or whose rate has changed, last in its row: since when that is
--- kept, how much it is, and until when; and when the rate changed last, and the fastest before that
+-- GIVEN ends the row of a bucket that was given anything back or has changed its rate: since when that is kept, how
+-- much it is, and until when; when the rate changed last, and the fastest rate before that
 local GIVEN, GIVENBYTES = '>ddddI4', 36
--- where nothing else is kept but the state
+-- the same behind a row that is otherwise only a state
 local PLAINGIVEN, PLAINGIVENBYTES = '>ddddddddI4', ${PLAIN_GIVEN}
--- a log's row is the log; where more is kept it ends with the log, and begins with this number and the log's length
+-- a log's row is the log alone; if more is kept, the row begins with this number and the log's length, and ends with
+-- the log
 local MORE, MOREBYTE = -1, 191
 local MOSTKEYS = 4000
 local top = max(slice + late, tonumber(meta[5] or 0))
 local FILES = prefix .. ':'
 
--- what is kept of each key, or false, and the slice under which it lies, where that is not the top
+-- each key's row, or false; and the slice it is filed under, if that is not top
 local function found(keys)
   local rows, filedin = redis.call('HMGET', FILES .. top, unpack(keys)), {}
 ${missingLua}
   return rows, filedin
 end
 
--- what is to be told to 'filed': by their slice, how many rows are new, where any are or they lie further than the top
+-- returns what filed() needs: how many rows are new, for each slice with new rows or beyond top
 local function write(files)
   local news
   for under, rowsof in pairs(files) do
@@ -80,20 +81,20 @@ local function heading(status, nodes, changes)
 end
 `
 
-/** What to do when a file begins, and at the first command. Follows the algorithm's functions; ends the short way. */
+/** What to do when a file or a table begins. Follows the algorithm's functions; ends the short way. */
 export const filesLua = /* lua */ `
--- what tells of the others outlives them, and a limit that was set all use of it
+-- :meta outlives the keys it describes, and a limit set at runtime is kept long after the last use
 local function keepmeta(ms)
   if meta[7] or setlimit then ms = max(ms, ${LIMIT_KEPT}) end
   if redis.call('PTTL', META) < ms + 60000 then redis.call('PEXPIRE', META, ms + 3600000) end
 end
 
--- the last slice in which a state is worth anything
+-- the last slice in which a state still matters
 local function lastslice(a, b, c, d)
   return max(slice, floor((ends(a, b, c, d) - 1) / window))
 end
 
--- after the first fields were written under a slice
+-- runs after the first fields of a slice's file were written
 local function begun(under)
   local lasts = (under + 1) * window - now + ${FILE_KEPT}
   redis.call('PEXPIRE', FILES .. under, lasts)
@@ -101,7 +102,7 @@ local function begun(under)
   keepmeta(max(3 * window, lasts))
 end
 ${closeLua}
--- after rows were written: by their slice, how many are new
+-- runs after rows were written; news: how many are new, by slice
 local function filed(news)
   for under, added in pairs(news or {}) do
     if added > 0 then
@@ -111,20 +112,20 @@ ${grownLua('begun(under)')}
     if under > top then
       top = under
       redis.call('HSET', META, 'top', top)
-      -- a row may lie where a quick take does not look
+      -- a row may now lie where quick takes do not look
       closequick()
     end
   end
 end
 ${noteLua}
--- another one each time: the node that began what is lost may be the one that begins it again
+-- differs each time: the node that began the lost table may be the one that begins it again
 local function newmarker()
   time = time or redis.call('TIME')
   closequick()
   return id .. string.format('%010d%010d', time[1], time[2])
 end
--- anew each time that a server starts, or takes over as the primary: also one that was it before. Of a user that may
--- not ask, all servers are one
+-- changes each time that a server starts or becomes the primary, even if it was the primary before. If the user may not
+-- ask, all servers count as one
 local function serverid()
   local told = redis.pcall('INFO', 'replication')
   return type(told) == 'string' and string.match(told, 'master_replid:(%x+)') or ''
@@ -134,7 +135,8 @@ if not marker then
   redis.call('HSET', META, 'signature', signature, 'marker', marker, 'server', serverid())
   keepmeta(3 * window)
 end
--- begun by another server, or before it restarted: what was acknowledged last may not have come with the rest
+-- changes the marker if another server, or this one before a restart, kept the table: the last acknowledged writes may
+-- be missing
 local isserverknown
 local function keepserver()
   if isserverknown then return end
@@ -145,7 +147,7 @@ local function keepserver()
     redis.call('HSET', META, 'server', server, 'marker', marker)
   end
 end
--- once it stands for all that was acknowledged under it
+-- the marker, once it is sure to stand for all that was acknowledged under it
 local function markernow()
   keepserver()
   return marker
@@ -166,7 +168,7 @@ local function file(files, under, key, packed)
   end
 end
 
--- how many they are, and they
+-- the length of a list, then its numbers
 local function packlist(numbers)
   local parts = {pack('>d', #numbers)}
   for i = 1, #numbers do parts[#parts + 1] = pack('>d', numbers[i]) end

@@ -7,8 +7,8 @@
  * reserve pays if the others refuse only because they are used up.
  *
  * Returns a reply for each table, as the engine's; a take's result begins with a byte for each cost: 0 refused, 1 taken
- * from the limits, 2 taken from the reserve. If a table refuses the request itself, nothing is taken: its reply says
- * why, and the others are empty.
+ * from the limits, 2 taken from the reserve. If a table refuses the request itself, nothing is taken: that table's
+ * reply says why, and the others are empty.
  */
 export const jointLua = /* lua */ `
 local count = #KEYS / 2

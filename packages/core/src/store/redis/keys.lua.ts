@@ -4,9 +4,9 @@ import { settlementsLua } from './settlements.lua.ts'
 /** Reads the rows of a command's keys and of changed keys, and brings them up to now. */
 export const keysLua = /* lua */ `
 -- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
--- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the slice and of
--- the one before, taken out of 10 where they are needed: false if there is none. Of a bucket of which anything was given
--- back or whose rate has changed: since, given, lasts, rerated and fastest, as in GIVEN
+-- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the slice and of the
+-- one before, taken out of 10 when needed: false if there is none. A bucket that was given anything back or has changed
+-- its rate also has since, given, lasts, rerated and fastest, as in GIVEN
 local operations = request.o
 if request.t then
   operations = {}
@@ -22,7 +22,7 @@ if request.t then
   end
 end
 local since = request.since or -1
--- by which a node decides in RAM: of plans, several go by one table
+-- the smallest limit by which a node decides in RAM: plans with several limits share a table
 local smallest
 local function smallestlimit()
   smallest = smallest or tonumber(redis.call('HGET', META, 'smallest') or math.huge)
@@ -53,7 +53,7 @@ if request.k then
   end
   for i = 1, #others do operations[#operations + 1] = operationof(others[i]) end
 end
--- what else is kept in a log's row, and the log
+-- splits a log's row into what else is kept and the log
 local NOSTATE = string.rep('\\0', PLAINBYTES)
 local function cutlog(row)
   if string.byte(row) ~= MOREBYTE then return NOSTATE, row end
@@ -93,7 +93,7 @@ for under = top, slice, -1 do
           local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
           if log then
             a, b, c, d = openlog(key, log, now)
-            -- so that what has expired is passed once
+            -- so that expired entries are skipped only once
             if d ~= log then dirty[key] = true end
           end
           rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), under, nil, nil}
@@ -115,20 +115,20 @@ local function bookedinall(row)
   return row[7] + row[8]
 end
 
--- it goes over to another rate from such a state
+-- changes the row's rate in this state
 local function rerate(row, a, b, c, before, d)
   row.since, row.given, row.lasts, row.rerated, row.fastest =
     rerated(row.since, row.given, row.lasts, row.rerated, row.fastest, a, b, c, bookedinall(row), before, d)
 end
 
--- lets time pass up to then
+-- lets time pass up to a moment
 local function pass(key, row, at)
   local before = row[4]
   row[1], row[2], row[3], row[4] = roll(key, row[1], row[2], row[3], row[4], at)
   if drainsby and row[4] ~= before then rerate(row, waya, wayb, wayc, before, row[4]) end
 end
 
--- cost that was booked, and counts as spent from the slice on
+-- adds booked cost that counts as spent from a slice on
 local function spend(key, row, cost, from)
   if cost == 0 then return end
   local at = from * window
@@ -136,7 +136,7 @@ local function spend(key, row, cost, from)
   row[1], row[2], row[3], row[4] = add(key, row[1], row[2], row[3], row[4], at, 2, cost)
 end
 
--- what was booked in a slice counts on as booked for one slice more, and then as spent
+-- what was booked in a slice counts as booked for one slice more, and then as spent
 local function turn(key, row)
   if slice <= row[6] or (row[10] == '' and row[7] + row[8] == 0) then return end
   local following = slice == row[6] + 1
@@ -190,11 +190,11 @@ local function change(key)
   end
 end
 
--- a row goes under the last slice in which it is worth anything, never under an earlier one than before
+-- files a row under the last slice in which it matters, never under an earlier one than before
 local function keep(key, row)
   local under = max(row[11], lastslice(row[1], row[2], row[3], row[4]))
   if row.given then
-    -- what is taken after the rate has changed knows by which it drains
+    -- a changed rate alone extends nothing: what is taken after it drains by a known rate
     if row.given > 0 then row.lasts = max(row.lasts, ends(row[1], row[2], row[3], row[4])) end
     under = max(under, floor((row.lasts - 1) / window))
   end
@@ -212,11 +212,11 @@ for i = 1, #names do
   local before = row[4]
   turn(key, row)
   pass(key, row, now)
-  -- it gave way to the limit that was set: it may be worth something for longer
+  -- it changed to the set limit's rate, and may matter for longer
   if drainsby and row[4] ~= before then keep(key, row) end
 end
 
--- from here on a bucket goes by the limit of this request; returns whether it did not before
+-- makes a bucket go by this request's limit; returns whether that changes an existing row
 local function goby(row)
   if not drainsby or row[4] == drainsby then return false end
   rerate(row, row[1], row[2], row[3], row[4], drainsby)

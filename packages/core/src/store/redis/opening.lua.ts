@@ -1,5 +1,5 @@
 /**
- * The opening of every script: the request, the time, the name of the counts, and whether anything is to be done.
+ * The opening of every script: reads the request, the time and `:meta`, and tells whether anything is to be done.
  *
  * KEYS[1]: the limiter's prefix; KEYS[2]: its `:meta`. ARGV[1]: the request as JSON, see `script.ts`: p parameters
  * (p[1] limit, p[2] window), s signature, id the node's id, q sequence, d deadline, since, presence, x extra (0 if
@@ -46,7 +46,7 @@ if guard then
 elseif sequence > 0 then
   if meta[8] and unpack_row('>d', meta[8]) >= sequence then return pack('>Bd', 2, exact) end
   if redis.call('HSET', META, id, pack('>dd', sequence, now)) == 1 then
-    -- one more node: those of which nothing was heard for a minute are forgotten
+    -- a new node: forgets those not heard of for a minute
     local fields = redis.call('HGETALL', META)
     for i = 1, #fields, 2 do
       if #fields[i] == 16 then
@@ -56,7 +56,7 @@ elseif sequence > 0 then
     end
   end
 end
--- the limit set while limiters run: which one it is, and its parameters
+-- the limit set at runtime: its revision, then its parameters
 local inforce, setlimit = nil, false
 if told then
   inforce = meta[7] and cjson.decode(meta[7]) or {}
@@ -73,6 +73,6 @@ local marker = meta[2]
 local changesfrom, blockslast = tonumber(meta[4] or 0), tonumber(meta[6] or 0)
 -- only a log has these
 local openlog, oldest, entriesof, bookahead
--- only a bucket has this: its d, where it goes by the limit of this request
+-- only a bucket has this: d of one that goes by this request's limit
 local drainsby
 `

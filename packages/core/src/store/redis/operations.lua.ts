@@ -2,7 +2,7 @@ import { MOST_CHARGED } from '../store.ts'
 
 /** Carries out operations on a key's row, and answers them: see `store.ts`. */
 export const operationsLua = /* lua */ `
--- a refund that more than doubles what is left must reach every node soon: those that deny the key do not ask
+-- a refund that more than doubles what is left must reach every node soon, since nodes that deny the key do not ask
 local function giveback(key, row, behind, cost, at, beside, atrate)
   local used = usage(key, row[1], row[2], row[3], row[4], now)
   if used + bookedinall(row) + min(cost, used) > min(limit, smallestlimit()) then change(key) end
@@ -10,21 +10,21 @@ local function giveback(key, row, behind, cost, at, beside, atrate)
   local back
   row[1], row[2], row[3], row[4], back =
     remove(key, row[1], row[2], row[3], row[4], behind, cost, at, beside, atrate)
-  -- what was in use then may be given back later, and can't be once that has drained
+  -- kept until all that was in use before has drained: until then it may be given back too
   if till and back > 0 then
     row.since, row.given, row.lasts = row.since or now, (row.given or 0) + back, max(row.lasts or 0, till)
     row.rerated, row.fastest = row.rerated or 0, row.fastest or 0
   end
 end
 
--- what of what was in use is so still, or has drained, and did not go back, at least
+-- how much of what was in use beside a take was not given back, at least: it is still in use, or has drained
 local function keptof(row, others)
   return max(0, others[1] - (row.given or 0) + (others[3] == (row.since or 0) and others[4] or 0))
 end
 
--- raises the counters of a node's cell, and moves the totals by the difference; of a log not where entries are missing,
--- of which a repeat would be taken for those, and without what has gone back again, the oldest first: where that has
--- expired, it would be taken of others
+-- raises the counters of a node's cell, and moves the totals by the difference. Of a log with entries missing, nothing
+-- is merged, since a repeat of those that are there would pass for the missing ones. What has gone back again is left
+-- out of a log, the oldest first: once an entry has expired, its refund would take from others
 local function merge(key, row, theirs, counters, entries)
   local behind = slice - theirs
   if behind < 0 or behind > late then return end
@@ -57,9 +57,9 @@ local function merge(key, row, theirs, counters, entries)
   if back > 0 then giveback(key, row, behind, back) end
 end
 
--- notes the node's demand, and books for it what it asks for, as far as there is room; not where more has been
--- booked than it knows of. Of a log what expires soon may be booked too: it is taken out of it. Returns from when on what
--- was booked may be spent, of a log
+-- notes the node's demand, and books what it asks for as far as there is room, but nothing if more is booked than it
+-- knows of. Of a log, what expires soon may be booked too: it is taken out of the log. Returns from when on each part
+-- may be spent, for a log
 local function grant(key, row, ask, known)
   if (blocks[key] or 0) > now then return nil end
   local starts = {}
@@ -106,7 +106,7 @@ local function settle(key, row, op)
   return starts
 end
 
--- a take is answered by the state before it; the node replays the decisions from that
+-- a take is answered with the state before it, from which the node replays the decisions
 local function state(key, a, b, c, d, booked, need)
   if openlog then return pack('>dddd', a, b, booked, blocks[key] or 0) .. entriesof(key, d, need) end
   local packed = pack('>dddddd', a, b, c, d, booked, blocks[key] or 0)
@@ -115,12 +115,12 @@ local function state(key, a, b, c, d, booked, need)
   return packed .. pack('>dd', row.since or 0, row.given or 0)
 end
 
--- how much is in use, and whether the key is blocked
+-- how much is in use, booked quota included, and whether the key is blocked
 local function stand(key, row)
   return usage(key, row[1], row[2], row[3], row[4], now) + bookedinall(row), (blocks[key] or 0) > now
 end
 
--- takes what is allowed, and answers by the state before
+-- takes the total that is allowed, and answers with the state before
 local function takeall(key, row, total, need)
   local goesover = goby(row)
   local answer = state(key, row[1], row[2], row[3], row[4], bookedinall(row), need)
@@ -147,7 +147,7 @@ end
 
 local NONE = {0, 0, 0, 0, 0, 0}
 local NONEBOOKED = {}
--- of a log also from when on what was booked just now may be spent
+-- for a log, also from when on the quota that was just booked may be spent
 local function snapshot(key, row, starts)
   local cell, before = owncells(row)
   local elsewhere = bookedinall(row) - unspent(cell) - unspent(before)
@@ -179,10 +179,10 @@ local function carryout(op)
   elseif name == 'refund' and row[11] >= 0 and (not op[6] or op[6] == markernow()) then
     local at = op[4]
     local behind = at and slice - floor(at / window) or 0
-    -- what was taken before a reset, or counts no more, is not there to be given back
+    -- what was taken before a reset, or no longer counts, can't be given back
     if behind <= late and not (at and row[5] > 0 and at <= row[5]) then
       local others, cost = op[7] or NONE, op[3]
-      -- of a log some of it may be booked ahead: what is there in its place came later
+      -- in a log, some of it may be taken out as booked ahead: entries in its place came later
       if at and openlog and behind > 0 then cost = cost - row[7] end
       if cost <= 0 then return snapshot(key, row) end
       local kept, atrate, heard = keptof(row, others), others[5], others[6]
@@ -190,7 +190,7 @@ local function carryout(op)
         atrate = max(atrate, row.fastest)
         if heard ~= at then kept = 0 end
       end
-      -- what had drained of what was beside it by then matters only while some of that is kept
+      -- the drained part of what was in use beside the take matters only while some of that is kept
       local from = at and kept > 0 and at - others[2] or at
       giveback(key, row, behind, cost, from, (op[5] or 0) + kept, atrate)
       keep(key, row)
@@ -220,7 +220,7 @@ local function carryout(op)
     change(key)
   elseif name == 'reset' then
     if openlog then redis.call('UNLINK', prefix .. ':l:' .. key) end
-    -- what other nodes may yet spend stays booked; this one gave up what it knew to be granted
+    -- quota that other nodes may still spend stays booked; this node gave up what it knew to be granted
     local cell, before = owncells(row)
     if cell then
       local known = op[3] == slice and op[4] or 0

@@ -4,10 +4,10 @@ import { FILE_KEPT, grownLua } from './quick-take.lua.ts'
 import { answersGivenLua, FILES_BY_SLICE, lastsLua, takeEachLua, type Way } from './takes.lua.ts'
 
 /**
- * Several quick takes, a key each, under the same conditions as one: this stands in the midst of `quick-take.lua.ts`.
+ * Several quick takes, a key each, under the same conditions as one. Runs in the midst of `quick-take.lua.ts`.
  *
- * In place of the key, ARGV has an empty word, which is never a key; then t and c as JSON, as in a request (see
- * `opening.lua.ts`). Answered as one, but with a row for each.
+ * In place of the key, ARGV has an empty string, which is never a key; then t and c as JSON, as in a request (see
+ * `opening.lua.ts`). The answer is like that to one take, but with a row for each key.
  */
 export function quickBatchLua(half: LuaHalf, take: NonNullable<LuaHalf['take']>): string {
   const { roll, use, ends, late } = take
@@ -16,7 +16,7 @@ export function quickBatchLua(half: LuaHalf, take: NonNullable<LuaHalf['take']>)
   return /* lua */ `
         local floor, max, min = math.floor, math.max, math.min
         local keys, costs, rows = several.t, several.c, found
-        -- of the file, whatever the clock says
+        -- the file's slice, whatever the clock says
         local top = (ends - ${FILE_KEPT}) / window - 1
         local slice, fits = top - ${late}, true
         local fields, size = {guard, noted}, 2

@@ -1,35 +1,36 @@
 import type { LuaHalf } from '../../algorithms/lua-half.ts'
 
 /**
- * A quick take: one take alone, of a key of which only the state is kept, in a table where nothing else is to be done.
- * It needs three calls of Redis, and hardly a Lua function.
+ * A quick take: a single take of a key of which only the state is kept, in a table where nothing else is to be done. It
+ * needs three Redis calls, and hardly a Lua function.
  *
- * The file of a slice has two kinds of fields that no key can have. The empty name holds the number under which the
- * file is open for quick takes, negated while it is closed. Each node that takes quickly has a field with its last
- * sequence, the number under which it was introduced, and the limit it goes by. Whatever a quick take does not look at
- * closes the file: a block, another limit, a new marker, rows filed further. The long way introduces a node, and
- * reopens the file.
+ * The file of a slice has two kinds of fields with names that no key can have. The empty name holds the number under
+ * which the file is open for quick takes, negated while it is closed. Each node that takes quickly has a field with its
+ * last sequence, the number under which it was introduced, and the limit it goes by. Whatever a quick take does not
+ * look at closes the file: a block, another limit, a new marker, rows filed under a later slice. The long way
+ * introduces a node, and reopens the file.
  *
- * The time is the file's known end less its remaining life, which is read faster than the clock, in whole milliseconds.
- * Not on a Cluster: when a slot moves, the remaining life of its files begins anew where they arrive.
+ * The time is the file's known end less its remaining life (PTTL), which is faster to read than the clock; in whole
+ * milliseconds. On a Cluster the clock is read: when a slot moves, its files' remaining life begins anew.
  *
- * A command sent as a quick take goes by the sequence in its file, even if it takes the long way. The file is that of
- * the slice of its deadline, so that it outlives the command.
+ * A command sent as a quick take is checked by the sequence in its file, even if it takes the long way. The file is
+ * that of the slice of its deadline, so that it outlives the command.
  */
 const FIELDS = '>ddddddd'
 const NOT_INTRODUCED = 6 * 8
-/** Bytes of a row to which cost was given back or whose rate has changed, and of what a node is told of it. */
+/** Bytes of a row that ends with what was given back or a changed rate, and of the part of it that a node is told. */
 export const PLAIN_GIVEN = 68
 export const PLAIN_TOLD = 48
 /** Milliseconds for which a file is kept after its slice. */
 export const FILE_KEPT = 1000
 
-/** Up to this many rows, a hash is as fast either way. */
+/** Up to this many rows, searching the list is as fast as a hash table. */
 const FEW = 32
 
 /**
- * Runs after rows were written to a `file`, `added` of them new. Redis keeps few short fields as a list, and searches
- * it from its front, but not in a hash that has once held a long value (decision 0023). No key has this name.
+ * Runs after rows were written to a `file`, `added` of them new. Redis keeps few short fields as a list, which it
+ * searches from the front, but not in a hash that has once held a long value (decision 0023): so this sets and deletes
+ * one. No key has its name.
  *
  * @param begun what to do if they are the first
  */
@@ -44,7 +45,7 @@ export function grownLua(begun: string): string {
 `
 }
 
-/** The beginning of every script: what a quick way may set. `isplain`: it found no row that is more than a state. */
+/** Begins every script: declares what a quick take may set. `isplain`: it found no row that is more than a state. */
 export const beginningLua = /* lua */ `
 local pack, unpack_row = struct.pack, struct.unpack
 local sequence, deadline, exact
@@ -58,7 +59,7 @@ local several, isplain = nil, true
  * and their keys and costs in place of the cost, see `quick-batch.lua.ts`.
  *
  * Returns the status byte 5, the time, and the row as it was; or 8 if anything was given back to it, with how much. If
- * this way does not do, nothing was written, and the script goes on.
+ * a quick take is not possible, nothing was written, and the script goes on.
  *
  * @param batch what several takes run
  */
@@ -158,7 +159,7 @@ const answersGivenLua = /* lua */ `
           end
 `
 
-/** What is in use now may be given back too. */
+/** Extends how long what was given back is kept: what is in use now may be given back too. */
 function packsGivenLua(ends: string): string {
   return /* lua */ `
           local packed
@@ -198,7 +199,7 @@ local function closequick()
 end
 `
 
-/** `notequick` notes the sequence of a command that goes on; `openquick` introduces its node, if it may be quick. */
+/** `notequick` notes the sequence of a command on the long way; `openquick` introduces its node, if it may be quick. */
 export const noteLua = /* lua */ `
 local function notequick()
   local noted = pack('>d', sequence) .. (seen and string.sub(seen, 9) or string.rep('\\0', ${NOT_INTRODUCED}))
@@ -209,7 +210,7 @@ end
 
 local function openquick()
   if introduced or setlimit or FILE ~= FILES .. (slice + late) or top > slice + late then return end
-  -- by another limit than that in force its node would replay other decisions
+  -- a node that goes by another limit than the one in force would replay other decisions
   if told then
     for i = 1, max(#inforce, #told) do
       if inforce[i] ~= told[i] then return end

@@ -2,24 +2,24 @@ import { FURTHEST_SLICE } from '../store.ts'
 import { BARE, BRIEF, Kind, SINGLE } from './rows.ts'
 
 /**
- * The short way for settlements of keys of which only the state and what one node has admitted is kept, as for nearly
- * all. Their rows have three forms, which their lengths tell from other rows. SINGLE: a, b, the node's id and a 1, what
- * it admitted in the slice in which it last settled, its demand, what it admitted in the slice before, c, d and the
- * slice. BRIEF has a 0 and ends with the demand: the next three are 0, and the slice is the one that a ends. BARE ends
- * with a 3: the demand is 0 too, and all of b is what the node admitted.
+ * The short way to settle keys of which only the state and what one node has admitted is kept, as for nearly all. Their
+ * rows have three forms, told from other rows by their lengths. SINGLE: a, b, the node's id and a 1, what it admitted
+ * in the slice in which it last settled, its demand, what it admitted in the slice before, c, d and the slice. BRIEF
+ * has a 0 instead of the 1 and ends with the demand: the next three are 0, and the slice is the one that a ends. BARE
+ * has a 3 there and ends with it: the demand is 0 too, and the node admitted all of b.
  *
  * The request has them as lists: k keys, each once; n what was admitted in the slice v, below 0 if the node does not
  * know the key and only reads it; m what was admitted in the slice before and e the node's demand, if any is not 0. A
- * node that has more to tell, or an older slice, sends operations. For other rows the lists become operations here (see
- * `operationof`), so that there is one way to settle all else. A row in which several nodes have settled within one
- * slice has a way of its own (`settleshared`), as long as nothing else is kept: those are the busiest keys.
+ * node that has more to tell, or an older slice, sends operations. For other rows, the entries become operations here
+ * (see `operationof`), so that there is one way to settle all else. Only rows in which several nodes have settled
+ * within one slice, and nothing else is kept, have a way of their own (`settleshared`): those are the busiest keys.
  *
  * The answer is the row as it is now, packed. Not for logs, which have entries.
  *
- * A window's row is the same whenever in its slice it is written, so a node that is alone knows how the row lies, and
- * how it must lie next. For w keys, ARGV[2] has each key with the numbers of these two rows in ARGV[3], see `rows.ts`.
- * If a key's row lies as it was seen, the new one is written, and nothing is answered. If not, the key is added to the
- * lists.
+ * A window's row is the same whenever in its slice it is written, so a node that is alone knows the row that is stored
+ * and the one to store next. For w keys, ARGV[2] has each key with the numbers of these two rows in ARGV[3], see
+ * `rows.ts`. If the stored row is the one the node has seen, the new one is written, and nothing is answered. If not,
+ * the key is added to the lists.
  */
 export const settlementsLua = /* lua */ `
 local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', ${BRIEF}
@@ -42,8 +42,9 @@ local function apart(keys)
   return those
 end
 
--- a row in which several nodes have settled within the slice, and nothing else is kept: where it is told what a node
--- has admitted, and the row's demand, returns the row and the answer; of another row nothing
+-- settles a row in which several nodes have settled within the slice, and nothing else is kept. Returns the row, the
+-- answer (what this node has admitted, and the row's demand), and if it changed, the last slice in which it matters;
+-- nil for any other row
 local function settleshared(key, row, told, lately, demand)
   if (#row - ROWBYTES) % CELLBYTES ~= 0 then return nil end
   local a, b, c, d, generation, settled, booked, bookedlate, sum = unpack_row(ROW, row)
@@ -63,7 +64,7 @@ local function settleshared(key, row, told, lately, demand)
     end
     at = at + 1
   end
-  -- a node that begins a slice takes its demand over from the one before
+  -- left to the long way: a node that begins a slice takes its demand over from the one before
   if before and not place or lately > (before or 0) then return nil end
   before = before or 0
   local rate = d
@@ -95,7 +96,7 @@ local function unpackofone(row)
   return a, b, owner, had, demand, 0, 0, 0, a / window - 1
 end
 
--- puts a raised row into the lists
+-- adds a raised row to the lists
 local function list(key, row)
   local _, _, _, had, demand, before = unpackofone(row)
   local place = #request.k + 1
@@ -108,13 +109,13 @@ local function zeros(count)
   return list
 end
 
--- writes down those raised rows that lie as they were seen, and returns the places of the others, which are in the
--- lists then. A row is one string however many keys have it: to compare it takes no time
+-- writes the raised rows whose stored rows are as the node has seen them. Adds the others to the lists, and returns
+-- their places. Equal rows are one Lua string, so that comparing them takes no time
 local function raise(count)
   local many, length = unpack_row('>HH', ARGV[3])
   local different = {unpack_row('>' .. string.rep(length > 0 and 'c' .. length or 'Hc0', many), ARGV[3], 5)}
   local form = '>' .. string.rep('HHHc0', count)
-  -- of each key the numbers of the row to be written and of the row as it was seen, and the key
+  -- for each key, the number of the row to write, the number of the row as it was seen, and the key
   local words = {unpack_row(form, ARGV[2])}
   local keys, otherwise = {}, {}
   for i = 1, count do keys[i] = words[3 * i] end
@@ -129,7 +130,7 @@ local function raise(count)
           areall = false
           break
         end
-        -- each key and its row, where words are that are not needed any more
+        -- each key and its row overwrite words that are no longer needed
         words[2 * i - 1], words[2 * i] = keys[i], different[words[3 * i - 2]]
       end
       if areall then
@@ -159,7 +160,7 @@ local function raise(count)
   return otherwise
 end
 
--- answers those keys whose rows allow it, and returns the places of the others
+-- settles the keys whose rows allow it; returns their answers, and the places of the others
 local function settleplain(keys, admitted, lately, demands)
   local rows, filedin = found(keys)
   local those, others = apart(keys), {}
@@ -200,13 +201,13 @@ local function settleplain(keys, admitted, lately, demands)
           isplain, had, before, demand = true, 0, 0, 0
         elseif theirs < slice then
           had, before = 0, had
-          -- a demand that is told again is kept as long as one that is told anew
+          -- a repeated demand is kept as long as a new one, so the row moves on to this slice
           moves = demand ~= 0
         else
           isplain = false
         end
       end
-      -- where a bucket's rate may change more is to be kept of it
+      -- a bucket whose rate may change needs more to be kept
       if drainsby and d ~= drainsby then isplain = false end
     end
     if not isplain then
@@ -258,7 +259,7 @@ local function settleplain(keys, admitted, lately, demands)
   return table.concat(rows), others
 end
 
--- those of the lists that are left to be carried out, as operations
+-- an entry of the lists as an operation
 local function operationof(i)
   local key, admitted = request.k[i], request.n[i]
   local ask = {request.e and request.e[i] or 0, 0, 0, 0}
@@ -266,7 +267,7 @@ local function operationof(i)
   return {'settle', key, 0, request.v, {admitted, 0, 0, 0}, {request.m and request.m[i] or 0, 0, 0, 0}, ask}
 end
 
--- a row in which only one node has settled: this one, or another
+-- unpacks a row in which only one node has settled, this one or another
 local function unpacksingle(value, under)
   local a, b, owner, had, demand, before, c, d, theirs = unpackofone(value)
   owner = string.sub(owner, 1, 8)
@@ -275,7 +276,7 @@ local function unpacksingle(value, under)
   return {a, b, c, d, 0, theirs, 0, 0, demand, cells, under, nil, nil}
 end
 
--- as such a row, or nil: with this node's cells, and of no other
+-- packs a row with this node's cells and no other's in that form; returns nil for any other row
 local function packsingle(row, cell, before)
   if row[10] ~= '' or row[5] + row[7] + row[8] ~= 0 or not (cell or before) then return nil end
   if cell and cell[2] + cell[3] + cell[4] ~= 0 or before and before[2] + before[3] + before[4] ~= 0 then return nil end

@@ -20,7 +20,7 @@ export interface Way {
   readonly files: string
 }
 
-/** At one moment, a cost of 1 makes the same of all equal rows of a window, and many keys have the same row. */
+/** Whether equal rows stay equal. At one moment, a cost of 1 changes equal rows of a window alike; many are equal. */
 function areAlike({ take }: LuaHalf): boolean {
   return take !== undefined && take.ends === undefined
 }
@@ -30,8 +30,8 @@ function isBucket({ take }: LuaHalf): boolean {
 }
 
 /**
- * Tests and consumes, for each of `keys` with its row in `rows`, each of its `costs` in turn. Then `rows` holds what is
- * answered, and `fields` what is to be written.
+ * Tests and consumes, for each of `keys` with its row in `rows`, each of its `costs` in turn. Leaves the answers in
+ * `rows`, and what is to be written in `fields`.
  */
 export function takeEachLua(half: LuaHalf, { leaves, rolls, lies, lasts, files }: Way): string {
   const { batch } = half
@@ -86,13 +86,13 @@ export function takeEachLua(half: LuaHalf, { leaves, rolls, lies, lasts, files }
 }
 
 /**
- * The short way for takes alone, of keys of which only the state is kept. It answers as the engine, but with the status
- * byte 4, and for each key the four numbers of its state as they were. A bucket that went by another limit tells its
- * state as it is now. So does a log: two numbers, the length of its entries, and the entries. If anything was given
- * back to a key, the status byte is 7, and each key also tells since when that is kept, and how much it is. If this way
- * does not do, nothing was written yet.
+ * The short way for takes alone, of keys of which only the state is kept. It answers as the engine does, but with the
+ * status byte 4, and for each key the four numbers of its state before the take. For a bucket that went by another
+ * limit, it tells the state as it is now. So it does for a log: two numbers, the length of its entries, and the
+ * entries. If anything was given back to a key, the status byte is 7, and each key also tells since when that is kept,
+ * and how much it is. If the short way is not possible, nothing was written yet.
  *
- * It comes before all functions that it does not need: Lua makes them anew for each call.
+ * It comes before all functions that it does not need: Lua would make them anew for each call.
  */
 export function takesLua(half: LuaHalf): string {
   const { take, batch } = half
@@ -131,7 +131,7 @@ end
 `
 }
 
-/** Switches `fields` to the row's slice; `listed` is theirs. */
+/** Switches `fields` to the list for the slice `under`; `listed` is the slice of the current list. */
 export const FILES_BY_SLICE = /* lua */ `
       if under ~= listed then
         if fields then files[listed] = fields end
@@ -213,7 +213,7 @@ function rollsLua(take: NonNullable<LuaHalf['take']>): string {
 `
 }
 
-/** What was admitted within the limit ends within a window: by the next slice, in which the row may already lie. */
+/** Cost admitted within the limit drains within a window: by the next slice, where the row may already lie. */
 export function lastsLua({ ends }: NonNullable<LuaHalf['take']>): string {
   return /* lua */ `
         if given or under <= slice or total == 0 or a > now then
