@@ -35,14 +35,9 @@ export class Demand {
     return true
   }
 
-  /** Whether at least half of the expected cost was offered since the last look. */
+  /** Whether at least half of the expected cost that can be spent was offered since the last look. */
   isSteady(offered: number, monotonic: number): boolean {
-    return this.own > 0 && offered >= (this.own * (monotonic - this.lookedAt)) / 2
-  }
-
-  /** The part of this node's demand that can be spent. */
-  get fits(): number {
-    return this.own > 0 ? Math.max(0, this.fitting / this.own) : 1
+    return this.fitting > 0 && offered >= (this.fitting * (monotonic - this.lookedAt)) / 2
   }
 
   /** This node's demand, as it travels. */

@@ -307,10 +307,10 @@ export class LocalDecisions {
     const isSpent = quietUntil === Infinity || (sync.lone && !decision.allowed)
     // A reading of the clock costs as much as the rest, and most keys that are used up stay so until their window ends.
     const asks = consume && decision.reason !== 'cost' && !isSpent
-    const isTooMuch = !decision.allowed && decision.remaining > 0 && !pacing.asksForMore(local)
-    if (consume && isTooMuch) local.ownPace.oversized += cost
+    const isTooMuch = !decision.allowed && decision.remaining > 0
+    if (consume && isTooMuch && !sync.lone) local.ownPace.oversized += cost
     if (asks && clock.monotonic() >= quietUntil) {
-      if (isTooMuch) this.lookForMore(local)
+      if (isTooMuch && !pacing.asksForMore(local)) this.lookForMore(local)
       else this.askFor(local, cost)
     }
     if (!decision.allowed) {

@@ -271,6 +271,8 @@ export class LocalKey extends KeyRecord {
   withdraw(cost: number): void {
     this.offered = Math.max(0, this.offered - cost)
     if (this.pace.wanted > 0) this.ownPace.wanted = Math.max(0, this.pace.wanted - cost)
+    // Otherwise it would be taken off what is offered from here on.
+    if (this.pace.oversized > this.offered) this.ownPace.oversized = this.offered
   }
 
   /** Gives booked quota back, as much as there is up to `cost`. */

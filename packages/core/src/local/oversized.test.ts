@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { farStore } from '../../test/far-store.ts'
 import {
   createLimiter,
   fixedWindow,
@@ -9,7 +10,7 @@ import {
   slidingWindow,
   tokenBucket,
 } from '../index.ts'
-import { ManualClock, seededRandom } from '../testing.ts'
+import { ManualClock, PoissonTraffic, Simulation, seededRandom } from '../testing.ts'
 
 const MODES = {
   soft: { mode: 'soft' },
@@ -23,6 +24,14 @@ const LIMITS: readonly (readonly [name: string, limit: Limit])[] = [
   ['sliding log', slidingLog({ limit: 100, window: '1m' })],
   ['bucket', tokenBucket({ capacity: 100, refill: 100, per: '1m' })],
 ]
+
+/** With more, of which each check needs little. */
+const MANY = {
+  'fixed-window': fixedWindow({ limit: 1000, window: '1m' }),
+  'sliding-window': slidingWindow({ limit: 1000, window: '1m' }),
+  'sliding-log': slidingLog({ limit: 1000, window: '1m' }),
+  'token-bucket': tokenBucket({ capacity: 1000, refill: 1000, per: '1m' }),
+}
 
 /** How many of 40 checks of 1, two a second, pass on one node while the other one is asked for more than is left, ten times a second. */
 async function admittedBeside(limit: Limit, mode: keyof typeof MODES, cost: number | undefined) {
@@ -94,5 +103,81 @@ it.each(CASES)(
     // Two windows are over by then, whatever the algorithm.
     expect(clock.monotonic() - began).toBeLessThan(125_000)
     await Promise.all([one.close(), other.close()])
+  },
+)
+
+it.each(
+  LIMITS.flatMap(([name, limit]) => [
+    ['capped', name, 'a burst', limit] as const,
+    ['leased', name, 'a burst', limit] as const,
+    ['leased', name, 'a burst and a reset', limit] as const,
+  ]),
+)(
+  '%s, %s: after %s, of checks that cost more than is left, small ones need the store no more often',
+  async (mode, _, after, { algorithm }) => {
+    const calls = async (large: number) => {
+      const clock = new ManualClock(1_000_020_000)
+      let sent = 0
+      const store = farStore(memoryStore({ clock }), async (table, request) => {
+        sent++
+        await new Promise<void>((resolve) => clock.setTimer(resolve, 1))
+        return table.exchange(request)
+      })
+      const limit = MANY[algorithm as keyof typeof MANY]
+      const shared = { name: 'api', limit, store, clock, ...MODES[mode] }
+      const [one, other] = [1, 2].map((seed) => createLimiter({ ...shared, random: seededRandom(seed) }))
+      const ask = async (node = one, cost = 1) => {
+        const decision = node?.check('a', { cost })
+        await clock.advance(2)
+        return (await decision)?.allowed
+      }
+      const second = async () => {
+        for (let check = 0; check < 100; check++) {
+          expect(await ask()).toBe(true)
+          if (check % 10 === 0) await ask(other)
+          await clock.advance(8)
+        }
+      }
+      await ask(one, 500)
+      await ask(other, 5)
+      for (let seconds = 0; seconds < 2; seconds++) await second()
+      for (let check = 0; check < large; check++) expect(await ask(one, 900)).toBe(false)
+      if (after.endsWith('reset')) {
+        const reset = one?.reset('a')
+        await clock.advance(3)
+        expect(await reset).toBe(true)
+      }
+      const before = sent
+      await second()
+      const sentSince = sent - before
+      const closing = Promise.all([one?.close(), other?.close()])
+      await clock.advance(100)
+      await closing
+      return sentSince
+    }
+    expect(await calls(40)).toBeLessThan(4 * (await calls(0)) + 10)
+  },
+)
+
+it('leased, sliding log: costs that can’t pass, on every node, do not keep small ones from what is left', async () => {
+  const limit = slidingLog({ limit: 1000, window: '10s' })
+  const simulation = new Simulation({ seed: 1 })
+  for (let node = 0; node < 3; node++)
+    simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, mode: 'leased', ...its }) })
+  const cost = (random: () => number) => (random() < 0.2 ? 500 : 1)
+  await simulation.run(60_000, new PoissonTraffic({ random: seededRandom(7), rate: 190, nodes: 3, cost }))
+  expect(simulation.report(limit).share).toBeGreaterThan(0.9)
+})
+
+it.each(['capped', 'leased'] as const)(
+  '%s, fixed window: costs that can’t pass, on every node, do not have small ones ask the store one by one',
+  async (mode) => {
+    const limit = fixedWindow({ limit: 1000, window: '10s' })
+    const simulation = new Simulation({ seed: 1 })
+    for (let node = 0; node < 3; node++)
+      simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, ...MODES[mode], ...its }) })
+    const cost = (random: () => number) => (random() < 0.2 ? 900 : 1)
+    await simulation.run(60_000, new PoissonTraffic({ random: seededRandom(7), rate: 100, nodes: 3, cost }))
+    expect(simulation.report(limit).callsPerCheck).toBeLessThan(0.12)
   },
 )

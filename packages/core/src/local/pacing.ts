@@ -229,14 +229,17 @@ export class Pacing {
     const counts = !strict && !isOnce
     if (!early || (counts && this.countsUnbooked(key, this.leftBeside(key, need, now, monotonic), need)))
       return nothing
-    const share = Math.round(1e6 * this.share(key) * pace.fits) / 1e6
+    const share = Math.round(1e6 * this.share(key)) / 1e6
     if (pace.takesTurns && this.booksAhead) {
       // Of what is left over its share, and of what is freed until its next turn; the last one lasts until the slice ends.
       const rest = key.sliceEnd - now
       const span = rest < LAST_AHEAD * pace.turn ? rest : pace.turn
       const freed = Math.ceil((pace.freed * span) / pace.turn)
       const ahead = Math.ceil(AHEAD_OF_TURN * span)
-      return [pace.demandSent, share, Math.max(asks, freed) + held, asks + held, ahead]
+      // No more of what is left than it can spend: what is counted as demand may be costs that nothing is booked for.
+      const left = Math.max(1, this.settings.limit.limit - this.settings.limit.usage(key.state, now))
+      const part = Math.min(share, Math.round((1e6 * most) / left) / 1e6)
+      return [pace.demandSent, part, Math.max(asks, freed) + held, asks + held, ahead]
     }
     if (pace.takesTurns)
       return strict
@@ -409,7 +412,7 @@ export class Pacing {
     const left = limit.limit - limit.usage(key.state, now)
     const { allowance, ahead } = key.current
     const booked = allowance + ahead
-    const { own, others, elsewhere, asked, fruitless } = key.pace
+    const { own, fitting, others, elsewhere, asked, fruitless } = key.pace
     const flow = limit.flow(key.state, now, limit.limit)
     // A node that is alone has nobody to take turns with.
     const alone = isAlone(key.pace)
@@ -428,7 +431,7 @@ export class Pacing {
     const part = counts ? this.share(key) * left : crosses ? SPENT * this.share(key) * (left - allowance) : 0
     const quota = Math.max(allowance, Math.floor(part))
     key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
-    const lead = LEAD * own * this.roundTrip
+    const lead = LEAD * fitting * this.roundTrip
     const until = counts ? Math.floor(SPENT * quota) : Math.round((crosses ? allowance : quota) - lead)
     // All nodes begin to book at about one time: what is not booked is not there for one that goes on without.
     const over = plenty ? this.share(key) * (left - this.plenty(key)) : Infinity
