@@ -16,6 +16,8 @@ export class Pace extends Demand {
   /** What is to be had in a turn, about. */
   freed = 0
   usedThen = 0
+  /** Whether less than one is to be had in a turn. */
+  hasLittle = false
   planned = 0
   /** What is pending when the store is asked, on average. */
   turnPending = 0
