@@ -1,14 +1,14 @@
-/** Demand travels in whole units of cost an hour, so that it is an integer on the way. */
+/** Demand travels as an integer: whole units of cost per hour. */
 const PER_HOUR = 3_600_000
 
 /**
- * How fast cost is asked for, on this node and on the others, in cost per millisecond. Denied checks count: what is
- * admitted falls to nothing just when demand matters.
+ * How fast cost is asked for, on this node and on the others, in cost per millisecond. Denied checks count: admitted
+ * cost falls to nothing just when demand matters.
  */
 export class Demand {
   own = 0
   others = 0
-  /** What of `own` is of costs that what is left has room for: only that can be spent. */
+  /** The part of `own` from costs that fit into what is left: only that can be spent. */
   fitting = 0
   private lookedAt: number
   private watched = 0
@@ -21,8 +21,8 @@ export class Demand {
   }
 
   /**
-   * Takes in what was offered since the last look, unless that was just now: an exponential average, which begins as a
-   * plain one, as if nothing had been offered for a quarter of `memory` before.
+   * Takes in what was offered since the last look, unless that was less than a millisecond ago. The average is
+   * exponential but begins as a plain one, as if nothing had been offered for a quarter of `memory` before.
    */
   look(offered: number, oversized: number, monotonic: number, memory: number): boolean {
     const elapsed = monotonic - this.lookedAt
@@ -35,19 +35,19 @@ export class Demand {
     return true
   }
 
-  /** Whether at least half of the expected cost that can be spent was offered since the last look. */
+  /** Whether at least half of the expected fitting cost was offered since the last look. */
   isSteady(offered: number, monotonic: number): boolean {
     return this.fitting > 0 && offered >= (this.fitting * (monotonic - this.lookedAt)) / 2
   }
 
-  /** This node's demand, as it travels. */
+  /** This node's demand, as the store is told. */
   get sent(): number {
     return Math.round(this.own * PER_HOUR)
   }
 
   /**
-   * Takes in the sum that the store has in `slice`. If sums begin anew with each slice, and not all nodes have spoken
-   * in it yet (`fresh`), the sum of the slice before stands until then.
+   * Takes in the store's sum of demand in `slice`. While sums that begin anew with each slice lack nodes (`fresh`), the
+   * others' demand is at least that of the slice before.
    */
   hear(sum: number, sent: number, slice: number, fresh: boolean): void {
     if (slice > this.slice) {
@@ -64,8 +64,8 @@ export class Demand {
   }
 
   /**
-   * This node's share of all demand; until it is known, an equal share at most, and just that without any demand of its
-   * own.
+   * This node's share of all demand. Until that is known, at most an equal share, and exactly that if the node has no
+   * demand of its own.
    */
   share(nodes: number, memory: number): number {
     const all = this.own + this.others

@@ -1,41 +1,42 @@
 import { Demand } from './demand.ts'
 
-/** What a node goes by in pacing a key that it shares with others. */
+/** The state by which a node paces a key that it shares with others. */
 export class Pace extends Demand {
-  /** Of the demand that the store was told. */
+  /** This node's demand, as the store was last told. */
   demandSent = 0
-  /** Monotonic time at which the store was last heard of this key. */
+  /** Monotonic time at which the store was last heard of this key, or a fixed window has begun since. */
   heardAt: number
-  /** A fixed window has begun since. */
+  /** Whether a fixed window has begun since the store last answered a question for quota. */
   isOutdated = false
-  /** Whether some of it was wanted when the store was last asked: what it then told says what a check would be given. */
+  /** Whether cost was wanted when the store was last asked: only then does its answer tell what a check would get. */
   hasAsked = false
-  /** Whether what time frees is shared out in turns; then, the usage and the headroom when the store was heard. */
+  /** Whether what time frees is shared out in turns. */
   takesTurns = false
   turn = 0
-  /** What is to be had in a turn, about. */
+  /** What this node gets in a turn, about. */
   freed = 0
+  /** Usage and headroom when a soft node last planned its turn. */
   usedThen = 0
   /** Whether less than one is to be had in a turn. */
   hasLittle = false
   planned = 0
-  /** What is pending when the store is asked, on average. */
+  /** Pending cost when the store is asked, on average. */
   turnPending = 0
-  /** What is booked for other nodes, some of which may come back. */
+  /** Quota booked for other nodes, some of which may be given back. */
   elsewhere = 0
-  /** What of it does not count as used. */
+  /** The part of `elsewhere` that does not count as used. */
   besides = 0
   /** Monotonic time before which asking the store again is of no use. */
   quietUntil = -Infinity
-  /** Of the cost offered since the last look: what was more than there was left, and would not pass by what is booked. */
+  /** Cost offered since the last look by checks for more than what was left: booking would not let them pass. */
   oversized = 0
   /** The largest cost that was refused for want of quota since the store was last asked. */
   wanted = 0
-  /** What the store was last asked for at least. */
+  /** The least that the store was last asked for. */
   asked = 0
-  /** Whether as much seemed to be free then: otherwise that it booked less says nothing of the clocks. */
+  /** Whether that much seemed free then. Otherwise a smaller booking says nothing of the clocks. */
   asksFree = false
-  /** How often in a row it then booked less. */
+  /** How often in a row the store booked less than `asked`. */
   fruitless = 0
 
   /** @param since monotonic time at which the key was taken into RAM */
@@ -44,18 +45,18 @@ export class Pace extends Demand {
     this.heardAt = since
   }
 
-  /** The answer that comes, if any, is not to be taken for one to a question for quota. */
+  /** The next answer, if any, must not be taken for one to a question for quota. */
   askedNothing(): void {
     this.asked = 0
     this.hasAsked = false
   }
 
-  /** What is booked for other nodes and counts as used. */
+  /** Quota booked for other nodes that counts as used. */
   get countsAsUsed(): number {
     return this.elsewhere - this.besides
   }
 }
 
-/** That of a key of which nobody else is known to ask. */
+/** The pace of a key that nobody else is known to ask for. */
 export const ALONE = new Pace(0)
 Object.freeze(ALONE)

@@ -4,74 +4,74 @@ import type { Ask } from '../store/store.ts'
 import { type LocalKey, UNBOUNDED } from './local-key.ts'
 import type { Pace } from './pace.ts'
 
-/** The part of a share that a node spends before it syncs, where that is not booked. */
+/** A node syncs when it has spent this part of its share, if that is not booked. */
 const SPENT = 1 / 2
-/** Round trips' worth of a node's own demand at which it has more booked. */
+/** A node books more when it has this many round trips' worth of its own demand left. */
 const LEAD = 1.5
-/** Intervals, and round trips, of the others' demand that must be left, for a soft node to go on unbooked. */
+/** A soft node goes on unbooked while the others' demand in so many intervals, and round trips, is left. */
 const PLENTY_INTERVALS = 2
 const PLENTY_ROUND_TRIPS = 20
-/** Intervals' worth of a node's own demand that is booked for it at most. */
+/** At most this many intervals of a node's own demand are booked for it. */
 const AHEAD = 2
-/** Of so much cost a node can tell nothing yet. */
+/** Less admitted cost than this tells a node nothing yet. */
 const FEW = 8
-/** What is pending of a new key, on all nodes, goes so many times into what is left, if that is not to count. */
+/** Pending of a new key, on all nodes together, counts only if what is left is below this many times as much. */
 const MUCH = 16
-/** Intervals for which booked quota may be spent without a word to the store. */
+/** A node may spend booked quota for this many intervals without settling. */
 const MOST_WAITS = 3
-/** A node that is alone asks this often in a row for what the store has less of than it seems from here: clocks differ. */
+/** A node that is alone asks so often in a row, though the store books less than seems free here: clocks differ. */
 const MOST_FRUITLESS = 3
-/** A key of which nothing is left is asked about this often a window at most. */
+/** A key with nothing left is asked about once an interval, or this often a window if that is more often. */
 const LOOKS = 10
-/** By a node that is alone, besides, whenever such a part of the limit has been freed. */
+/** A node that is alone also asks whenever the limit divided by this has been freed. */
 const MOST_PARTS = 20
-/** Slices of so few round trips are mostly over when the answer to a question in them comes. */
+/** A slice of at most this many round trips is mostly over when the answer to a question in it comes. */
 const SHORT = 4
-/** What time frees in a saturated key, the nodes take in turns, of about this much. */
+/** Nodes take what time frees of a saturated key in turns, about this much cost in each. */
 const TURN_SOFT = 7.5
 const TURN_STRICT = 4.8
-/** Where turns become shorter towards a slice's end, they are longer before. */
+/** For a strict sliding window: turns become shorter towards a slice's end, so they start longer. */
 const TURN_SHRINKING = 7
-/** Where it is booked ahead. */
+/** For a log whose quota is booked ahead. */
 const TURN_AHEAD = 6
-/** For what part of a turn that is booked: rather more than there is, so that nothing is left over. */
+/** A turn's quota is booked ahead for this part of it: slightly more than there is, so that nothing is left over. */
 const AHEAD_OF_TURN = 0.95
-/** A turn that would end so near the slice's end lasts until that, in turns. */
+/** If the slice ends within this many turns, the turn lasts until the slice's end. */
 const LAST_AHEAD = 1.5
-/** Turns that there is still time for until the slice ends. */
+/** At least this many turns of a strict sliding window still fit into its slice. */
 const LAST_TURNS = 3
-/** What is booked in a turn at most, in what time frees in it. */
+/** A strict node books at most this many times what time frees in its turn. */
 const MOST = 1.3
-/** Part of a turn that is booked at least, where it may go above the limit: turns are later than planned. */
+/** At least this many times, if it may book above the limit: turns come later than planned. */
 const LEAST = 1.25
-/** What is pending on another node when the store is asked, in what is pending here: less than half, since others ask early. */
+/** Pending on another node when this one asks, as a part of what is pending here: below half, as others ask early. */
 const HIDDEN = 0.4
 
-/** A node that is alone asks for no quota, and tells of no demand. */
+/** A node that is alone asks for no quota and tells no demand. */
 const NOTHING: Ask = [0, 0, 0, 0]
 
-/** Whether nobody else is known to ask for the key, or to hold any of it. */
+/** Whether no other node is known to ask for the key or to have any of it booked. */
 function isAlone({ others, elsewhere }: Pace): boolean {
   return others === 0 && elsewhere === 0
 }
 
-/** Whether the key is as good as new. */
+/** Whether hardly anything was admitted of the key in this slice, and nothing is needed. */
 function isAsGoodAsNew({ current }: LocalKey, need: number): boolean {
   return need === 0 && current.admitted < FEW
 }
 
 /**
  * When to sync, and what to ask for. A node may spend its share (by demand) of what is left, and syncs when it has
- * spent a part of that: so the less is left, the sooner. A soft node counts on its share while plenty is left, and
- * has its quota booked in the store towards the end; a strict one spends nothing but booked quota.
+ * spent a part of that: the less is left, the sooner. A soft node counts on its share while plenty is left, and books
+ * its quota towards the end. A strict one spends only booked quota.
  */
 export class Pacing {
   nodes = 1
-  /** Halves of an interval that it has gone through. */
+  /** Half intervals that have passed. */
   ticks = 0
-  /** Store time at which another node came to have the counts; Infinity: none has yet, −Infinity: others may always have. */
+  /** Store time at which another node opened the counts; Infinity: none has yet, −Infinity: others may always have. */
   loneUntil = -Infinity
-  /** From here on nothing is asked for, and what is booked is given back. */
+  /** A node that closes asks for nothing more, and gives back what is booked. */
   closing = false
   /** Milliseconds from a command to its answer, on average. */
   roundTrip = 1
@@ -80,7 +80,7 @@ export class Pacing {
   private readonly shrinks: boolean
   /** Whether what a log frees is booked before it is free. */
   private readonly booksAhead: boolean
-  /** The longest that a key at its limit waits for what time frees. */
+  /** Milliseconds before a key with nothing left is asked about again. */
   private readonly pause: number
 
   constructor(private readonly settings: LimitSettings) {
@@ -121,8 +121,8 @@ export class Pacing {
   }
 
   /**
-   * Whether what was admitted of a key before the store was heard of it must be settled at once: if all nodes have
-   * admitted as much, it is a part of what is left that counts.
+   * Whether what was admitted of a key before the store was heard must be settled at once: if all nodes have admitted
+   * as much, that is a considerable part of what is left.
    */
   isPressing(key: LocalKey, now: number): boolean {
     const { limit, strict } = this.settings
@@ -134,16 +134,16 @@ export class Pacing {
     return key.pace.share(this.nodes, this.memory)
   }
 
-  /** Whether the others, as far as they are known, can't use up what is left before the store is heard again. */
+  /** Whether the others, at their known demand, can't use up what is left before the store is heard again. */
   private isPlenty(key: LocalKey, left: number): boolean {
     if (!this.knowsShare(key) || this.isScant) return false
-    // Cost is whole: of what is less than one, nobody is expected to take any. But each fixed window begins anew, and
-    // so does what is known of the others: there each node would admit one without having heard of them.
+    // Cost is whole: the others are not expected to take a fraction of one. But a fixed window begins anew, as does
+    // what is known of the others: there each node would admit one without having heard of them.
     const plenty = this.plenty(key)
     return left >= (this.settings.limit.lateSlices === 0 ? plenty : Math.floor(plenty))
   }
 
-  /** Whether a fixed window has no more than one for two nodes: each would take its own before it had seen another one in it. */
+  /** Whether a fixed window has at most one for two nodes: each would take one before it sees the others'. */
   private get isScant(): boolean {
     const { limit, early } = this.settings
     return early && limit.lateSlices === 0 && 2 * limit.limit <= this.nodes
@@ -155,12 +155,12 @@ export class Pacing {
     )
   }
 
-  /** Whether a soft node has nothing booked: while plenty is left, or as long as the key is as good as new to it. */
+  /** Whether a soft node goes on unbooked: while plenty is left or, its share unknown, the key is as good as new. */
   private countsUnbooked(key: LocalKey, left: number, need: number): boolean {
     return this.knowsShare(key) ? this.isPlenty(key, left) : isAsGoodAsNew(key, need)
   }
 
-  /** What is left by the time `monotonic`, if the others went on as they did: what they took a window ago counts no more. */
+  /** What is left by now if the others went on as before. What they took a window ago no longer counts. */
   private expected(key: LocalKey, now: number, monotonic: number): number {
     const { limit } = this.settings
     const since = Math.min(monotonic - key.pace.heardAt, limit.window)
@@ -168,8 +168,8 @@ export class Pacing {
   }
 
   /**
-   * What will be left beside what is wanted, which passes unbooked only where plenty stays. Of a cost that was refused for more
-   * than there is, nothing passes.
+   * What is left once the needed cost has passed: it may pass unbooked only if plenty stays. A cost that was refused as
+   * more than what is left does not pass.
    */
   private leftBeside(key: LocalKey, need: number, now: number, monotonic: number): number {
     const { limit } = this.settings
@@ -178,7 +178,7 @@ export class Pacing {
     return mayPass ? left - need : left
   }
 
-  /** What time has freed for this node since the store was heard, while it takes turns. */
+  /** What time has freed for this node since the store was heard, if the node takes turns. */
   private freed(key: LocalKey, now: number): number {
     const { takesTurns, planned, usedThen } = key.pace
     if (!takesTurns) return 0
@@ -186,11 +186,11 @@ export class Pacing {
     return this.share(key) * (usedThen + spent - this.settings.limit.usage(key.state, now))
   }
 
-  /** What to ask the store for; what is booked and not needed is given back. */
+  /** What to ask the store for. Gives back booked quota that is not needed. */
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { interval, strict, early, extra } = this.settings
     const { need, offered, current } = key
-    // Where nobody shares the key, how fast it is asked for is first looked at when somebody does.
+    // While nobody shares the key, its demand is not watched.
     if (this.nodes === 1 && !strict && !key.isPaced && (!this.young || isAsGoodAsNew(key, need)))
       return NOTHING
     const { ownPace: pace } = key
@@ -209,34 +209,34 @@ export class Pacing {
     const nothing: Ask = [pace.demandSent, 0, 0, 0]
     if (asks === 0 || this.closing) {
       if (this.closing || monotonic - pace.heardAt > interval / 2) {
-        // Where all that was left was booked here there is something to be asked for again.
+        // If all that was left was booked here, there is something to ask for again.
         if (current.allowance > 0) pace.quietUntil = -Infinity
         key.giveUp()
-        // A soft node that has nothing booked goes by its share of what is left, also until the answer is here.
+        // With nothing booked, a soft node goes by its share of what is left, even before the answer comes.
         if (!strict && !this.closing) this.plan(key, now, monotonic)
       }
       return nothing
     }
-    // Of a demand that has just begun little is known: several times what was wanted since it last asked, so that it asks seldom.
+    // Little is known of a demand that has just begun: to ask seldom, book several times what was just offered.
     const begun = strict && this.isNew(key) ? 4 * fitting : 0
     const most = Math.max(1, Math.ceil(AHEAD * pace.fitting * interval), begun)
     if (current.allowance > 2 * most) {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
     }
-    // Nobody asks a second time for a check of several limits: not even where the answer tells of more nodes.
+    // A check of several limits asks only once, and the answer may tell of more nodes: its cost is booked at once.
     const isOnce = this.young && key.waiting.some(({ isPart }) => isPart)
     const counts = !strict && !isOnce
     if (!early || (counts && this.countsUnbooked(key, this.leftBeside(key, need, now, monotonic), need)))
       return nothing
     const share = Math.round(1e6 * this.share(key)) / 1e6
     if (pace.takesTurns && this.booksAhead) {
-      // Of what is left over its share, and of what is freed until its next turn; the last one lasts until the slice ends.
+      // Its share of what is left, plus what is freed until its next turn. The slice's last turn lasts until its end.
       const rest = key.sliceEnd - now
       const span = rest < LAST_AHEAD * pace.turn ? rest : pace.turn
       const freed = Math.ceil((pace.freed * span) / pace.turn)
       const ahead = Math.ceil(AHEAD_OF_TURN * span)
-      // No more of what is left than it can spend: what is counted as demand may be costs that nothing is booked for.
+      // No more of what is left than it can spend: its demand may include costs for which nothing is booked.
       const left = Math.max(1, this.settings.limit.limit - this.settings.limit.usage(key.state, now))
       const part = Math.min(share, Math.round((1e6 * most) / left) / 1e6)
       return [pace.demandSent, part, Math.max(asks, freed) + held, asks + held, ahead]
@@ -257,28 +257,28 @@ export class Pacing {
     return [pace.demandSent, share, most + held, asks + held]
   }
 
-  /** A new slice begins, of which the store has not spoken yet. */
+  /** A new slice begins, of which the store has told nothing yet. */
   begin(key: LocalKey, now: number, monotonic: number): void {
     const { limit, strict, early } = this.settings
     if (strict) {
       key.headroom = 0
-      // Booked quota has ended for all nodes at once: they do not come back at once, but for what is dealt out evenly.
+      // Booked quota ends for all nodes at once: they come back at random times, unless it is dealt out evenly.
       const { takesTurns, turn } = key.pace
       const wait = this.booksAhead ? 0 : this.settings.random() * turn
       if (!takesTurns) return
-      // A key that is rarely asked for would be put off in each slice anew.
+      // Otherwise a key that is rarely asked for would be put off again in each slice.
       if (this.hasMissedTurns(key, monotonic)) key.ownPace.takesTurns = false
       else key.ownPace.quietUntil = monotonic + wait
     } else if (limit.lateSlices === 0) {
-      // Half of its share, until the store has booked more.
+      // The node goes by half of its share until the store has booked more.
       if (key.isPaced) {
         const { ownPace } = key
         ownPace.heardAt = monotonic
         ownPace.isOutdated = true
-        // What was asked for in the slice before in vain says nothing of this one.
+        // Questions asked in vain in the slice before say nothing of this one.
         ownPace.asked = 0
         ownPace.fruitless = 0
-        // So may be what was asked just now; of slices as short as a round trip each answer would come too late.
+        // Nor does an answer under way, unless the slices are so short that every answer would come too late.
         if (limit.window > SHORT * this.roundTrip) ownPace.hasAsked = false
       }
       this.plan(key, now, monotonic)
@@ -288,21 +288,21 @@ export class Pacing {
     }
   }
 
-  /** Who has missed two turns takes them no more. */
+  /** A node that has missed two turns takes no more. */
   private hasMissedTurns({ pace: { turn, heardAt } }: LocalKey, monotonic: number): boolean {
     return monotonic - heardAt > Math.max(2 * (turn + this.roundTrip), this.pause)
   }
 
   /**
-   * Whether the store was heard of the key in another fixed window, or longer ago than a window: others' share may be free now.
-   * Where all is asked for, what is left of what was heard is free, as far as is known.
+   * Whether the store was last heard of the key in another fixed window, or longer ago than a window: the others' share
+   * may be free now. In a scant window always: there the node asks before each check.
    */
   isOutdated({ pace }: LocalKey, monotonic: number): boolean {
     if (this.nodes === 1) return false
     return this.isScant || pace.isOutdated || monotonic - pace.heardAt > this.settings.limit.window
   }
 
-  /** Where there was nothing left for this node when it asked; of what comes with its next turn nobody waits. */
+  /** Whether it is too early to ask again, as nothing was left. Checks do not wait for the node's next turn. */
   isScarce(key: LocalKey, now: number, monotonic: number): boolean {
     const { quietUntil, takesTurns } = key.pace
     if (quietUntil === -Infinity) return false
@@ -311,8 +311,8 @@ export class Pacing {
   }
 
   /**
-   * Whether a cost that is more than what is left is to be asked for: not where others ask too. What is booked for it could not be
-   * spent, and the others would be refused for it.
+   * Whether to ask for a cost that is more than what is left: not if others ask for the key, too. Quota booked for it
+   * could not be spent, and the others would be refused for it.
    */
   asksForMore({ pace }: LocalKey): boolean {
     return isAlone(pace)
@@ -323,7 +323,7 @@ export class Pacing {
     return monotonic - pace.heardAt >= this.pause
   }
 
-  /** Whether a node that is alone would find so much that time has freed since it asked, that it is worth asking. */
+  /** Whether a node that is alone may ask again, as time has freed enough. */
   private hasMore(key: LocalKey, now: number): boolean {
     const { limit } = this.settings
     const { fruitless, asksFree } = key.pace
@@ -337,10 +337,10 @@ export class Pacing {
     return limit.limit - limit.usage(state, now) - current.allowance - current.ahead
   }
 
-  /** Whether what the key owes was booked, and is being used up, so that it will be settled with the next question. */
+  /** Whether what the key owes can be settled with the next question: it was booked, and is being used up. */
   canWait(key: LocalKey, monotonic: number): boolean {
     const { current, late, pace, offered } = key
-    // What was spent of a turn is told with the next one, which is not far.
+    // What was spent in a turn is settled with the next one, which is near.
     if (pace.takesTurns && !late.owes && monotonic < pace.quietUntil) return true
     if (late.owes || current.allowance === 0) return false
     const fitting = offered - pace.oversized
@@ -350,8 +350,8 @@ export class Pacing {
   /**
    * Takes in what the store said of a key in `slice`.
    *
-   * @param demand that of all nodes
-   * @param elsewhere what is booked for the others
+   * @param demand of all nodes
+   * @param elsewhere quota booked for the others
    */
   learn(
     key: LocalKey,
@@ -364,14 +364,14 @@ export class Pacing {
     const { limit, interval } = this.settings
     const since = now - slice * limit.window
     const fresh = limit.lateSlices === 0 && since < 1.2 * interval
-    // What was booked, or asked for, in a slice that has ended since, can't be spent in this one.
+    // Quota booked or asked for in a slice that has ended since can't be spent in this one.
     const behind = key.slice - slice
     const booked = behind > limit.lateSlices ? 0 : elsewhere
     if (key.isPaced || demand > 0 || booked > 0) {
       const { ownPace } = key
       ownPace.hear(demand, ownPace.demandSent, slice, fresh)
       ownPace.heardAt = monotonic
-      // Who only looks, such as a peek, is booked nothing: a check after it must not be refused for that.
+      // A mere look, such as a peek, books nothing: a check after it must not be refused for that.
       if (ownPace.hasAsked) ownPace.isOutdated = false
       ownPace.elsewhere = booked
       if (behind > 0) ownPace.asked = 0
@@ -384,8 +384,8 @@ export class Pacing {
   }
 
   /**
-   * Whether what is booked for others counts as used. Within the limit it does; what may go above it is there for
-   * when others hold quota that they will not use up: when all demand is below what is left.
+   * Whether quota booked for others counts as used. Without `extra`, it always does. Booking above the limit is for
+   * quota that others hold but will not use up: if the nodes take turns, or all demand is below what is left.
    */
   private willBeSpent(key: LocalKey, now: number): boolean {
     const { limit, extra } = this.settings
@@ -396,14 +396,14 @@ export class Pacing {
     return (own + others) * rest >= limit.limit - limit.usage(key.state, now)
   }
 
-  /** Whether the store, as it was just heard, would book the cost for this node. */
+  /** Whether the store, as just heard, would book the cost for this node. */
   isBookable(key: LocalKey, cost: number, now: number): boolean {
     const { limit, extra } = this.settings
     const left = limit.limit - limit.usage(key.state, now)
     return left - key.pace.besides + extra >= cost
   }
 
-  /** How far a key may go from here, until the store is heard again. */
+  /** Plans how far the key may go until the store is heard again. */
   plan(key: LocalKey, now: number, monotonic: number): void {
     const { limit, strict, early } = this.settings
     if (!early || (!key.known && !strict)) {
@@ -419,7 +419,7 @@ export class Pacing {
     // A node that is alone has nobody to take turns with.
     const alone = isAlone(key.pace)
     const saturated = flow > 0 && own + others > flow && left - booked < (own + others) * this.pause
-    // Of less than one nobody can take a share: it is booked by whoever asks.
+    // A share of less than one can't be taken in turns: whoever asks books it.
     const isShared = strict || this.share(key) * limit.limit >= 1
     if (saturated && !alone && isShared) {
       this.takeTurn(key, left, now, monotonic)
@@ -428,24 +428,24 @@ export class Pacing {
     if (key.isPaced) key.ownPace.takesTurns = false
     const plenty = !strict && this.isPlenty(key, left)
     const counts = plenty || (!strict && !this.knowsShare(key))
-    // It asked for nothing while plenty was left: until some is booked, it goes by a part of its share.
+    // The node asked for nothing while plenty was left. Until some is booked, it goes by a part of its share.
     const crosses = !strict && !counts && asked === 0
     const part = counts ? this.share(key) * left : crosses ? SPENT * this.share(key) * (left - allowance) : 0
     const quota = Math.max(allowance, Math.floor(part))
     key.headroom = plenty ? Math.max(quota, Math.floor(left / 2)) : quota
     const lead = LEAD * fitting * this.roundTrip
     const until = counts ? Math.floor(SPENT * quota) : Math.round((crosses ? allowance : quota) - lead)
-    // All nodes begin to book at about one time: what is not booked is not there for one that goes on without.
+    // All nodes begin to book when plenty ends: for one that goes on unbooked, they leave nothing.
     const over = plenty ? this.share(key) * (left - this.plenty(key)) : Infinity
-    // Others that start at the same time are not known yet.
+    // Nodes that start at the same time are not known yet.
     const again = this.young && !strict ? Math.max(FEW, key.current.admitted) : Infinity
     key.untilSync = Math.max(1, Math.min(until, again, Math.ceil(over)))
     const asksAgain = alone && fruitless < MOST_FRUITLESS
     if (left - booked >= 1 && (asksAgain || allowance >= asked)) {
       if (key.isPaced) key.ownPace.quietUntil = -Infinity
     } else {
-      // To ask again is of use when time has freed some, or others gave theirs back. Of a bucket what is booked does not
-      // drain until the store is told that it was spent: where that is most of it, at once.
+      // Asking again helps once time has freed some or others gave theirs back. Booked quota of a bucket drains only
+      // when the store knows it was spent: if it is most of the bucket, the node settles as soon as it is spent.
       key.untilSync = strict && isBucket(limit) && 2 * booked > limit.limit ? booked : UNBOUNDED
       const changes = limit.lateSlices > 0 || elsewhere > 0 || (fruitless > 0 && left - booked >= 1)
       key.ownPace.quietUntil = changes ? monotonic + this.pause : Infinity
@@ -453,24 +453,23 @@ export class Pacing {
   }
 
   /**
-   * What a saturated key frees is taken by whoever asks, in turns that come to each node by its share. A soft node
-   * counts on its share of it, corrected by what is left or was taken too much; what the others took since their last
-   * turns, half a turn ago on average, the store does not know of.
+   * Nodes take what time frees of a saturated key in turns, the more often the larger their share. A soft node counts
+   * on its share of it, corrected by what is left or overdrawn. The store does not know of what the others took since
+   * their last turns, half a turn ago on average.
    */
   private takeTurn(key: LocalKey, left: number, now: number, monotonic: number): void {
     const { limit } = this.settings
     const share = this.share(key)
-    // In what is booked bursts come back as gaps and bursts: turns of one length smooth them.
+    // Booked as they come, bursts return as gaps and bursts: the average flow of the whole limit smooths them.
     const flow = limit.flow(key.state, now, this.settings.strict ? limit.limit : this.turn / share)
     const shortest = 2 * this.roundTrip
-    const longest = Math.max(this.settings.interval, this.pause)
-    const whole = Math.min(Math.max(this.turn / (share * flow), shortest), longest)
-    // What is booked when a sliding window's slice ends, and not spent, nobody gets: turns become shorter towards it.
+    const whole = Math.min(Math.max(this.turn / (share * flow), shortest), this.settings.interval)
+    // Quota booked but unspent at the end of a sliding window's slice is lost: turns become shorter towards it.
     const last = this.shrinks ? Math.max((key.sliceEnd - now) / LAST_TURNS, shortest) : whole
     const turn = Math.min(whole, last)
     const { current, ownPace: pace } = key
     const { allowance } = current
-    // Until it is known what is pending in a turn, it is taken to be all of it.
+    // Until it is known how much of a turn is pending, all of it is taken to be.
     if (!pace.takesTurns) pace.turnPending = Math.max(pace.turnPending, share * flow * turn)
     pace.takesTurns = true
     pace.turn = turn
@@ -480,13 +479,13 @@ export class Pacing {
     if (this.settings.strict) {
       key.headroom = allowance
       key.untilSync = UNBOUNDED
-      // It has its next turn when it may spend the last of what is booked.
+      // The next turn comes when the node may spend the last of its booked quota.
       if (current.ahead > 0) pace.quietUntil = monotonic + Math.max(0, current.lastStart - now)
     } else {
-      // This node's share of it. Without demand of its own it has none: nor a division by it.
+      // This node's share of what is pending elsewhere; not divided by the share, which may be 0.
       const hidden = HIDDEN * (1 - share) * pace.turnPending
       const least = allowance > 0 ? 0 : -this.turn
-      // What is booked can be spent: nobody else counts on it.
+      // Booked quota can be spent in any case: nobody else counts on it.
       key.headroom = allowance + Math.max(least, share * left - hidden)
       pace.planned = key.headroom
       pace.usedThen = limit.limit - left
@@ -494,10 +493,9 @@ export class Pacing {
     }
   }
 
-  /** Milliseconds for which quota is booked ahead at most; none is: −∞. */
+  /** The longest time for which quota is booked ahead, in milliseconds; −∞ if it never is. */
   get furthest(): number {
-    const { booksAhead, settings, pause } = this
-    return booksAhead ? Math.ceil(LAST_AHEAD * Math.max(settings.interval, pause)) : -Infinity
+    return this.booksAhead ? Math.ceil(LAST_AHEAD * this.settings.interval) : -Infinity
   }
 
   /** Whether a soft node may admit the cost beyond its headroom. */
