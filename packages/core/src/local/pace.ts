@@ -17,8 +17,6 @@ export class Pace extends Demand {
   freed = 0
   /** Usage and headroom when a soft node last planned its turn. */
   usedThen = 0
-  /** Whether less than one is to be had in a turn. */
-  hasLittle = false
   planned = 0
   /** Pending cost when the store is asked, on average. */
   turnPending = 0

@@ -249,9 +249,7 @@ export class Pacing {
             Math.ceil(MOST * pace.freed) + held,
             (extra > 0 ? Math.max(Math.ceil(LEAST * pace.freed), asks) : asks) + held,
           ]
-        : pace.hasLittle
-          ? [pace.demandSent, 0, 1 + held, 1 + held]
-          : nothing
+        : nothing
     pace.asked = asks
     pace.asksFree = this.free(key, now) >= asks
     return [pace.demandSent, share, most + held, asks + held]
@@ -475,7 +473,6 @@ export class Pacing {
     pace.turn = turn
     pace.freed = (this.turn * turn) / whole
     pace.quietUntil = monotonic + turn
-    pace.hasLittle = share * flow * turn < 1
     if (this.settings.strict) {
       key.headroom = allowance
       key.untilSync = UNBOUNDED
