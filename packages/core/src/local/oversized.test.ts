@@ -33,17 +33,24 @@ const MANY = {
   'token-bucket': tokenBucket({ capacity: 1000, refill: 1000, per: '1m' }),
 }
 
-/** How many of 40 checks of 1, two a second, pass on one node while the other one is asked for more than is left, ten times a second. */
-async function admittedBeside(limit: Limit, mode: keyof typeof MODES, cost: number | undefined) {
+/** Two nodes that share a key, and how to ask one of them. */
+function pair(limit: Limit, mode: keyof typeof MODES) {
   const clock = new ManualClock(1_000_020_000)
   const shared = { name: 'api', limit, store: memoryStore({ clock }), clock, random: seededRandom(1) }
   const one = createLimiter({ ...shared, ...MODES[mode] })
   const other = createLimiter({ ...shared, ...MODES[mode] })
-  const allowed = async (node: typeof one, cost: number) => {
+  const ask = async (node: typeof one, cost: number) => {
     const decision = node.check('a', { cost })
     await clock.advance(0)
-    return (await decision).allowed
+    return decision
   }
+  return { clock, one, other, ask, close: () => Promise.all([one.close(), other.close()]) }
+}
+
+/** How many of 40 checks of 1, two a second, pass on one node while the other one is asked for more than is left, ten times a second. */
+async function admittedBeside(limit: Limit, mode: keyof typeof MODES, cost: number | undefined) {
+  const { clock, one, other, ask, close } = pair(limit, mode)
+  const allowed = async (node: typeof one, cost: number) => (await ask(node, cost)).allowed
   expect(await allowed(one, 60)).toBe(true)
   await clock.advance(20)
   // Of a leased limit the first one may have booked all: it gives that back when it is not needed.
@@ -57,7 +64,7 @@ async function admittedBeside(limit: Limit, mode: keyof typeof MODES, cost: numb
     }
     if (await allowed(other, 1)) admitted++
   }
-  await Promise.all([one.close(), other.close()])
+  await close()
   return { admitted, large }
 }
 
@@ -82,15 +89,7 @@ it.each(CASES)(
 it.each(CASES)(
   '%s, %s: a large cost passes once there is room for it, and nobody else asks',
   async (mode, _, limit) => {
-    const clock = new ManualClock(1_000_020_000)
-    const shared = { name: 'api', limit, store: memoryStore({ clock }), clock, random: seededRandom(1) }
-    const one = createLimiter({ ...shared, ...MODES[mode] })
-    const other = createLimiter({ ...shared, ...MODES[mode] })
-    const ask = async (node: typeof one, cost: number) => {
-      const decision = node.check('a', { cost })
-      await clock.advance(0)
-      return decision
-    }
+    const { clock, one, other, ask, close } = pair(limit, mode)
     await ask(one, 60)
     await ask(other, 5)
     let refused = 0
@@ -103,7 +102,7 @@ it.each(CASES)(
     expect(decision.allowed).toBe(true)
     // Two windows are over by then, whatever the algorithm.
     expect(clock.monotonic() - began).toBeLessThan(125_000)
-    await Promise.all([one.close(), other.close()])
+    await close()
   },
 )
 
