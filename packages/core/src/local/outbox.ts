@@ -58,7 +58,7 @@ export class Outbox {
   private isTicking = false
   /** A flush that makes room is under way. */
   private relieving = false
-  private closed = false
+  isClosed = false
 
   constructor(
     private readonly link: Link,
@@ -143,7 +143,7 @@ export class Outbox {
 
   /** Arms the next tick: in half an interval, or up to a fifth earlier, so that nodes do not flush together. */
   arm(): void {
-    if (this.timer !== undefined || this.closed || this.link.hasEnded) return
+    if (this.timer !== undefined || this.isClosed || this.link.hasEnded) return
     const { clock, interval, random } = this.settings
     const ms = Math.max(1, (interval / 2) * (0.8 + 0.2 * random()))
     // However long the interval is, the store's return must be noticed.
@@ -306,7 +306,7 @@ export class Outbox {
 
   /** Stops the ticks. */
   stop(): void {
-    this.closed = true
+    this.isClosed = true
     if (this.timer !== undefined) this.settings.clock.clearTimer(this.timer)
   }
 }

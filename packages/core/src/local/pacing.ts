@@ -125,9 +125,8 @@ export class Pacing {
    * as much, that is a considerable part of what is left.
    */
   isPressing(key: LocalKey, now: number): boolean {
-    const { limit, strict } = this.settings
-    if (strict || this.young) return true
-    return limit.limit - limit.usage(key.state, now) < MUCH * this.nodes * key.pending
+    if (this.settings.strict || this.young) return true
+    return this.left(key, now) < MUCH * this.nodes * key.pending
   }
 
   private share(key: LocalKey): number {
@@ -160,11 +159,17 @@ export class Pacing {
     return this.knowsShare(key) ? this.isPlenty(key, left) : isAsGoodAsNew(key, need)
   }
 
+  /** How much of the limit is not in use, as far as the node knows. */
+  private left({ state }: LocalKey, now: number): number {
+    const { limit } = this.settings
+    return limit.limit - limit.usage(state, now)
+  }
+
   /** What is left by now if the others went on as before. What they took a window ago no longer counts. */
   private expected(key: LocalKey, now: number, monotonic: number): number {
     const { limit } = this.settings
     const since = Math.min(monotonic - key.pace.heardAt, limit.window)
-    return limit.limit - limit.usage(key.state, now) - Math.floor(key.pace.others * since)
+    return this.left(key, now) - Math.floor(key.pace.others * since)
   }
 
   /**
@@ -172,9 +177,8 @@ export class Pacing {
    * more than what is left does not pass.
    */
   private leftBeside(key: LocalKey, need: number, now: number, monotonic: number): number {
-    const { limit } = this.settings
     const left = this.expected(key, now, monotonic)
-    const mayPass = key.isAwaited || need <= limit.limit - limit.usage(key.state, now)
+    const mayPass = key.isAwaited || need <= this.left(key, now)
     return mayPass ? left - need : left
   }
 
@@ -237,7 +241,7 @@ export class Pacing {
       const freed = Math.ceil((pace.freed * span) / pace.turn)
       const ahead = Math.ceil(AHEAD_OF_TURN * span)
       // No more of what is left than it can spend: its demand may include costs for which nothing is booked.
-      const left = Math.max(1, this.settings.limit.limit - this.settings.limit.usage(key.state, now))
+      const left = Math.max(1, this.left(key, now))
       const part = Math.min(share, Math.round((1e6 * most) / left) / 1e6)
       return [pace.demandSent, part, Math.max(asks, freed) + held, asks + held, ahead]
     }
@@ -330,9 +334,9 @@ export class Pacing {
   }
 
   /** What is left and not booked for this node, as it seems from here. */
-  private free({ state, current }: LocalKey, now: number): number {
-    const { limit } = this.settings
-    return limit.limit - limit.usage(state, now) - current.allowance - current.ahead
+  private free(key: LocalKey, now: number): number {
+    const { current } = key
+    return this.left(key, now) - current.allowance - current.ahead
   }
 
   /** Whether what the key owes can be settled with the next question: it was booked, and is being used up. */
@@ -391,14 +395,12 @@ export class Pacing {
     if (key.pace.takesTurns) return false
     const rest = limit.lateSlices === 0 ? key.sliceEnd - now : limit.window
     const { own, others } = key.pace
-    return (own + others) * rest >= limit.limit - limit.usage(key.state, now)
+    return (own + others) * rest >= this.left(key, now)
   }
 
   /** Whether the store, as just heard, would book the cost for this node. */
   isBookable(key: LocalKey, cost: number, now: number): boolean {
-    const { limit, extra } = this.settings
-    const left = limit.limit - limit.usage(key.state, now)
-    return left - key.pace.besides + extra >= cost
+    return this.left(key, now) - key.pace.besides + this.settings.extra >= cost
   }
 
   /** Plans how far the key may go until the store is heard again. */
@@ -409,7 +411,7 @@ export class Pacing {
       key.untilSync = UNBOUNDED
       return
     }
-    const left = limit.limit - limit.usage(key.state, now)
+    const left = this.left(key, now)
     const { allowance, ahead } = key.current
     const booked = allowance + ahead
     const { own, fitting, others, elsewhere, asked, fruitless } = key.pace

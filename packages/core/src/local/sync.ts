@@ -23,7 +23,6 @@ export class Sync implements Messenger {
   /** The store's marker, as last heard. */
   marker: string | undefined
   private since = -1
-  private closed = false
   readonly isLog: boolean
   private readonly drains: boolean
 
@@ -63,7 +62,7 @@ export class Sync implements Messenger {
   /** Another node has opened the counts. */
   private shared(): void {
     // A closed limiter is not a node, whoever comes after it.
-    if (this.closed) return
+    if (this.outbox.isClosed) return
     this.pacing.loneUntil = this.link.table.now()
     void this.handOver().catch(() => {})
   }
@@ -74,7 +73,7 @@ export class Sync implements Messenger {
     for (const key of this.keys) {
       // Going through a million keys at once would hold the event loop.
       if (++looks % MOST_LOOKS === 0) await turnOver(this.settings.clock)
-      if (this.closed) return
+      if (this.outbox.isClosed) return
       key.note()
       if (key.inFlight) continue
       this.forgetDrained(key, this.link.table.now())
@@ -346,7 +345,6 @@ export class Sync implements Messenger {
 
   /** Nothing more is sent by itself. */
   stop(): void {
-    this.closed = true
     this.outbox.stop()
   }
 }
