@@ -38,7 +38,10 @@ export async function runSmoke(
     for (const scene of smokeList(world).filter(({ name }) => only.test(name))) {
       const { target } = world
       const place = { program, target, direct: target, lead: LEAD, pool: { nodes, auditor } }
-      verdicts.push(judge(await underLoad(scene, tracks, place)))
+      const verdict = judge(await underLoad(scene, tracks, place))
+      verdicts.push(verdict)
+      if (!verdict.holds && world.describe)
+        console.log(`\n${setting.name}, ${scene.name}:\n${await world.describe()}`)
     }
     const holds = verdicts.every((verdict) => verdict.holds)
     return { setting, nodeVersion: await auditor.version(), verdicts, holds }

@@ -25,6 +25,8 @@ export interface World extends AsyncDisposable {
   loseOne(): Promise<void>
   /** Whether acknowledged writes survive that. */
   readonly losesNothing: boolean
+  /** What the servers say of each other, to explain a failure. */
+  describe?(): Promise<string>
 }
 
 export function startWorld(setting: Setting): Promise<World> {
@@ -127,6 +129,7 @@ async function sentinelWorld({ client }: Setting): Promise<World> {
     losesNothing: false,
     primaries: async () => [await admin()],
     hang: async (ms) => hang([await sentinels.primary()], ms),
+    describe: () => sentinels.describe(),
     loseOne: async () => {
       const before = await sentinels.primary()
       before.kill()

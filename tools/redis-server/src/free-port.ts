@@ -1,12 +1,22 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
-/** A loopback port that was free a moment ago. Another process may still take it first: callers retry. */
+/** Clients of a server that was killed try its port again, and must not meet a server that others have started since. */
+const given = new Set<number>()
+
+/**
+ * A loopback port that was free a moment ago, and that this process has not given before. Another process may still take
+ * it first: callers retry.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    if (given.has(port)) continue
+    given.add(port)
+    return port
+  }
 }

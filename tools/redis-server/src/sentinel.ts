@@ -17,6 +17,25 @@ export interface Sentinels extends AsyncDisposable {
   readonly servers: readonly RedisServer[]
   /** The server that the sentinels hold for the primary. */
   primary(): Promise<RedisServer>
+  /** What each server says of its replication, and which one each sentinel holds for the primary: to explain a failure. */
+  describe(): Promise<string>
+}
+
+/** Its role, data and link, on one line; why it does not answer, if so. */
+async function replication(server: RedisServer): Promise<string> {
+  const redis = new Redis(server.url, { retryStrategy: () => null, maxRetriesPerRequest: 0 })
+  redis.on('error', () => {})
+  try {
+    const info = await redis.info('replication')
+    const lines = info
+      .split('\r\n')
+      .filter((line) => /^(role|master_(port|link|repl)|second_repl)/.test(line))
+    return lines.join(' ')
+  } catch (error) {
+    return (error as Error).message
+  } finally {
+    redis.disconnect()
+  }
 }
 
 /** Starts them all; a primary that vanishes is replaced after a second. */
@@ -80,6 +99,14 @@ export async function startSentinels(
           string,
         ]
         return servers.find((server) => server.port === Number(port)) as RedisServer
+      },
+      describe: async () => {
+        const told = servers.map(async (server) => `${server.port}: ${await replication(server)}`)
+        const held = watchers.map(async (watcher, place) => {
+          const address = (await watcher.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME)) as string[]
+          return `sentinel ${place} holds ${address[1]}`
+        })
+        return (await Promise.all([...told, ...held])).join('\n')
       },
       [Symbol.asyncDispose]: dispose,
     }
