@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
+import { UsageError } from '@spillway/command-line'
 import { expect, test } from 'vitest'
-import { readArguments, UsageError } from './arguments.ts'
+import { readArguments } from './arguments.ts'
 
 test('without arguments all is run, three seeds of 20 windows, and written', () => {
   expect(readArguments([])).toEqual({

@@ -1,13 +1,8 @@
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readNumber, readOptions, UsageError } from '@spillway/command-line'
 import { algorithmNames } from './algorithms.ts'
 import { beyond, grid } from './scenarios.ts'
 import { variantNames } from './variants.ts'
-
-/** The caller asked for something that can't be done: told in one line, exit code 2. */
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
 
 export interface Options {
   /** Scenarios, algorithms and variants to run; empty: all that belong to a full run. */
@@ -42,9 +37,24 @@ columns, and the others stay as they are. Exit codes: 0 done, 1 cells miss their
   --help           this text
 `
 
+const OPTIONS = {
+  row: { type: 'string', multiple: true, default: [] as string[] },
+  algorithm: { type: 'string', multiple: true, default: [] as string[] },
+  variant: { type: 'string', multiple: true, default: [] as string[] },
+  seeds: { type: 'string' },
+  windows: { type: 'string' },
+  jobs: { type: 'string' },
+  save: { type: 'boolean', default: false },
+  quick: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+/** Of seeds, windows or processes. */
+const MOST = 1000
+
 /** Reads the command line. Throws `UsageError` for anything it does not understand. */
 export function readArguments(args: readonly string[]): Options {
-  const values = parse(args)
+  const values = readOptions(args, OPTIONS)
   return {
     rows: known(
       '--row',
@@ -53,35 +63,12 @@ export function readArguments(args: readonly string[]): Options {
     ),
     algorithms: known('--algorithm', values.algorithm, algorithmNames),
     variants: known('--variant', values.variant, variantNames),
-    seeds: count('--seeds', values.seeds ?? (values.quick ? '1' : '3'), 1),
-    windows: count('--windows', values.windows ?? (values.quick ? '6' : '20'), 2),
-    jobs: count('--jobs', values.jobs ?? String(availableParallelism()), 1),
+    seeds: readNumber('--seeds', values.seeds ?? (values.quick ? '1' : '3'), { least: 1, most: MOST }),
+    windows: readNumber('--windows', values.windows ?? (values.quick ? '6' : '20'), { least: 2, most: MOST }),
+    jobs: readNumber('--jobs', values.jobs ?? String(availableParallelism()), { least: 1, most: MOST }),
     partial: args.some((argument) => argument.startsWith('--') && !argument.startsWith('--jobs')),
     save: values.save,
     help: values.help,
-  }
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        row: { type: 'string', multiple: true, default: [] },
-        algorithm: { type: 'string', multiple: true, default: [] },
-        variant: { type: 'string', multiple: true, default: [] },
-        seeds: { type: 'string' },
-        windows: { type: 'string' },
-        jobs: { type: 'string' },
-        save: { type: 'boolean', default: false },
-        quick: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    }).values
-  } catch (error) {
-    // parseArgs adds advice on further lines and sentences; the first one says what is wrong.
-    const [complaint] = (error as Error).message.split(/\.?\n|\. /)
-    throw new UsageError(`${complaint} (--help lists the options)`)
   }
 }
 
@@ -89,10 +76,4 @@ function known(name: string, given: readonly string[], there: readonly string[])
   const other = given.find((value) => !there.includes(value))
   if (other === undefined) return given
   throw new UsageError(`${name} takes ${there.join(', ')}, not '${other}'`)
-}
-
-function count(name: string, text: string, least: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (value >= least && value <= 1000) return value
-  throw new UsageError(`${name} takes a whole number from ${least} to 1000, not '${text}'`)
 }

@@ -1,5 +1,6 @@
 /** `npm run accuracy -- ARGS`. Exit codes: 0 done, 1 cells miss their targets, 2 bad arguments. */
-import { type Options, readArguments, UsageError, usage } from './arguments.ts'
+import { UsageError } from '@spillway/command-line'
+import { type Options, readArguments, usage } from './arguments.ts'
 import { jobsFor, size, variantsFor } from './jobs.ts'
 import { line } from './line.ts'
 import { type Job, roundTrip, scenarioOf } from './measure.ts'

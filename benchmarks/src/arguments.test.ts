@@ -1,5 +1,6 @@
+import { UsageError } from '@spillway/command-line'
 import { expect, test } from 'vitest'
-import { readArguments, UsageError } from './arguments.ts'
+import { readArguments } from './arguments.ts'
 import { questions } from './questions.ts'
 
 test('without arguments all questions are measured, five rounds, and written', () => {

@@ -1,10 +1,5 @@
-import { parseArgs } from 'node:util'
+import { readNumber, readOptions, UsageError } from '@spillway/command-line'
 import { questions } from './questions.ts'
-
-/** The caller asked for something that can't be done: told in one line, exit code 2. */
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
 
 export interface Options {
   readonly questions: typeof questions
@@ -34,9 +29,18 @@ and the tables of README.md and docs/performance.md. With --quick or --case it o
   --help          this text
 `
 
+const OPTIONS = {
+  only: { type: 'string', multiple: true },
+  case: { type: 'string', default: '' },
+  rounds: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  tables: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
 /** Reads the command line. Throws `UsageError` for anything it does not understand, or that would measure nothing. */
 export function readArguments(args: readonly string[]): Options {
-  const values = parse(args)
+  const values = readOptions(args, OPTIONS)
   const unknown = values.only?.find((asked) => !questions.some(({ name }) => name === asked))
   if (unknown !== undefined) {
     throw new UsageError(`--only takes ${questions.map(({ name }) => name).join(', ')}, not '${unknown}'`)
@@ -48,36 +52,10 @@ export function readArguments(args: readonly string[]): Options {
   return {
     questions: asked,
     caseText: values.case,
-    rounds: count('--rounds', values.rounds ?? (values.quick ? '1' : '5')),
+    rounds: readNumber('--rounds', values.rounds ?? (values.quick ? '1' : '5'), { least: 1, most: 1000 }),
     share: values.quick ? 0.2 : 1,
     tables: values.tables,
     partial: values.quick || values.case !== '',
     help: values.help,
   }
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        only: { type: 'string', multiple: true },
-        case: { type: 'string', default: '' },
-        rounds: { type: 'string' },
-        quick: { type: 'boolean', default: false },
-        tables: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    }).values
-  } catch (error) {
-    // parseArgs adds advice on further lines and sentences; the first one says what is wrong.
-    const [complaint] = (error as Error).message.split(/\.?\n|\. /)
-    throw new UsageError(`${complaint} (--help lists the options)`)
-  }
-}
-
-function count(name: string, text: string): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (value >= 1 && value <= 1000) return value
-  throw new UsageError(`${name} takes a whole number from 1 to 1000, not '${text}'`)
 }

@@ -1,10 +1,11 @@
-import { readArguments, UsageError, usage } from './arguments.ts'
+import { readOrExit } from '@spillway/command-line'
+import { readArguments, usage } from './arguments.ts'
 import { writePages } from './pages.ts'
 import { type CaseResult, isReached, reached, resultOf, writeResult } from './result.ts'
 import { runRounds } from './rounds.ts'
 import { caseTable, shown } from './tables.ts'
 
-const options = optionsOrExit()
+const options = readOrExit('spillway bench', () => readArguments(process.argv.slice(2)))
 if (options.help) {
   console.log(usage)
   process.exit(0)
@@ -32,13 +33,3 @@ if (!options.tables) {
   }
 }
 if (!options.partial) await writePages()
-
-function optionsOrExit() {
-  try {
-    return readArguments(process.argv.slice(2))
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error
-    console.error(error.message)
-    process.exit(2)
-  }
-}

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readNumber, readOptions, readOrExit, readPattern } from '@spillway/command-line'
 import pLimit from 'p-limit'
 import { clusterFaults, runClusterFault } from './faults/cluster.ts'
 import { networkFaults } from './faults/network.ts'
@@ -35,15 +35,20 @@ Breaks servers, networks and nodes under load, and compares what was counted wit
 Without --only, or with --save, the results go to chaos/results/chaos.json and docs/failures.md.
 `
 
-const { values } = parseArgs({
-  options: {
+const { values, only, atOnce } = readOrExit('spillway chaos', () => {
+  const values = readOptions(process.argv.slice(2), {
     only: { type: 'string', default: '' },
     save: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     tarball: { type: 'string' },
     'at-once': { type: 'string', default: String(availableParallelism()) },
     help: { type: 'boolean', default: false },
-  },
+  })
+  return {
+    values,
+    only: readPattern('--only', values.only),
+    atOnce: pLimit(readNumber('--at-once', values['at-once'], { least: 1, most: 1000 })),
+  }
 })
 
 const verdicts: Verdict[] = []
@@ -117,7 +122,7 @@ const tasks: Task[] = [
 ]
 
 async function main(): Promise<void> {
-  const chosen = tasks.filter(({ name }) => new RegExp(values.only).test(name))
+  const chosen = tasks.filter(({ name }) => only.test(name))
   if (values.list) return console.log(chosen.map(({ name }) => name).join('\n'))
   if (chosen.length === 0) {
     console.error(`spillway chaos: --only '${values.only}' matches no case: --list names them`)
@@ -125,7 +130,6 @@ async function main(): Promise<void> {
     return
   }
   const started = performance.now()
-  const atOnce = pLimit(Number(values['at-once']))
   const failed: string[] = []
   const carryOut = async ({ name, run }: Task) => {
     const holds = await run().catch((error: Error) => {

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UsageError } from '@spillway/command-line'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseLine, readAccessLog } from './access-log.ts'
-import { UsageError } from './arguments.ts'
 
 const line = (client: string, time: string, agent = '"curl"') =>
   `${client} - - [${time}] "GET / HTTP/1.1" 200 12 "-" ${agent}`

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { UsageError } from './arguments.ts'
+import { UsageError } from '@spillway/command-line'
 import type { Request, Trace } from './trace.ts'
 
 /** A replay takes seconds, whatever the length of the log: beyond this many requests the rest is left out. */

@@ -1,5 +1,6 @@
+import { UsageError } from '@spillway/command-line'
 import { describe, expect, it } from 'vitest'
-import { readArguments, UsageError } from './arguments.ts'
+import { readArguments } from './arguments.ts'
 
 describe('readArguments', () => {
   it('has defaults for everything', () => {

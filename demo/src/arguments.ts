@@ -1,9 +1,4 @@
-import { parseArgs } from 'node:util'
-
-/** A mistake of the caller: reported in one line, with exit code 2. */
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
+import { readNumber, readOptions, UsageError } from '@spillway/command-line'
 
 export interface Options {
   /** Path of an access log to replay; without it, the trace that ships with the demo. */
@@ -38,9 +33,20 @@ Without --redis and --memory: a redis-server or valkey-server found on the PATH 
 loopback port and stopped at the end; where there is none, the store is memory.
 `
 
+const OPTIONS = {
+  log: { type: 'string' },
+  redis: { type: 'string' },
+  memory: { type: 'boolean', default: false },
+  nodes: { type: 'string', default: '4' },
+  seed: { type: 'string', default: '1' },
+  seconds: { type: 'string', default: '4' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
 /** Reads the command line. Throws `UsageError` for anything it does not understand. */
 export function readArguments(args: readonly string[]): Options {
-  const values = parse(args)
+  const values = readOptions(args, OPTIONS)
   if (values.redis !== undefined) checkRedisUrl(values.redis)
   if (values.redis !== undefined && values.memory)
     throw new UsageError('--redis and --memory exclude each other')
@@ -48,48 +54,12 @@ export function readArguments(args: readonly string[]): Options {
     log: values.log,
     redis: values.redis,
     memory: values.memory,
-    nodes: readNumber('--nodes', values.nodes, { least: 1, most: 16, whole: true }),
-    seed: readNumber('--seed', values.seed, { least: 0, most: 2 ** 31 - 1, whole: true }),
+    nodes: readNumber('--nodes', values.nodes, { least: 1, most: 16 }),
+    seed: readNumber('--seed', values.seed, { least: 0, most: 2 ** 31 - 1 }),
     seconds: readNumber('--seconds', values.seconds, { least: 0.1, most: 10, whole: false }),
     json: values.json,
     help: values.help,
   }
-}
-
-function parse(args: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        log: { type: 'string' },
-        redis: { type: 'string' },
-        memory: { type: 'boolean', default: false },
-        nodes: { type: 'string', default: '4' },
-        seed: { type: 'string', default: '1' },
-        seconds: { type: 'string', default: '4' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    return values
-  } catch (error) {
-    // parseArgs adds advice on further lines and sentences; the first one says what is wrong.
-    const [complaint] = (error as Error).message.split(/\.?\n|\. /)
-    throw new UsageError(`${complaint} (--help lists the options)`)
-  }
-}
-
-function readNumber(
-  name: string,
-  text: string,
-  range: { least: number; most: number; whole: boolean },
-): number {
-  // `Number` alone would also read '', '0x10' and '1e1'.
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
-  const fits = value >= range.least && value <= range.most && (!range.whole || Number.isInteger(value))
-  if (fits) return value
-  const kind = range.whole ? 'a whole number' : 'a number'
-  throw new UsageError(`${name} takes ${kind} from ${range.least} to ${range.most}, not '${text}'`)
 }
 
 function checkRedisUrl(text: string): void {

@@ -2,7 +2,8 @@
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
 import { clearLine, cursorTo } from 'node:readline'
-import { readArguments, UsageError, usage } from './arguments.ts'
+import { UsageError } from '@spillway/command-line'
+import { readArguments, usage } from './arguments.ts'
 import { runDemo } from './demo.ts'
 import { asJson, asText } from './report.ts'
 

@@ -1,6 +1,6 @@
 /** `npm run accuracy:plot`: measures the overshoot at several intervals in the simulator, and draws it for docs/how-it-works.md. */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readOptions, readOrExit } from '@spillway/command-line'
 import { size } from '../jobs.ts'
 import { type Job, scenarioOf } from '../measure.ts'
 import { results } from '../result.ts'
@@ -10,7 +10,8 @@ import { measureAll } from '../workers.ts'
 import { writePlot } from '../write.ts'
 import { draw, type Point } from './draw.ts'
 
-parseArgs({}) // There are no arguments: any is an error.
+// There are no arguments: any is an error.
+readOrExit('spillway accuracy:plot', () => readOptions(process.argv.slice(2), {}))
 
 const VARIANTS: readonly VariantName[] = ['baseline', 'soft', 'capped', 'leased']
 

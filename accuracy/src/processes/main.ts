@@ -1,13 +1,14 @@
 /** `npm run accuracy:processes`: real processes over a real Redis, into the table of docs/accuracy.md. */
 import { availableParallelism, loadavg } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readOptions, readOrExit } from '@spillway/command-line'
 import { markdownTable } from 'markdown-table'
 import { percent } from '../line.ts'
 import { variants } from '../variants.ts'
 import { writeTable } from '../write.ts'
 import { measureProcesses, type ProcessesResult } from './measure.ts'
 
-parseArgs({}) // There are no arguments: any is an error.
+// There are no arguments: any is an error.
+readOrExit('spillway accuracy:processes', () => readOptions(process.argv.slice(2), {}))
 
 const SIZES = [8, 32]
 

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readNumber, readOptions, readOrExit, readPattern, UsageError } from '@spillway/command-line'
 import type { Round } from '../measured.ts'
 import { build, packCore } from '../program.ts'
 import { printVerdict } from '../report.ts'
@@ -23,19 +23,28 @@ faults.
   --help           this text
 `
 
-const { values } = parseArgs({
-  options: {
+const { values, minutes, every, seed, faults } = readOrExit('spillway soak', () => {
+  const values = readOptions(process.argv.slice(2), {
     minutes: { type: 'string', default: '30' },
     every: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
     only: { type: 'string', default: '' },
     tarball: { type: 'string' },
     help: { type: 'boolean', default: false },
-  },
+  })
+  const only = readPattern('--only', values.only)
+  const faults = soakFaults.filter(({ name }) => only.test(name))
+  if (faults.length === 0) throw new UsageError(`--only: no fault's name matches '${values.only}'`)
+  return {
+    values,
+    minutes: readNumber('--minutes', values.minutes, { least: 0.1, most: 100_000, whole: false }),
+    every: readNumber('--every', values.every, { least: 1, most: 100_000, whole: false }),
+    seed: readNumber('--seed', values.seed, { least: 0, most: 2 ** 31 - 1 }),
+    faults,
+  }
 })
 
 async function main(): Promise<void> {
-  const [minutes, every, seed] = [Number(values.minutes), Number(values.every), Number(values.seed)]
   const packed = join(fileURLToPath(new URL('../../../.tmp', import.meta.url)), `core-${process.pid}`)
   try {
     using built = build(values.tarball ?? packCore(packed))
@@ -47,8 +56,6 @@ async function main(): Promise<void> {
       console.log(`${verdict.holds ? '✓' : '✗'} ${second} s: ${fault}, heaps ${heapMb.join(', ')} MB`)
       if (!verdict.holds) printVerdict(verdict)
     }
-    const faults = soakFaults.filter(({ name }) => new RegExp(values.only).test(name))
-    if (faults.length === 0) throw new Error(`no fault matches ${values.only}`)
     await soak({ minutes, every, seed, faults, tracks, program: built.program, onRound })
     const failed = rounds.filter(({ verdict }) => !verdict.holds)
     if (minutes >= 30 && values.only === '') writeSoak({ ...origin(), minutes, every, seed, rounds })
