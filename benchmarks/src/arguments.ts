@@ -18,8 +18,8 @@ export interface Options {
 export const usage = `Usage: npm run bench -- [options]
 
 Measures each question's contenders in alternation, each in a process of its own, writes benchmarks/results
-and the tables of README.md and docs/performance.md. With --quick or --case it only prints. Exit codes: 0 done,
-2 bad arguments.
+and the tables of README.md, docs/performance.md and docs/scaling.md. With --quick or --case it only prints.
+Exit codes: 0 done, 2 bad arguments.
 
   --only NAME     a question (${questions.map(({ name }) => name).join(', ')}); may be given again
   --case TEXT     only cases whose name contains it

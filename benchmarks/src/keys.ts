@@ -40,10 +40,15 @@ function firstAtLeast(cumulative: Float64Array, wanted: number): number {
   return low
 }
 
-/** How many of these checks a limit admits, if nothing is freed meanwhile. */
-export function admissible(order: Uint32Array, keys: number, limit: number): number {
+/** How often each key is asked for in `order`, up to a place past its end: then it begins anew. */
+export function countsOf(order: Uint32Array, keys: number, length = order.length): Uint32Array {
   const counts = new Uint32Array(keys)
-  for (const place of order) counts[place] = (counts[place] as number) + 1
+  for (let done = 0; done < length; done++) counts[order[done % order.length] as number]!++
+  return counts
+}
+
+/** How many checks a limit admits of keys that are asked for so often, if nothing is freed meanwhile. */
+export function admissible(counts: Uint32Array, limit: number): number {
   let sum = 0
   for (const count of counts) sum += Math.min(count, limit)
   return sum

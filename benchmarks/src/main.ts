@@ -29,7 +29,9 @@ if (!options.tables) {
         )
       }
     }
-    if (!options.partial) writeResult(resultOf(question.name, question.title, cases))
+    if (options.partial) continue
+    // After each question: a later one may fail.
+    writeResult(resultOf(question.name, question.title, cases))
+    await writePages()
   }
-}
-if (!options.partial) await writePages()
+} else if (!options.partial) await writePages()

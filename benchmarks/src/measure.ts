@@ -3,6 +3,33 @@ export function expectAdmitted(admitted: number, expected: number): void {
   if (admitted !== expected) throw new Error(`admitted ${admitted} where ${expected} is right`)
 }
 
+const SAMPLES = 100
+
+/**
+ * Asks for some keys once more, and throws unless what remains by their answers is what the limit leaves: a limiter that
+ * admits everything and counts nothing is found out even where no key comes near its limit.
+ *
+ * @param counts how often each key has been asked for, with cost 1
+ * @param freed how much of a key's count may have been freed meanwhile: all of it, in a bucket that drains
+ * @param ask returns what remains by the key's answer
+ */
+export async function expectRemaining(
+  counts: Uint32Array,
+  limit: number,
+  ask: (place: number) => number | Promise<number>,
+  freed = 0,
+): Promise<void> {
+  for (let place = 0; place < counts.length; place += Math.ceil(counts.length / SAMPLES)) {
+    const remaining = await ask(place)
+    const asked = (counts[place] as number) + 1
+    const least = Math.max(0, limit - asked)
+    const most = Math.min(limit - 1, least + freed)
+    if (!(remaining >= least && remaining <= most)) {
+      throw new Error(`key ${place}: ${remaining} of ${limit} remain after ${asked} checks`)
+    }
+  }
+}
+
 /** Lets everything else take its turn. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))

@@ -77,13 +77,18 @@ export function caseTable({ rounds }: CaseResult): string {
 /** A question's tables, and the machine on which they were measured. */
 export function section(result: Result): string {
   const { machine, date, commit } = result
-  const { rounds = {}, turns = 1 } = result.cases[0] ?? {}
-  const count = (Object.values(rounds)[0]?.length ?? 0) / turns
-  const inTurns = turns > 1 ? `, ${turns} turns each` : ''
+  const counts = result.cases.map(({ rounds, turns = 1 }) => (Object.values(rounds)[0]?.length ?? 0) / turns)
+  const turns = different(result.cases.map((theCase) => theCase.turns ?? 1))
+  const inTurns = turns === '1' ? '' : `, ${turns} turns each`
   const tables = result.cases.map((theCase) => `**${theCase.name}**\n\n${caseTable(theCase)}`)
   return `${tables.join('\n\n')}
 
-Medians over ${count} rounds${inTurns}. ${date.slice(0, 10)}, commit ${commit}, Node ${machine.node}, Redis ${machine.redis}, ${machine.cpus} × ${machine.cpu}.`
+Medians over ${different(counts)} rounds${inTurns}. ${date.slice(0, 10)}, commit ${commit}, Node ${machine.node}, Redis ${machine.redis}, ${machine.cpus} × ${machine.cpu}.`
+}
+
+/** Each number once, such as `10 or 20`. */
+function different(numbers: readonly number[]): string {
+  return [...new Set(numbers)].sort((one, two) => one - two).join(' or ')
 }
 
 /** The page with the text between `<!-- NAME -->` and `<!-- /NAME -->` replaced. */

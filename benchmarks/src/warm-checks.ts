@@ -1,5 +1,5 @@
-import { admissible, draws, keyNames, type Popularity } from './keys.ts'
-import { cpuMicroseconds, expectAdmitted, medianOfSlices } from './measure.ts'
+import { admissible, countsOf, draws, keyNames, type Popularity } from './keys.ts'
+import { cpuMicroseconds, expectAdmitted, expectRemaining, medianOfSlices } from './measure.ts'
 import { type Contender, type Given, TIME } from './question.ts'
 
 // Checks of held keys, the same for all contenders of a case. Each contender has a process of its own, which calls it
@@ -40,12 +40,21 @@ export interface Subject {
   warm?(): Promise<void>
   /** Checks the keys from one place to another; returns how many were allowed. */
   ask(asked: Asked, from: number, to: number): number | Promise<number>
+  /** Checks a key once more; returns what remains by the answer. */
+  remaining(key: string): number | Promise<number>
+  /** Whether what was counted is freed as time passes. */
+  readonly drains?: boolean
 }
 
-/** Measures in turns. What was admitted, from the first check to the last, must be what the limit allows. */
-export async function warmChecks(given: Given, shape: Shape, subject: Subject): Promise<undefined> {
+/**
+ * Measures in turns. What was admitted, from the first check to the last, must be what the limit allows, and what remains
+ * what it leaves.
+ */
+export async function warmChecks(given: Given, shape: Shape, make: () => Subject): Promise<undefined> {
   const { keys, popularity, burst, limit } = shape
   const asked = { names: keyNames(keys), order: draws(popularity, keys, DRAWS) }
+  // After the draws, which take time: a window may be about to end.
+  const subject = make()
   let admitted = 0
   let place = 0
   for (const key of asked.names) if (await subject.first(key)) admitted++
@@ -61,35 +70,56 @@ export async function warmChecks(given: Given, shape: Shape, subject: Subject): 
     note(allowed)
     return undefined
   }
-  const checks = Math.ceil(shape.checks * given.share)
   await medianOfSlices(Math.ceil(shape.warmUp * given.share), burst, act)
-  await given.turns(async () => {
+  await measuredTurns(given.turns, Math.ceil(shape.checks * given.share), burst, act)
+  // Each key was asked for once before.
+  const counts = countsOf(asked.order, keys, place).map((count) => count + 1)
+  expectAdmitted(admitted, admissible(counts, limit))
+  const remaining = (key: number) => subject.remaining(asked.names[key]!)
+  await expectRemaining(counts, limit, remaining, subject.drains ? Infinity : 0)
+  return undefined
+}
+
+/** What a burst takes that checks nothing: the turn of the event loop behind it. */
+export async function emptyBursts({ share, turns }: Given, shape: Shape): Promise<undefined> {
+  const nothing = () => undefined
+  await medianOfSlices(Math.ceil(shape.warmUp * share), shape.burst, nothing)
+  await measuredTurns(turns, Math.ceil(shape.checks * share), shape.burst, nothing)
+  return undefined
+}
+
+function measuredTurns(
+  turns: Given['turns'],
+  checks: number,
+  burst: number,
+  act: (checks: number) => Promise<void> | undefined,
+): Promise<void> {
+  return turns(async () => {
     const cpu = cpuMicroseconds()
     const time = await medianOfSlices(checks, burst, act)
     return { [TIME]: time, [CPU]: ((cpuMicroseconds() - cpu) * 1000) / checks }
   })
-  const all = new Uint32Array(keys + place)
-  for (let key = 0; key < keys; key++) all[key] = key
-  for (let done = 0; done < place; done++) all[keys + done] = asked.order[done & WRAP] as number
-  expectAdmitted(admitted, admissible(all, keys, limit))
-  return undefined
 }
 
 /** A contender that answers without a promise, made in its own process. */
 export interface Made {
-  check(key: string): { readonly allowed: boolean }
+  check(key: string): { readonly allowed: boolean; readonly remaining: number }
   warm?(): Promise<void>
+  readonly drains?: boolean
 }
 
 /** Runs one such contender. */
 export function runMade(make: () => Made, shape: Shape): Contender['run'] {
-  return (given) => {
-    const { check, warm } = make()
+  const subject = (): Subject => {
+    const { check, warm, drains = false } = make()
     const ask = ({ names, order }: Asked, from: number, to: number) => {
       let allowed = 0
       for (let place = from; place < to; place++) if (check(names[order[place & WRAP]!]!).allowed) allowed++
       return allowed
     }
-    return warmChecks(given, shape, { first: (key) => check(key).allowed, ask, ...(warm && { warm }) })
+    const first = (key: string) => check(key).allowed
+    const remaining = (key: string) => check(key).remaining
+    return { first, ask, remaining, drains, ...(warm && { warm }) }
   }
+  return (given) => warmChecks(given, shape, subject)
 }

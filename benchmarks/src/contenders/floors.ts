@@ -35,9 +35,11 @@ export type Floor = (key: string) => Answer
 /** `lru-cache` get, `Date.now()`, a count, a result object of seven fields. */
 export function lruFloor(keys: number, limit: number, window: number): Floor {
   const cache = new LRUCache<string, Count>({ max: keys })
+  // One for all checks: by default `get` makes one for each.
+  const options = {}
   return (key) => {
     const now = Date.now()
-    let entry = cache.get(key)
+    let entry = cache.get(key, options)
     if (entry === undefined) {
       entry = new Count(now + window)
       cache.set(key, entry)

@@ -11,7 +11,8 @@ import { redisStore } from '@spillway/core/redis'
 import { Ratelimit } from '@upstash/ratelimit'
 import { Redis } from 'ioredis'
 import { RedisStore } from 'rate-limit-redis'
-import { RateLimiterRedis } from 'rate-limiter-flexible'
+import { RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible'
+import { type NextWindow, untilBegun, windowAfterCounting } from '../next-window.ts'
 
 /** Decides checks in Redis. */
 export interface RedisPeer {
@@ -19,6 +20,14 @@ export interface RedisPeer {
   check(key: string): Promise<unknown>
   /** Whether an answer allows the check. */
   allowed(answer: unknown): boolean
+  /** What remains by an answer that allows. */
+  remaining(answer: unknown): number
+  /** Called once each key has been asked for, before anything is measured. */
+  warm?(): Promise<void>
+  /**
+   * How much of what was asked of a key may no longer count: all of it, in a bucket that drains. Undefined: nothing.
+   */
+  readonly freed?: number
   close(): Promise<void>
 }
 
@@ -32,29 +41,43 @@ export async function admits(peer: RedisPeer, key: string): Promise<boolean> {
   }
 }
 
-export type MakePeer = (url: string, limit: number) => Promise<RedisPeer>
+/** @param keys how many will be asked for */
+export type MakePeer = (url: string, limit: number, keys: number) => Promise<RedisPeer>
 
 /** So long that a run seldom sees its end. */
 const WINDOW_MS = 86_400_000
 
-export function spillwayHard(limitOf: (limit: number) => Limit): MakePeer {
-  return async (url, limit) => {
-    const store = redisStore(url)
-    const limiter = createLimiter({ name: 'bench', limit: limitOf(limit), store, timeout: '10s' })
-    return {
-      check: (key) => limiter.check(key),
-      allowed: (decision: Decision) => decision.allowed,
-      close: async () => {
-        await limiter.close()
-        await store.close()
-      },
-    }
+function spillway(url: string, limit: Limit): RedisPeer {
+  const store = redisStore(url)
+  const limiter = createLimiter({ name: 'bench', limit, store, timeout: '10s' })
+  return {
+    check: (key) => limiter.check(key),
+    allowed: (decision: Decision) => decision.allowed,
+    remaining: (decision: Decision) => decision.remaining,
+    close: async () => {
+      await limiter.close()
+      await store.close()
+    },
   }
 }
 
-export const spillwayFixed = spillwayHard((limit) => fixedWindow({ limit, window: WINDOW_MS }))
-export const spillwaySliding = spillwayHard((limit) => slidingWindow({ limit, window: WINDOW_MS }))
-export const spillwayBucket = spillwayHard((capacity) => tokenBucket({ capacity, refill: 1, per: '1h' }))
+export const spillwayFixed: MakePeer = async (url, limit) =>
+  spillway(url, fixedWindow({ limit, window: WINDOW_MS }))
+
+/** Each key has a count in the window before. */
+export const spillwaySliding: MakePeer = async (url, limit, keys) => {
+  const next = windowAfterCounting(keys)
+  return { ...spillway(url, slidingWindow({ limit, window: next.length })), warm: () => untilBegun(next) }
+}
+
+/** Whole tokens drain between two checks of a key, in all but the slowest of cases its whole count. */
+export const spillwayBucket: MakePeer = async (url, capacity) => {
+  return { ...spillway(url, tokenBucket({ capacity, refill: capacity, per: '1m' })), freed: Infinity }
+}
+
+/** Gives no token back in a run: how many checks it refuses does not depend on the time. */
+export const spillwaySlowBucket: MakePeer = async (url, capacity) =>
+  spillway(url, tokenBucket({ capacity, refill: 1, per: '1h' }))
 
 export const flexible: MakePeer = async (url, points) => {
   const redis = new Redis(url)
@@ -62,6 +85,7 @@ export const flexible: MakePeer = async (url, points) => {
   return {
     check: (key) => limiter.consume(key),
     allowed: () => true,
+    remaining: ({ remainingPoints }: RateLimiterRes) => remainingPoints,
     close: async () => redis.disconnect(),
   }
 }
@@ -75,13 +99,18 @@ export const expressWithRedis: MakePeer = async (url, limit) => {
   return {
     check: (key) => store.increment(key),
     allowed: ({ totalHits }: { totalHits: number }) => totalHits <= limit,
+    remaining: ({ totalHits }: { totalHits: number }) => limit - totalHits,
     close: async () => redis.disconnect(),
   }
 }
 
 /** Upstash's algorithms, as the package runs them, but over ioredis instead of HTTP. */
-function upstash(algorithm: (limit: number) => ReturnType<typeof Ratelimit.fixedWindow>): MakePeer {
-  return async (url, limit) => {
+function upstash(
+  algorithm: (limit: number, next: NextWindow) => ReturnType<typeof Ratelimit.fixedWindow>,
+  freed = 0,
+): MakePeer {
+  return async (url, limit, keys) => {
+    const next = windowAfterCounting(keys)
     const redis = new Redis(url)
     const parsed = (reply: unknown): unknown => {
       if (Array.isArray(reply)) return reply.map(parsed)
@@ -104,21 +133,32 @@ function upstash(algorithm: (limit: number) => ReturnType<typeof Ratelimit.fixed
     }
     const limiter = new Ratelimit({
       redis: client as never,
-      limiter: algorithm(limit),
+      limiter: algorithm(limit, next),
       ephemeralCache: false,
       timeout: 0,
     })
     return {
       check: (key) => limiter.limit(key),
       allowed: ({ success }: { success: boolean }) => success,
+      remaining: ({ remaining }: { remaining: number }) => remaining,
+      warm: () => untilBegun(next),
+      freed,
       close: async () => redis.disconnect(),
     }
   }
 }
 
 export const upstashFixed = upstash((limit) => Ratelimit.fixedWindow(limit, '1 d'))
-export const upstashSliding = upstash((limit) => Ratelimit.slidingWindow(limit, '1 d'))
-export const upstashBucket = upstash((limit) => Ratelimit.tokenBucket(1, '1 d', limit) as never)
+/** What was counted in the window before is rounded down: of one count, none is left. */
+export const upstashSliding = upstash(
+  (limit, { length }) => Ratelimit.slidingWindow(limit, `${length} ms`),
+  1,
+)
+/** Refills as ours does, token by token. */
+export const upstashBucket = upstash(
+  (limit) => Ratelimit.tokenBucket(1, `${60_000 / limit} ms`, limit) as never,
+  Infinity,
+)
 
 /** The floor: a counter that decides nothing and never expires. */
 export const increments: MakePeer = async (url, limit) => {
@@ -134,6 +174,7 @@ function increment(redis: Redis, limit: number): RedisPeer {
   return {
     check: (key) => redis.incr(key),
     allowed: (count: number) => count <= limit,
+    remaining: (count: number) => limit - count,
     close: async () => redis.disconnect(),
   }
 }
