@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { draws } from './keys.ts'
-import { differentKeys, entriesOfCheck } from './zipf.ts'
+import { differentKeys, entriesOfCheck, nodesOfEntry } from './zipf.ts'
 
 it.each([
   [10, 1],
@@ -26,4 +26,21 @@ it('reckons what is counted among drawn keys', () => {
     entries += asked.size + [...asked].filter((key) => !seen.has(key)).length
   }
   expect(entries / rounds / interval / entriesOfCheck(keys, before, interval)).toBeCloseTo(1, 1)
+})
+
+it('reckons how many nodes have settled the keys of an entry', () => {
+  const [keys, nodes, before, interval] = [500, 20, 300, 100]
+  let entries = 0
+  let met = 0
+  for (let seed = 1; seed <= 20; seed++) {
+    const settledBy = Array.from(
+      { length: nodes },
+      (_, node) => new Set(draws('zipf', keys, before, seed * nodes + node)),
+    )
+    for (const key of new Set(draws('zipf', keys, interval, 10_000 + seed))) {
+      entries++
+      met += settledBy.filter((settled) => settled.has(key)).length
+    }
+  }
+  expect(met / entries / nodesOfEntry(keys, nodes, before, interval)).toBeCloseTo(1, 1)
 })

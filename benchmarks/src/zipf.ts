@@ -3,15 +3,21 @@
  * sum over all keys of 1 − (1 − p)^checks. Keys far down the list, which are nearly alike, are grouped.
  */
 export function differentKeys(keys: number, checks: number): number {
+  const occurs = occurrence(keys)
+  let sum = 0
+  forGroups(keys, (place, count) => {
+    sum += count * occurs(place, checks)
+  })
+  return sum
+}
+
+/** Returns how likely the key at a place occurs among so many checks: 1 − (1 − p)^checks. */
+function occurrence(keys: number): (place: number, checks: number) => number {
   let harmonic = 0
   forGroups(keys, (place, count) => {
     harmonic += count / place
   })
-  let sum = 0
-  forGroups(keys, (place, count) => {
-    sum += count * -Math.expm1(checks * Math.log1p(-1 / (place * harmonic)))
-  })
-  return sum
+  return (place, checks) => -Math.expm1(checks * Math.log1p(-1 / (place * harmonic)))
 }
 
 /** Calls `act` with each group's middle and its number of keys: at most a thousandth of those before it. */
@@ -33,4 +39,22 @@ function forGroups(keys: number, act: (place: number, count: number) => void): v
 export function entriesOfCheck(keys: number, before: number, interval: number): number {
   const firstSeen = differentKeys(keys, before + interval) - differentKeys(keys, before)
   return (differentKeys(keys, interval) + firstSeen) / interval
+}
+
+/**
+ * How many nodes have settled a key in its window, in the mean over the entries that a node settles.
+ *
+ * @param before checks that each node has seen in the window
+ * @param interval checks in an interval
+ */
+export function nodesOfEntry(keys: number, nodes: number, before: number, interval: number): number {
+  const occurs = occurrence(keys)
+  let entries = 0
+  let met = 0
+  forGroups(keys, (place, count) => {
+    const settled = count * occurs(place, interval)
+    entries += settled
+    met += settled * nodes * occurs(place, before)
+  })
+  return met / entries
 }

@@ -2,7 +2,8 @@ import { createLimiter, fixedWindow, type Mode } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { Redis } from 'ioredis'
 import { keyNames } from '../keys.ts'
-import type { Contender, Question } from '../question.ts'
+import { expectAdmitted, expectRemaining } from '../measure.ts'
+import type { Contender, Measures, Question } from '../question.ts'
 
 // What one key's entry in a command costs Redis and the network: the factors of `docs/scaling.md`.
 
@@ -34,13 +35,12 @@ function contender(name: string, mode: Mode): Contender {
       const names = keyNames(Math.ceil(KEYS * share))
       const store = redisStore(redisUrl)
       const redis = new Redis(redisUrl)
+      const limit = fixedWindow({ limit: LIMIT, window: '1d' })
+      const options = { name: 'bench', limit, store, timeout: '10s' } as const
       const limiter = createLimiter({
-        name: 'bench',
-        limit: fixedWindow({ limit: LIMIT, window: '1d' }),
+        ...options,
         mode,
-        store,
         maxKeys: 2 * KEYS,
-        timeout: '10s',
         // Nothing settles by itself.
         ...(mode === 'hard' ? {} : { sync: { interval: '1h' } }),
       })
@@ -56,19 +56,128 @@ function contender(name: string, mode: Mode): Contender {
       const before = { ...(await used(redis)), ...limiter.stats() }
       for (let count = 0; count < PASSES; count++) await pass()
       const after = { ...(await used(redis)), ...limiter.stats() }
-      if (admitted !== names.length * (PASSES + 2)) throw new Error(`admitted ${admitted}`)
+      expectAdmitted(admitted, names.length * (PASSES + 2))
+      await limiter.close()
+      // What Redis has counted, as another node hears it.
+      const other = createLimiter(options)
+      const counts = new Uint32Array(names.length).fill(PASSES + 2)
+      await expectRemaining(counts, LIMIT, async (place) => (await other.check(names[place]!)).remaining)
+      redis.disconnect()
+      await other.close()
+      await store.close()
+      return costOf(before, after)
+    },
+  }
+}
+
+/** Hard checks one after the other: each is a command of its own. */
+function oneByOne(): Contender {
+  return {
+    name: 'hard, one key a command',
+    run: async ({ redisUrl, share }) => {
+      const names = keyNames(Math.ceil((KEYS / 4) * share))
+      const store = redisStore(redisUrl)
+      const redis = new Redis(redisUrl)
+      const limit = fixedWindow({ limit: LIMIT, window: '1d' })
+      const limiter = createLimiter({ name: 'bench', limit, store, timeout: '10s' })
+      let admitted = 0
+      const pass = async () => {
+        for (const name of names) if ((await limiter.check(name)).allowed) admitted++
+      }
+      await pass()
+      const before = { ...(await used(redis)), ...limiter.stats() }
+      await pass()
+      const after = { ...(await used(redis)), ...limiter.stats() }
+      expectAdmitted(admitted, 2 * names.length)
       redis.disconnect()
       await limiter.close()
       await store.close()
-      const entries = after.storeEntries - before.storeEntries
-      return {
-        'µs of Redis CPU an entry': ((after.cpu - before.cpu) * 1e6) / entries,
-        'bytes to Redis an entry': (after.received - before.received) / entries,
-        'bytes from Redis an entry': (after.sent - before.sent) / entries,
-        'entries a command': entries / (after.storeCalls - before.storeCalls),
-      }
+      return costOf(before, after)
     },
   }
+}
+
+/** How many nodes share the keys in the second case. */
+export const SHARED_BY = [1, 8, 64, 512]
+const SHARED_KEYS = 100
+/** Entries that are measured, after each node has settled each key. */
+const SHARED_ENTRIES = 20_000
+
+/** The contender's name in the second case. */
+export function sharedBy(nodes: number): string {
+  return nodes === 1 ? 'soft, 1 node' : `soft, keys shared by ${nodes} nodes`
+}
+
+/** Each node has settled each key in the window: the key's row has an entry for each. */
+function sharing(count: number): Contender {
+  return {
+    name: sharedBy(count),
+    run: async ({ redisUrl, share }) => {
+      const names = keyNames(SHARED_KEYS)
+      const store = redisStore(redisUrl)
+      const redis = new Redis(redisUrl)
+      const limit = fixedWindow({ limit: LIMIT, window: '1d' })
+      const nodes = Array.from({ length: count }, () =>
+        createLimiter({
+          name: 'bench',
+          limit,
+          mode: 'soft',
+          store,
+          timeout: '10s',
+          sync: { interval: '1h' },
+        }),
+      )
+      let admitted = 0
+      const settle = async (node: (typeof nodes)[number]) => {
+        const decisions = await Promise.all(names.map((name) => node.check(name)))
+        admitted += decisions.filter(({ allowed }) => allowed).length
+        await node.flush()
+      }
+      // Twice: a new key is read before it is settled.
+      for (let pass = 0; pass < 2; pass++) for (const node of nodes) await settle(node)
+      const passes = Math.ceil((SHARED_ENTRIES * share) / SHARED_KEYS)
+      const before = { ...(await used(redis)), ...sum(nodes.map((node) => node.stats())) }
+      for (let pass = 0; pass < passes; pass++) await settle(nodes[pass % count]!)
+      const after = { ...(await used(redis)), ...sum(nodes.map((node) => node.stats())) }
+      expectAdmitted(admitted, names.length * (2 * count + passes))
+      const bytes = await bytesOf(redis)
+      redis.disconnect()
+      await Promise.all(nodes.map((node) => node.close()))
+      await store.close()
+      return { ...costOf(before, after), 'bytes of Redis a key': bytes / names.length }
+    },
+  }
+}
+
+interface Sent {
+  readonly storeEntries: number
+  readonly storeCalls: number
+}
+
+function sum(sent: readonly Sent[]): Sent {
+  const total = { storeEntries: 0, storeCalls: 0 }
+  for (const { storeEntries, storeCalls } of sent) {
+    total.storeEntries += storeEntries
+    total.storeCalls += storeCalls
+  }
+  return total
+}
+
+function costOf(before: Used & Sent, after: Used & Sent): Measures {
+  const entries = after.storeEntries - before.storeEntries
+  return {
+    'µs of Redis CPU an entry': ((after.cpu - before.cpu) * 1e6) / entries,
+    'bytes to Redis an entry': (after.received - before.received) / entries,
+    'bytes from Redis an entry': (after.sent - before.sent) / entries,
+    'entries a command': entries / (after.storeCalls - before.storeCalls),
+  }
+}
+
+/** The memory of all keys. */
+async function bytesOf(redis: Redis): Promise<number> {
+  let bytes = 0
+  for (const key of await redis.keys('*')) bytes += (await redis.memory('USAGE', key, 'SAMPLES', 0)) ?? 0
+  return bytes
 }
 
 export const redisCost: Question = {
@@ -76,9 +185,20 @@ export const redisCost: Question = {
   title: 'What an entry costs Redis',
   cases: [
     {
-      name: 'what an entry costs Redis, in full batches',
+      name: 'what an entry costs Redis',
       redis: true,
-      contenders: [contender('hard', 'hard'), contender('soft', 'soft'), contender('leased', 'leased')],
+      contenders: [
+        contender('hard', 'hard'),
+        oneByOne(),
+        contender('soft', 'soft'),
+        contender('leased', 'leased'),
+      ],
+      targets: [],
+    },
+    {
+      name: 'what a settled entry costs Redis, by how many nodes share its key',
+      redis: true,
+      contenders: SHARED_BY.map(sharing),
       targets: [],
     },
   ],
