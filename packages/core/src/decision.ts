@@ -64,11 +64,12 @@ export class Decision {
 }
 
 /**
- * Made first, with no numbers, so that V8 makes no further objects for a decision's numbers. Otherwise it would make
- * one for each field that once held anything but a small integer, in every decision: 32 bytes a check.
+ * Made first, with no numbers and then with small ones, so that V8 keeps a decision's numbers as they come. Otherwise it
+ * makes an object for each number of a field that once held anything but a small integer, or never held one: up to 32
+ * bytes a check.
  */
-const UNMADE = undefined as unknown as number
-void new Decision(true, UNMADE, UNMADE, UNMADE, UNMADE, UNMADE, 'local', undefined, undefined)
+for (const number of [undefined as unknown as number, 0])
+  void new Decision(true, number, number, number, number, number, 'local', undefined, undefined)
 
 /**
  * Makes a decision; all are made here. If V8 has no room left in a check's code, this becomes a call, where `new` alone
