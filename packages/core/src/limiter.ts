@@ -6,7 +6,7 @@ import { Decision, listedDecision, passedAnyway } from './decision.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { ConfigError, StoreError, show } from './errors.ts'
 import type { HardChecks } from './hard/hard-checks.ts'
-import { checkKey } from './key.ts'
+import { checkKey, LONGEST_KEY } from './key.ts'
 import type { Limits, ScopeKeys, Scopes } from './limit-parts.ts'
 import type { LocalDecisions } from './local/local-decisions.ts'
 import {
@@ -25,6 +25,7 @@ import { type Payment, paymentOf } from './payment.ts'
 import { Plans } from './plans.ts'
 import { type Reservation, Reservations } from './reservation.ts'
 import { SeveralLimits } from './several-limits.ts'
+import { ShardedLimit } from './sharded-limit.ts'
 import { SingleLimit } from './single-limit.ts'
 import { UnderWay } from './under-way.ts'
 
@@ -71,6 +72,8 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
   private readonly reservations: Reservations
   /** Holds the keys, if a check has nothing else to ask: a single limit, and no lists. */
   private held: LocalDecisions | undefined
+  /** The same for a limit whose keys are spread over shards: each holds its own. */
+  private sharded: ShardedLimit | undefined
   /** The same for several limits. */
   private several: SeveralLimits<K> | undefined
   /** The same for a limiter that asks the store about each check. */
@@ -99,7 +102,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
       else if (own instanceof SingleLimit) {
         this.held = own.local?.decisions
         this.hard = own.hard
-      }
+      } else if (own instanceof ShardedLimit && settings.mode !== 'hard') this.sharded = own
     }
   }
 
@@ -153,9 +156,13 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
     return this.enforced(decision)
   }
 
-  /** What holds the key of a check that has nothing else to ask: a key that is held is a valid one. */
+  /**
+   * What holds the key of a check that has nothing else to ask: a key that is held is a valid one. Not of a string that is
+   * too long to be a key, which is refused without being read: it may be megabytes.
+   */
   protected holder(key: K, options: CheckOptions<L>): LocalDecisions | undefined {
-    return options === NO_OPTIONS && typeof key === 'string' ? this.held : undefined
+    if (options !== NO_OPTIONS || typeof key !== 'string' || key.length > LONGEST_KEY) return undefined
+    return this.held ?? this.sharded?.holderOf(key)
   }
 
   /** Decides a check of several limits, if the rows of its keys suffice. */
@@ -420,6 +427,7 @@ class Limiter<K extends string | ScopeKeys = string, L extends Limits | Partial<
 
   private async end(): Promise<void> {
     this.held = undefined
+    this.sharded = undefined
     this.several = undefined
     this.reservations.close()
     this.line.wakeAll()

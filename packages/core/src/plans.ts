@@ -12,6 +12,7 @@ import {
   type Scopes,
   toldApart,
 } from './limit-parts.ts'
+import { Burst } from './local/burst.ts'
 import type { Settings } from './options.ts'
 import { SeveralLimits } from './several-limits.ts'
 import { ShardedLimit } from './sharded-limit.ts'
@@ -82,7 +83,9 @@ export class Plans<K extends string | ScopeKeys> {
     const { shards = 1 } = settings.store
     if (shards === 1) return new SingleLimit(settings, part, follows, changed)
     const its = { ...settings, maxKeys: Math.ceil(settings.maxKeys / shards) }
-    return new ShardedLimit(part, shards, (part) => new SingleLimit(its, part, follows, changed))
+    // A limiter's checks come between each other, whichever shard has their keys.
+    const burst = new Burst(settings.clock)
+    return new ShardedLimit(part, shards, (part) => new SingleLimit(its, part, follows, changed, burst))
   }
 
   /** The limits by which a decider decides on a key, as they are now. */

@@ -37,21 +37,25 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
       checkKey(key)
       return
     }
-    const names = [...this.scopes].join(', ')
     if (typeof key !== 'object' || key === null)
       throw new ConfigError(
         'ERR_KEY',
-        `the key is ${show(key)}: give an object with a key for each of ${names}`,
+        `the key is ${show(key)}: give an object with a key for each of ${this.scopeNames}`,
       )
     let named = 0
     for (const [scope, its] of Object.entries(key)) {
       if (!this.scopes.has(scope))
-        throw new ConfigError('ERR_KEY', `there is no scope ${show(scope)}: there are ${names}`)
+        throw new ConfigError('ERR_KEY', `there is no scope ${show(scope)}: there are ${this.scopeNames}`)
       if (its === undefined) continue
       checkKey(its, scope)
       named++
     }
-    if (named === 0) throw new ConfigError('ERR_KEY', `the key names no scope: there are ${names}`)
+    if (named === 0) throw new ConfigError('ERR_KEY', `the key names no scope: there are ${this.scopeNames}`)
+  }
+
+  /** For messages only: a check builds no text. */
+  private get scopeNames(): string {
+    return [...this.scopes].join(', ')
   }
 
   check(key: K, cost: number): Decision | Promise<Decision> {

@@ -4,6 +4,8 @@ import type { Decision } from './decision.ts'
 import { checkKey } from './key.ts'
 import type { KeyedLimit } from './keyed-limit.ts'
 import type { LimitPart } from './limit-parts.ts'
+import { codeAt } from './local/key-table.ts'
+import type { LocalDecisions } from './local/local-decisions.ts'
 import type { SingleLimit } from './single-limit.ts'
 import { all } from './under-way.ts'
 
@@ -12,6 +14,8 @@ export class ShardedLimit implements KeyedLimit {
   readonly checkKey: (key: unknown) => asserts key is string = checkKey
   /** Each is made when the first of its keys comes. */
   private readonly shards: (SingleLimit | undefined)[]
+  /** What holds the keys of each, in a list of its own: a check of a held key looks at nothing else of a shard. */
+  private readonly holders: (LocalDecisions | undefined)[]
 
   constructor(
     readonly part: LimitPart,
@@ -19,10 +23,20 @@ export class ShardedLimit implements KeyedLimit {
     private readonly make: (part: LimitPart) => SingleLimit,
   ) {
     this.shards = new Array(count).fill(undefined)
+    this.holders = new Array(count).fill(undefined)
   }
 
   of(key: string): SingleLimit {
-    return this.shard(hash(key) % this.shards.length)
+    return this.shard(this.placeOf(key))
+  }
+
+  /** What holds the key, if it is held. Undefined before the first key of the key's shard. */
+  holderOf(key: string): LocalDecisions | undefined {
+    return this.holders[this.placeOf(key)]
+  }
+
+  private placeOf(key: string): number {
+    return hash(key) % this.shards.length
   }
 
   private shard(place: number): SingleLimit {
@@ -30,6 +44,7 @@ export class ShardedLimit implements KeyedLimit {
     if (shard === undefined) {
       shard = this.make({ ...this.part, shard: place })
       this.shards[place] = shard
+      this.holders[place] = shard.local?.decisions
     }
     return shard
   }
@@ -106,6 +121,6 @@ export class ShardedLimit implements KeyedLimit {
 /** FNV-1a of the key's UTF-16 units, in 32 bits: the same on all nodes. http://www.isthe.com/chongo/tech/comp/fnv/ */
 function hash(key: string): number {
   let hash = 0x811c9dc5
-  for (let place = 0; place < key.length; place++) hash = Math.imul(hash ^ key.charCodeAt(place), 0x01000193)
+  for (let place = 0; place < key.length; place++) hash = Math.imul(hash ^ codeAt(key, place), 0x01000193)
   return hash >>> 0
 }

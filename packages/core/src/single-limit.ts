@@ -7,6 +7,7 @@ import { receiptOf } from './hard/take-queue.ts'
 import { checkKey } from './key.ts'
 import { type LimitPart, nameOf } from './limit-parts.ts'
 import { Link } from './link.ts'
+import type { Burst } from './local/burst.ts'
 import type { JointChecks } from './local/joint-checks.ts'
 import { LocalChecks } from './local/local-checks.ts'
 import { extraOf, intervalOf, type LimitSettings, type Settings } from './options.ts'
@@ -28,12 +29,14 @@ export class SingleLimit implements Decider<string> {
   /**
    * @param follows whether it goes by a limit that is set while limiters run
    * @param changed is told when the store goes away, and when it is back
+   * @param burst of the checks, if they are of other shards, too
    */
   constructor(
     settings: Settings,
     readonly part: LimitPart,
     follows: boolean,
     changed: (away: boolean) => void,
+    burst?: Burst,
   ) {
     const { store, clock, random, mode } = settings
     const { limit, table, group, shard } = part
@@ -57,7 +60,7 @@ export class SingleLimit implements Decider<string> {
       follows ? (set) => this.goBy(set) : undefined,
     )
     if (mode === 'hard') this.hard = new HardChecks(this.link, this.settings)
-    else this.local = new LocalChecks(this.link, this.settings)
+    else this.local = new LocalChecks(this.link, this.settings, burst)
     this.joint = this.local?.joint
     this.checks = (this.hard ?? this.local) as HardChecks | LocalChecks
   }

@@ -23,7 +23,9 @@ const FACTOR = randomInt(2 ** 32) | 1
  * `key.charCodeAt(at)`, without a lookup on the key: V8 has some ten kinds of strings, and once it has met more than
  * four of them, it looks the method up anew for each character.
  */
-const codeAt: (key: string, at: number) => number = Function.prototype.call.bind(String.prototype.charCodeAt)
+export const codeAt: (key: string, at: number) => number = Function.prototype.call.bind(
+  String.prototype.charCodeAt,
+)
 
 /** An integer of 30 bits. */
 export function hashOf(key: string): number {

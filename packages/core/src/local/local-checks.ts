@@ -7,10 +7,12 @@ import { StoreError } from '../errors.ts'
 import type { Link } from '../link.ts'
 import type { LimitSettings } from '../options.ts'
 import { type InUse, NOTHING_GIVEN, type Operation, type Snapshot } from '../store/store.ts'
+import { Burst } from './burst.ts'
 import { JointChecks } from './joint-checks.ts'
 import type { Ledger } from './ledger.ts'
 import { LocalDecisions } from './local-decisions.ts'
 import type { LocalKey } from './local-key.ts'
+import { Moment } from './moment.ts'
 import { Settling } from './settling.ts'
 import { Sync } from './sync.ts'
 import { WaitingChecks } from './waiting-checks.ts'
@@ -29,10 +31,12 @@ export class LocalChecks implements Checks {
   constructor(
     private readonly link: Link,
     private readonly settings: LimitSettings,
+    burst = new Burst(settings.clock),
   ) {
     this.sync = new Sync(link, settings, (key, error) => this.waiting.serve(key, error))
     this.settling = new Settling(link, settings, this.sync)
-    this.decisions = new LocalDecisions(link, settings, this.sync, (local, cost, consume) =>
+    const moment = new Moment(link.table, burst, settings.limit.window)
+    this.decisions = new LocalDecisions(link, settings, this.sync, moment, (local, cost, consume) =>
       this.waiting.wait(local, cost, consume),
     )
     this.waiting = new WaitingChecks(settings, this.sync, this.decisions)

@@ -14,7 +14,7 @@ import { OutageRule } from '../outage.ts'
 import type { HeldKeys } from './held-keys.ts'
 import { isManyRefused, isUsedUp } from './key-record.ts'
 import type { LocalKey } from './local-key.ts'
-import { Moment } from './moment.ts'
+import type { Moment } from './moment.ts'
 import { placeOf, type Rows } from './rows.ts'
 import type { Sync } from './sync.ts'
 
@@ -27,7 +27,6 @@ export class LocalDecisions {
   /** This node's share of the limit, and the number of nodes that it is for. */
   private share: Algorithm | undefined
   private sharers = 0
-  private readonly moment: Moment
   private readonly isStrict: boolean
   readonly keys: HeldKeys
   private readonly rows: Rows<LocalKey>
@@ -37,11 +36,11 @@ export class LocalDecisions {
     private readonly link: Link,
     private readonly settings: LimitSettings,
     private readonly sync: Sync,
+    private readonly moment: Moment,
     /** Resolves with a check's decision once the store has been heard. */
     private readonly wait: (local: LocalKey, cost: number, consume: boolean) => Promise<Decision>,
   ) {
     this.outage = new OutageRule(settings)
-    this.moment = new Moment(link.table, settings.clock, settings.limit.window)
     this.isStrict = settings.strict
     this.isStrictLog = this.isStrict && sync.isLog
     this.keys = sync.keys
@@ -53,6 +52,21 @@ export class LocalDecisions {
     this.moment.renew()
   }
 
+  // A check of cost 1 of a held key, from call to decision. `limiter.ts` finds what holds the key (of a limit that is
+  // spread over shards, the key's shard) and the key's row (`findRow`), and tries in this order:
+  //
+  // 1. `takeReady`: the row tells how much may be taken without a look at anything else. If its slice is the present one
+  //    by the time that a burst shares (`moment.ts`), the limit's `take` decides on the row's state, and counts there.
+  // 2. `refuseShut`: the same for a key that is used up; takes nothing.
+  // 3. `admitHeld`: if what the key may take without the store suffices, admits the check, queues the key to be settled
+  //    (a node that is alone on its store only when it must) and, but for a log, makes the row ready again.
+  // 4. `check` or `checkSync` here. What 3 could not admit goes to `decideByNow`, which reads the clock, begins a slice
+  //    if one is due, and looks at blocks and outages. What this node may not admit by itself goes on to `beyond`, which
+  //    admits it all the same, refuses it, or has the store asked.
+  //
+  // A key that is not found is taken in by `keyOf`, and goes on with 4, where `check` waits if the store was never heard
+  // of it.
+  //
   // The path of nearly all checks is split into small functions, which V8 inlines; rarer cases come behind it.
 
   /** Admits a check of cost 1 by the key's row alone. Undefined if it can't: then nothing has happened. */

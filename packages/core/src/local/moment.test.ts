@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Clock } from '../clock.ts'
+import { Burst } from './burst.ts'
 import { Moment } from './moment.ts'
 
 const WINDOW = 1000
@@ -23,7 +24,7 @@ function setUp({ known = true, turns = true } = {}) {
     monotonic: () => it.monotonic,
     ...(turns && { afterTurn }),
   }
-  const moment = new Moment(table as never, clock as Clock, WINDOW)
+  const moment = new Moment(table as never, new Burst(clock as Clock), WINDOW)
   const look = (times: number) => {
     for (let time = 0; time < times; time++) moment.look()
   }
