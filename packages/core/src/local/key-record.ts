@@ -233,9 +233,12 @@ export abstract class KeyRecord implements Held {
     this.ownOffered = cost
   }
 
-  /** Adds to the cost offered here; a key that is ready, or shut, stays so. */
+  /**
+   * Adds to the cost offered here; a key that is ready, or shut, stays so. A cost above the limit is no demand: it
+   * never passes, and quota booked for it would only be kept from others.
+   */
   offer(cost: number): void {
-    this.ownOffered += cost
+    if (cost <= this.limit.limit) this.ownOffered += cost
   }
 
   /** Undefined: not blocked. */
@@ -424,7 +427,7 @@ export abstract class KeyRecord implements Held {
 
   /** A command leaves that asks for what the waiting checks want. */
   asks(): void {
-    if (this.isAwaited) for (const waiter of this.waiters) waiter.asked = true
+    for (const waiter of this.waiters) if (waiter.cost <= this.limit.limit) waiter.asked = true
   }
 
   /** The waiting checks, in their order; from here on, none waits. */

@@ -235,7 +235,7 @@ export class LocalChecks implements Checks {
       try {
         await this.settling.settle(local)
       } catch (error) {
-        local.offer(offered)
+        local.offered += offered
         this.takeUp(local, current, booked)
         throw error
       }

@@ -263,9 +263,10 @@ export class LocalDecisions {
       if (strict || onOutage !== 'local') return this.outageDecision(local.key, cost, consume)
       return this.owed(local, this.taken(this.stale(), local, now, cost, consume))
     }
-    const decision = within
-      ? this.takenWithin(local, now, cost, consume)
-      : this.beyond(local, now, cost, consume, mayWait)
+    const taken = within ? this.takenWithin(local, now, cost, consume) : undefined
+    // A soft node may count on more than what is left: what costs more than that is beyond it, too.
+    const isBeyond = taken === undefined || (!taken.allowed && !strict && this.settings.early)
+    const decision = isBeyond ? this.beyond(local, now, cost, consume, mayWait) : taken
     return mayWait && this.isHeldBack(local, decision, now, cost)
       ? syncDecision(limit, decision, cost)
       : this.owed(local, decision)
@@ -321,9 +322,10 @@ export class LocalDecisions {
     const isSpent = quietUntil === Infinity || (sync.lone && !decision.allowed)
     // A reading of the clock costs as much as the rest, and most keys that are used up stay so until their window ends.
     const asks = consume && decision.reason !== 'cost' && !isSpent
-    const isTooMuch = !decision.allowed && decision.remaining > 0
+    const isTooMuch = decision.reason === 'limit' && decision.remaining > 0
     if (consume && isTooMuch && !sync.lone) local.ownPace.oversized += cost
-    if (asks && clock.monotonic() >= quietUntil) {
+    const asksNow = asks && clock.monotonic() >= quietUntil
+    if (asksNow) {
       if (isTooMuch && !pacing.asksForMore(local)) this.lookForMore(local)
       else this.askFor(local, cost)
     }
@@ -331,9 +333,17 @@ export class LocalDecisions {
       // Held cost may go back at any moment, and a check that may wait must not be refused for want of it.
       const isHeld = local.current.held > 0
       if (consume && !this.sync.isLog && !isHeld && local.headroom < 1) local.makeShut(isSpent)
-      return decision
+      return strict && consume ? this.promised(local, decision, now, asksNow) : decision
     }
     return this.bookedElsewhere(local, decision, now, cost)
+  }
+
+  /** Tells a refused check to come again when the node asks. */
+  private promised(local: LocalKey, decision: Decision, now: number, asks: boolean): Decision {
+    const { limit, remaining, retryAfterMs, resetAfterMs, source, reason, debt } = decision
+    if (reason !== 'limit' || debt !== undefined) return decision
+    const told = this.sync.pacing.promise(local, now, retryAfterMs, asks)
+    return decisionOf(false, limit, remaining, told, resetAfterMs, 0, source, reason)
   }
 
   /** A cost that is more than what is left: nothing is to be booked for it, but the store may have more by now. */
@@ -347,15 +357,14 @@ export class LocalDecisions {
    * Denies a check as if what is left were spent: it is booked for other nodes, or will be by the time the store is
    * heard. Or it is booked for this node, but from later on.
    */
-  bookedElsewhere(
-    { state, current, pace }: LocalKey,
-    decision: Decision,
-    now: number,
-    cost: number,
-  ): Decision {
-    const { limit, clock } = this.settings
+  bookedElsewhere(local: LocalKey, decision: Decision, now: number, cost: number): Decision {
+    const { state, current, pace } = local
+    const { limit, clock, strict } = this.settings
     const start = current.startOf(cost)
     if (start > 0) return deniedDecision(decision, Math.max(1, Math.ceil(start - this.link.earliest)))
+    // Of a node that is alone, nobody takes it.
+    const told = strict ? this.sync.pacing.promise(local, now, 0, false) : 0
+    if (told > 0) return deniedDecision(decision, told)
     const full = limit.take(state, now, Math.min(limit.limit, decision.remaining + 2 * cost), 'local', false)
     if (!full.allowed) return deniedDecision(decision, full.retryAfterMs)
     // Nothing changes here before the node asks again.

@@ -46,7 +46,8 @@ export class LocalKey extends KeyRecord {
     const { wanted } = this.pace
     if (!this.isAwaited) return wanted
     let awaited = 0
-    for (const waiter of this.waiting) if (waiter.consume) awaited += waiter.cost
+    // What is above the limit never passes: quota booked for it would only be kept from others.
+    for (const { consume, cost } of this.waiting) if (consume && cost <= this.limit.limit) awaited += cost
     return Math.max(wanted, awaited)
   }
 

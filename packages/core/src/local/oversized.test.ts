@@ -106,6 +106,21 @@ it.each(CASES)(
   },
 )
 
+it.each(CASES)(
+  '%s, %s: a cost above the limit, of a key that its node has not heard of yet, keeps nothing from another node',
+  async (mode, _, limit) => {
+    const { clock, one, other, ask, close } = pair(limit, mode)
+    await ask(other, 30)
+    await clock.advance(3000)
+    expect(await ask(one, 5000)).toMatchObject({ allowed: false, reason: 'cost' })
+    for (let check = 0; check < 10; check++) {
+      expect((await ask(other, 1)).allowed).toBe(true)
+      await clock.advance(100)
+    }
+    await close()
+  },
+)
+
 it.each(
   LIMITS.flatMap(([name, limit]) => [
     ['capped', name, 'a burst', limit] as const,

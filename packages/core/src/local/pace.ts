@@ -26,6 +26,8 @@ export class Pace extends Demand {
   besides = 0
   /** Monotonic time before which asking the store again is of no use. */
   quietUntil = -Infinity
+  /** Monotonic time at which a node that is alone said that it would admit; Infinity: it said nothing. */
+  promisedAt = Infinity
   /** Cost offered since the last look by checks for more than what was left: booking would not let them pass. */
   oversized = 0
   /** The largest cost that was refused for want of quota since the store was last asked. */

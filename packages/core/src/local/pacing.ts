@@ -203,6 +203,7 @@ export class Pacing {
     const asks = Math.max(fitting > 0 ? 1 : 0, need)
     pace.wanted = 0
     pace.asked = 0
+    if (need > 0 && monotonic >= pace.promisedAt) pace.promisedAt = Infinity
     pace.hasAsked = asks > 0
     if (pace.look(offered, pace.oversized, monotonic, this.memory)) {
       key.offered = 0
@@ -306,8 +307,8 @@ export class Pacing {
 
   /** Whether it is too early to ask again, as nothing was left. Checks do not wait for the node's next turn. */
   isScarce(key: LocalKey, now: number, monotonic: number): boolean {
-    const { quietUntil, takesTurns } = key.pace
-    if (quietUntil === -Infinity) return false
+    const { quietUntil, takesTurns, promisedAt } = key.pace
+    if (quietUntil === -Infinity || monotonic >= promisedAt) return false
     if (takesTurns) return monotonic < quietUntil || !this.hasMissedTurns(key, monotonic)
     return monotonic < quietUntil && !this.hasMore(key, now)
   }
@@ -331,6 +332,37 @@ export class Pacing {
     const { fruitless, asksFree } = key.pace
     if (!isAlone(key.pace) || (asksFree && fruitless >= MOST_FRUITLESS)) return false
     return this.free(key, now) >= limit.limit / MOST_PARTS
+  }
+
+  /**
+   * When to tell a refused check to come again, in milliseconds. A node that is alone asks then, whatever is settled
+   * until then: not at once when time has freed the cost, but once it has freed more, or is no longer quiet.
+   *
+   * @param retryAfterMs until time has freed the cost
+   * @param asks whether the node asks now: most likely in vain, and then not again for a while
+   */
+  promise(key: LocalKey, now: number, retryAfterMs: number, asks: boolean): number {
+    const { quietUntil } = key.pace
+    if (quietUntil === Infinity || !isAlone(key.pace)) return retryAfterMs
+    const monotonic = this.settings.clock.monotonic()
+    const quiet = asks ? this.pause : Math.ceil(quietUntil - monotonic)
+    const told = Math.max(retryAfterMs, Math.min(quiet, this.untilMore(key, now)))
+    if (told <= 0) return told
+    const { ownPace } = key
+    // One that has passed unused is none any more.
+    const other = ownPace.promisedAt < monotonic ? Infinity : ownPace.promisedAt
+    ownPace.promisedAt = Math.min(other, monotonic + told)
+    return told
+  }
+
+  /** Milliseconds until time has freed enough for `hasMore`. */
+  private untilMore(key: LocalKey, now: number): number {
+    const { limit } = this.settings
+    const { asksFree, fruitless } = key.pace
+    if (asksFree && fruitless >= MOST_FRUITLESS) return Infinity
+    const { allowance, ahead } = key.current
+    const part = Math.min(limit.limit, Math.ceil(limit.limit / MOST_PARTS) + allowance + ahead)
+    return limit.take(key.state, now, part, 'local', false).retryAfterMs
   }
 
   /** What is left and not booked for this node, as it seems from here. */
@@ -485,7 +517,7 @@ export class Pacing {
       const hidden = HIDDEN * (1 - share) * pace.turnPending
       const least = allowance > 0 ? 0 : -this.turn
       // Booked quota can be spent in any case: nobody else counts on it.
-      key.headroom = allowance + Math.max(least, share * left - hidden)
+      key.headroom = allowance + Math.max(least, share * (left - allowance) - hidden)
       pace.planned = key.headroom
       pace.usedThen = limit.limit - left
       key.untilSync = this.turn

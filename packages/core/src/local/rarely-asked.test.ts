@@ -211,3 +211,44 @@ it.each(['capped', 'leased'] as const)(
     }
   },
 )
+
+it.each(
+  (['capped', 'leased'] as const).flatMap((mode) =>
+    (
+      [
+        [100, 1],
+        [100, 3],
+        [1000, 20],
+      ] as const
+    ).map(([most, cost]) => [mode, most, cost] as const),
+  ),
+)(
+  '%s: a node that is alone admits of %i when it said it would, though it does not ask whenever a cost of %i is free',
+  async (mode, most, cost) => {
+    const limits: Limit[] = [
+      tokenBucket({ capacity: most, refill: most, per: '1m' }),
+      slidingWindow({ limit: most, window: '1m' }),
+      slidingLog({ limit: most, window: '1m' }),
+    ]
+    for (const limit of limits) {
+      const { clock, all } = nodes(limit, MODES[mode], 1)
+      const [node] = all
+      for (let check = 0; check < most / cost; check++) {
+        await node?.check('a', { cost })
+        await clock.advance(10)
+      }
+      let waits = 0
+      let broken = 0
+      for (let turn = 0; turn < 60; turn++) {
+        const refused = await node?.check('a', { cost })
+        if (refused === undefined || refused.allowed) continue
+        waits++
+        await clock.advance(refused.retryAfterMs)
+        if (!(await node?.check('a', { cost }))?.allowed) broken++
+      }
+      expect(waits).toBeGreaterThan(10)
+      expect({ limit: limit.algorithm, broken }).toEqual({ limit: limit.algorithm, broken: 0 })
+      await node?.close()
+    }
+  },
+)
