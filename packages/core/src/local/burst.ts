@@ -16,7 +16,7 @@ interface Reader {
 }
 
 /**
- * Tells which checks of a limit come in a burst. One for all of its shards: each has a time of its own, but of checks
+ * Tells which checks of a limit come in a burst (decision 0028). One for all of its shards: each has a time of its own, but of checks
  * that come close to each other, few in a row are of the same shard.
  */
 export class Burst {

@@ -10,6 +10,7 @@ import {
   tokenBucket,
 } from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
+import { HeldKeys } from './held-keys.ts'
 
 const minute = slidingWindow({ limit: 45, window: '1m' })
 const LIMITS: Record<string, Limits> = {
@@ -155,3 +156,20 @@ it.each([
   expect(limiter.stats()).toMatchObject({ admitted: 21, denied: 75 })
   await limiter.close()
 })
+
+it.each(['soft', 'leased'] as const)(
+  '%s: a string too long for a key is refused without being read',
+  async (mode) => {
+    const clock = new ManualClock(1_000_000)
+    const limiter = createLimiter({ name: 'api', limit: minute, mode, store: memoryStore({ clock }), clock })
+    await limiter.check('key')
+    const finding = vi.spyOn(HeldKeys.prototype, 'findRow')
+    await expect(limiter.check('x'.repeat(1025))).rejects.toMatchObject({ code: 'ERR_KEY' })
+    expect(() => limiter.checkSync('x'.repeat(1025))).toThrow(expect.objectContaining({ code: 'ERR_KEY' }))
+    expect(finding).not.toHaveBeenCalled()
+    await limiter.check('key')
+    expect(finding).toHaveBeenCalledTimes(1)
+    finding.mockRestore()
+    await limiter.close()
+  },
+)
