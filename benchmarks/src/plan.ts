@@ -70,7 +70,9 @@ export function planTable(cost: Result): string {
     const aSecond = entries * NODES * RATE
     const nodes = interval === undefined ? 1 : nodesOfEntry(KEYS, NODES, RATE * AGE, RATE * interval)
     const cpu = medianOf(rounds, CPU) + costOfSharing(shared.rounds, nodes)
-    const megabytes = (measure: string) => `${shown((aSecond * medianOf(rounds, measure)) / 1e6)} MB/s`
+    // A node that is alone with its keys sends whole rows and hears nothing, one that shares them does not.
+    const travels = contender === 'soft' ? (shared.rounds[sharedBy(SHARED_BY.at(-1)!)] ?? []) : rounds
+    const megabytes = (measure: string) => `${shown((aSecond * medianOf(travels, measure)) / 1e6)} MB/s`
     return [
       name,
       shown(entries),
