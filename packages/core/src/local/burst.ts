@@ -16,8 +16,8 @@ interface Reader {
 }
 
 /**
- * Tells which checks of a limit come in a burst (decision 0028). One for all of its shards: each has a time of its own, but of checks
- * that come close to each other, few in a row are of the same shard.
+ * Tells which checks of a limit come in a burst (decision 0028). One for all of its shards: each has a time of its own,
+ * but of checks that come close to each other, few in a row are of the same shard.
  */
 export class Burst {
   private readAt = -Infinity

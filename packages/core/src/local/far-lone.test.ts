@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { BOOKING } from '../../test/modes.ts'
 import {
   createLimiter,
   fixedWindow,
@@ -18,8 +19,6 @@ const LIMITS = [
   fixedWindow({ limit: 200, window: '1s' }),
 ] as const
 
-const MODES = { capped: { mode: 'soft', sync: { maxOvershoot: 0.05 } }, leased: { mode: 'leased' } } as const
-
 it.each(
   (['capped', 'leased'] as const).flatMap((mode) =>
     LIMITS.map((limit) => [mode, limit.algorithm, limit] as const),
@@ -30,7 +29,15 @@ it.each(
     const random = seededRandom(1)
     const clock = new ManualClock(1_000_000)
     const store = faultyStore(memoryStore({ clock }), { clock, latency: 20 })
-    const limiter = createLimiter({ name: 'api', limit, store, clock, random, timeout: 100, ...MODES[mode] })
+    const limiter = createLimiter({
+      name: 'api',
+      limit,
+      store,
+      clock,
+      random,
+      timeout: 100,
+      ...BOOKING[mode],
+    })
     const answers: Record<string, number> = {}
     for (let ms = 0; ms < 8000; ms++) {
       for (let n = 0; n < 4; n++) {

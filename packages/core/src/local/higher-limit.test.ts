@@ -1,11 +1,7 @@
 import { expect, it } from 'vitest'
+import { BOOKING } from '../../test/modes.ts'
 import { createLimiter, type LimiterOptions, memoryStore, slidingWindow } from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
-
-const MODES = {
-  capped: { mode: 'soft', sync: { maxOvershoot: 0.05 } },
-  leased: { mode: 'leased' },
-} as const
 
 it.each(
   (['capped', 'leased'] as const).flatMap((mode) =>
@@ -30,7 +26,7 @@ it.each(
         store,
         clock,
         random,
-        ...MODES[mode],
+        ...BOOKING[mode],
         ...spike,
       } as LimiterOptions)
     const first = node()

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { BOOKING } from '../../test/modes.ts'
 import {
   createLimiter,
   type Limit,
@@ -9,11 +10,6 @@ import {
   tokenBucket,
 } from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
-
-const MODES = {
-  capped: { mode: 'soft', sync: { maxOvershoot: 0.05 } },
-  leased: { mode: 'leased' },
-} as const
 
 it.each(
   (['capped', 'leased'] as const).flatMap((mode) =>
@@ -36,7 +32,7 @@ it.each(
       store: memoryStore({ clock }),
       clock,
       random,
-      ...MODES[mode],
+      ...BOOKING[mode],
     } as LimiterOptions)
     for (let check = 0; check < 100; check++) {
       await node.check('a')

@@ -233,12 +233,14 @@ export abstract class KeyRecord implements Held {
     this.ownOffered = cost
   }
 
-  /**
-   * Adds to the cost offered here; a key that is ready, or shut, stays so. A cost above the limit is no demand: it
-   * never passes, and quota booked for it would only be kept from others.
-   */
+  /** Adds to the cost offered here; a key that is ready, or shut, stays so. */
   offer(cost: number): void {
-    if (cost <= this.limit.limit) this.ownOffered += cost
+    if (this.mayPass(cost)) this.ownOffered += cost
+  }
+
+  /** A cost above the limit is no demand: it never passes, and quota booked for it would only be kept from others. */
+  protected mayPass(cost: number): boolean {
+    return cost <= this.limit.limit
   }
 
   /** Undefined: not blocked. */
@@ -427,7 +429,7 @@ export abstract class KeyRecord implements Held {
 
   /** A command leaves that asks for what the waiting checks want. */
   asks(): void {
-    for (const waiter of this.waiters) if (waiter.cost <= this.limit.limit) waiter.asked = true
+    for (const waiter of this.waiters) if (this.mayPass(waiter.cost)) waiter.asked = true
   }
 
   /** The waiting checks, in their order; from here on, none waits. */

@@ -340,10 +340,9 @@ export class LocalDecisions {
 
   /** Tells a refused check to come again when the node asks. */
   private promised(local: LocalKey, decision: Decision, now: number, asks: boolean): Decision {
-    const { limit, remaining, retryAfterMs, resetAfterMs, source, reason, debt } = decision
+    const { retryAfterMs, reason, debt } = decision
     if (reason !== 'limit' || debt !== undefined) return decision
-    const told = this.sync.pacing.promise(local, now, retryAfterMs, asks)
-    return decisionOf(false, limit, remaining, told, resetAfterMs, 0, source, reason)
+    return deniedDecision(decision, this.sync.pacing.promise(local, now, retryAfterMs, asks))
   }
 
   /** A cost that is more than what is left: nothing is to be booked for it, but the store may have more by now. */

@@ -46,8 +46,7 @@ export class LocalKey extends KeyRecord {
     const { wanted } = this.pace
     if (!this.isAwaited) return wanted
     let awaited = 0
-    // What is above the limit never passes: quota booked for it would only be kept from others.
-    for (const { consume, cost } of this.waiting) if (consume && cost <= this.limit.limit) awaited += cost
+    for (const { consume, cost } of this.waiting) if (consume && this.mayPass(cost)) awaited += cost
     return Math.max(wanted, awaited)
   }
 

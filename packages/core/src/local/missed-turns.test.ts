@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { BOOKING } from '../../test/modes.ts'
 import { createLimiter, type Limit, memoryStore, slidingLog, slidingWindow } from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
 
@@ -9,10 +10,8 @@ const LIMITS: Record<string, Limit> = {
   'sliding log': slidingLog({ limit: 5, window: '1m' }),
 }
 
-const MODES = { capped: { mode: 'soft', sync: { maxOvershoot: 0.05 } }, leased: { mode: 'leased' } } as const
-
 it.each(
-  Object.keys(MODES).flatMap((mode) =>
+  Object.keys(BOOKING).flatMap((mode) =>
     Object.keys(LIMITS).flatMap((name) => [2, 4, 8].map((count) => [mode, name, count] as const)),
   ),
 )('%s, %s, %i nodes: what hard mode admits passes, whichever node is asked', async (mode, name, count) => {
@@ -21,7 +20,7 @@ it.each(
   const store = memoryStore({ clock })
   const random = seededRandom(1)
   const all = Array.from({ length: count }, () =>
-    createLimiter({ name: 'api', limit, store, clock, random, ...MODES[mode as keyof typeof MODES] }),
+    createLimiter({ name: 'api', limit, store, clock, random, ...BOOKING[mode as keyof typeof BOOKING] }),
   )
   const model = createLimiter({ name: 'model', limit, store: memoryStore({ clock }), clock })
   const traffic = seededRandom(9)

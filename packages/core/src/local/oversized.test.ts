@@ -1,22 +1,16 @@
 import { expect, it } from 'vitest'
 import { farStore } from '../../test/far-store.ts'
+import { LOCAL } from '../../test/modes.ts'
 import {
   createLimiter,
   fixedWindow,
   type Limit,
-  type LimiterOptions,
   memoryStore,
   slidingLog,
   slidingWindow,
   tokenBucket,
 } from '../index.ts'
 import { ManualClock, PoissonTraffic, Simulation, seededRandom } from '../testing.ts'
-
-const MODES = {
-  soft: { mode: 'soft' },
-  capped: { mode: 'soft', sync: { maxOvershoot: 0.05 } },
-  leased: { mode: 'leased' },
-} as const satisfies Record<string, Partial<LimiterOptions>>
 
 const LIMITS: readonly (readonly [name: string, limit: Limit])[] = [
   ['fixed window', fixedWindow({ limit: 100, window: '1m' })],
@@ -34,11 +28,11 @@ const MANY = {
 }
 
 /** Two nodes that share a key, and how to ask one of them. */
-function pair(limit: Limit, mode: keyof typeof MODES) {
+function pair(limit: Limit, mode: keyof typeof LOCAL) {
   const clock = new ManualClock(1_000_020_000)
   const shared = { name: 'api', limit, store: memoryStore({ clock }), clock, random: seededRandom(1) }
-  const one = createLimiter({ ...shared, ...MODES[mode] })
-  const other = createLimiter({ ...shared, ...MODES[mode] })
+  const one = createLimiter({ ...shared, ...LOCAL[mode] })
+  const other = createLimiter({ ...shared, ...LOCAL[mode] })
   const ask = async (node: typeof one, cost: number) => {
     const decision = node.check('a', { cost })
     await clock.advance(0)
@@ -48,7 +42,7 @@ function pair(limit: Limit, mode: keyof typeof MODES) {
 }
 
 /** How many of 40 checks of 1, two a second, pass on one node while the other one is asked for more than is left, ten times a second. */
-async function admittedBeside(limit: Limit, mode: keyof typeof MODES, cost: number | undefined) {
+async function admittedBeside(limit: Limit, mode: keyof typeof LOCAL, cost: number | undefined) {
   const { clock, one, other, ask, close } = pair(limit, mode)
   const allowed = async (node: typeof one, cost: number) => (await ask(node, cost)).allowed
   expect(await allowed(one, 60)).toBe(true)
@@ -139,7 +133,7 @@ it.each(
         return table.exchange(request)
       })
       const limit = MANY[algorithm as keyof typeof MANY]
-      const shared = { name: 'api', limit, store, clock, ...MODES[mode] }
+      const shared = { name: 'api', limit, store, clock, ...LOCAL[mode] }
       const [one, other] = [1, 2].map((seed) => createLimiter({ ...shared, random: seededRandom(seed) }))
       const ask = async (node = one, cost = 1) => {
         const decision = node?.check('a', { cost })
@@ -190,7 +184,7 @@ it.each(['capped', 'leased'] as const)(
     const limit = fixedWindow({ limit: 1000, window: '10s' })
     const simulation = new Simulation({ seed: 1 })
     for (let node = 0; node < 3; node++)
-      simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, ...MODES[mode], ...its }) })
+      simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, ...LOCAL[mode], ...its }) })
     const cost = (random: () => number) => (random() < 0.2 ? 900 : 1)
     await simulation.run(60_000, new PoissonTraffic({ random: seededRandom(7), rate: 100, nodes: 3, cost }))
     expect(simulation.report(limit).callsPerCheck).toBeLessThan(0.12)

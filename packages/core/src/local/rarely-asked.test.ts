@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { LOCAL } from '../../test/modes.ts'
 import {
   createLimiter,
   fixedWindow,
@@ -13,12 +14,6 @@ import {
 import { ManualClock, seededRandom } from '../testing.ts'
 
 // Nodes that share a key which is asked for more slowly than its limit: nobody is to be refused.
-
-const MODES = {
-  soft: { mode: 'soft' },
-  capped: { mode: 'soft', sync: { maxOvershoot: 0.05 } },
-  leased: { mode: 'leased' },
-} as const
 
 function nodes(limit: Limit, options: object, count = 2) {
   const clock = new ManualClock(1_000_000)
@@ -35,10 +30,10 @@ const TENS: Record<string, Limit> = {
   'leaky bucket': leakyBucket({ capacity: 10, leak: 10, per: '1s' }),
 }
 
-it.each(Object.keys(MODES).flatMap((mode) => Object.keys(TENS).map((name) => [mode, name] as const)))(
+it.each(Object.keys(LOCAL).flatMap((mode) => Object.keys(TENS).map((name) => [mode, name] as const)))(
   '%s, %s: after a rush a key that is asked for once in a while is not refused for ever',
   async (mode, name) => {
-    const { clock, all } = nodes(TENS[name] as Limit, MODES[mode as keyof typeof MODES])
+    const { clock, all } = nodes(TENS[name] as Limit, LOCAL[mode as keyof typeof LOCAL])
     for (let turn = 0; turn < 150; turn++) {
       for (const node of all) await node.check('a')
       await clock.advance(20)
@@ -62,12 +57,12 @@ const SMALL: Record<string, readonly [limit: Limit, gap: number, most: number]> 
 }
 
 it.each(
-  Object.keys(MODES).flatMap((mode) =>
+  Object.keys(LOCAL).flatMap((mode) =>
     Object.keys(SMALL).flatMap((name) => [2, 4].map((count) => [mode, name, count] as const)),
   ),
 )('%s, %s, %i nodes: what comes more slowly than a small limit passes', async (mode, name, count) => {
   const [limit, gap, most] = SMALL[name] as (typeof SMALL)[string]
-  const { clock, all } = nodes(limit, MODES[mode as keyof typeof MODES], count)
+  const { clock, all } = nodes(limit, LOCAL[mode as keyof typeof LOCAL], count)
   let refused = 0
   for (let turn = 0; turn < 300; turn++) {
     if (!(await all[turn % count]?.check('a'))?.allowed) refused++
@@ -80,7 +75,7 @@ it.each(
 })
 
 it('soft: a small limit that is asked for all the time lets most of it pass', async () => {
-  const { clock, all } = nodes(tokenBucket({ capacity: 1, refill: 1, per: '10s' }), MODES.soft)
+  const { clock, all } = nodes(tokenBucket({ capacity: 1, refill: 1, per: '10s' }), LOCAL.soft)
   let admitted = 0
   for (let turn = 0; turn < 1000; turn++) {
     if ((await all[turn % 2]?.check('a'))?.allowed) admitted++
@@ -101,7 +96,7 @@ it.each(['capped', 'leased'] as const)(
       slidingWindow({ limit: 100, window: '1m' }),
     ]
     for (const limit of limits) {
-      const { clock, all } = nodes(limit, MODES[mode], 1)
+      const { clock, all } = nodes(limit, LOCAL[mode], 1)
       const [node] = all
       const cost = limit.limit / 10
       for (let turn = 0; turn < 10; turn++) await node?.check('a', { cost })
@@ -127,7 +122,7 @@ it.each(['capped', 'leased'] as const)(
       slidingWindow({ limit: 20, window: '10s' }),
     ]
     for (const limit of limits) {
-      const { clock, all } = nodes(limit, MODES[mode], 1)
+      const { clock, all } = nodes(limit, LOCAL[mode], 1)
       const [node] = all
       let inVain = 0
       let waited = false
@@ -144,7 +139,7 @@ it.each(['capped', 'leased'] as const)(
 )
 
 it('soft: who waits as long as it is told is not told to come again at once while the node will not ask', async () => {
-  const { clock, all } = nodes(tokenBucket({ capacity: 1, refill: 1, per: '10s' }), MODES.soft)
+  const { clock, all } = nodes(tokenBucket({ capacity: 1, refill: 1, per: '10s' }), LOCAL.soft)
   const random = seededRandom(1)
   const counts = { allowed: 0, refused: 0 }
   const begun = clock.monotonic()
@@ -170,7 +165,7 @@ it.each<readonly [name: string, limit: Limit, gap: number]>([
   'soft: all of %s is had by the one node that asks for it, soon after it is free',
   async (_, limit, gap) => {
     const cost = limit.limit
-    const { clock, all } = nodes(limit, MODES.soft)
+    const { clock, all } = nodes(limit, LOCAL.soft)
     const [node] = all
     for (let turn = 0; turn < 4 * limit.limit + 12; turn++) {
       for (const one of all) await one.check('a')
@@ -195,7 +190,7 @@ it.each(['capped', 'leased'] as const)(
   async (mode) => {
     const limit = slidingWindow({ limit: 10, window: '10s' })
     for (let begin = 0; begin < 10_000; begin += 500) {
-      const { clock, all } = nodes(limit, MODES[mode], 1)
+      const { clock, all } = nodes(limit, LOCAL[mode], 1)
       const [node] = all
       await clock.advance(begin)
       // Of the window before nothing is free for a while, and the next one begins full.
@@ -231,7 +226,7 @@ it.each(
       slidingLog({ limit: most, window: '1m' }),
     ]
     for (const limit of limits) {
-      const { clock, all } = nodes(limit, MODES[mode], 1)
+      const { clock, all } = nodes(limit, LOCAL[mode], 1)
       const [node] = all
       for (let check = 0; check < most / cost; check++) {
         await node?.check('a', { cost })
