@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest'
 import { costOfSharing } from './plan.ts'
-import { SHARED_BY, sharedBy } from './questions/redis-cost.ts'
+import { CPU, SHARED_BY, sharedBy } from './questions/redis-cost.ts'
 
-const CPU = 'µs of Redis CPU an entry'
 const costs = (costOf: (nodes: number) => number) =>
   Object.fromEntries(SHARED_BY.map((nodes) => [sharedBy(nodes), [{ [CPU]: costOf(nodes) }]]))
 

@@ -1,6 +1,6 @@
 import { markdownTable } from 'markdown-table'
-import { SHARED_BY, sharedBy } from './questions/redis-cost.ts'
-import { medianOf, type Result } from './result.ts'
+import { CPU, SHARED_BY, sharedBy } from './questions/redis-cost.ts'
+import { type CaseResult, medianOf, type Result } from './result.ts'
 import type { Rounds } from './rounds.ts'
 import { shown } from './tables.ts'
 import { differentKeys, entriesOfCheck, nodesOfEntry } from './zipf.ts'
@@ -15,8 +15,6 @@ const KEYS = 10_000_000
 const AGE = 3600
 /** Hash slots over which the keys are spread. */
 const SHARDS = 256
-
-const CPU = 'µs of Redis CPU an entry'
 
 interface Way {
   readonly name: string
@@ -62,8 +60,7 @@ export function costOfSharing(shared: Rounds, nodes: number): number {
 
 /** @param cost the results of the question `redis-cost` */
 export function planTable(cost: Result): string {
-  const [alone, shared] = cost.cases
-  if (alone === undefined || shared === undefined) return ''
+  const [alone, shared] = cost.cases as [CaseResult, CaseResult]
   const rows = WAYS.map(({ name, contender, interval }) => {
     const rounds = alone.rounds[contender] ?? []
     const entries = interval === undefined ? 1 : entriesOfCheck(KEYS, RATE * AGE, RATE * interval)

@@ -12,7 +12,7 @@ import { Ratelimit } from '@upstash/ratelimit'
 import { Redis } from 'ioredis'
 import { RedisStore } from 'rate-limit-redis'
 import { RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible'
-import { type NextWindow, untilBegun, windowAfterCounting } from '../next-window.ts'
+import { untilBegun, windowAfterCounting } from '../next-window.ts'
 
 /** Decides checks in Redis. */
 export interface RedisPeer {
@@ -106,11 +106,13 @@ export const expressWithRedis: MakePeer = async (url, limit) => {
 
 /** Upstash's algorithms, as the package runs them, but over ioredis instead of HTTP. */
 function upstash(
-  algorithm: (limit: number, next: NextWindow) => ReturnType<typeof Ratelimit.fixedWindow>,
-  freed = 0,
+  subject: (
+    limit: number,
+    keys: number,
+  ) => Pick<RedisPeer, 'warm' | 'freed'> & { algorithm: ReturnType<typeof Ratelimit.fixedWindow> },
 ): MakePeer {
   return async (url, limit, keys) => {
-    const next = windowAfterCounting(keys)
+    const { algorithm, ...its } = subject(limit, keys)
     const redis = new Redis(url)
     const parsed = (reply: unknown): unknown => {
       if (Array.isArray(reply)) return reply.map(parsed)
@@ -133,7 +135,7 @@ function upstash(
     }
     const limiter = new Ratelimit({
       redis: client as never,
-      limiter: algorithm(limit, next),
+      limiter: algorithm,
       ephemeralCache: false,
       timeout: 0,
     })
@@ -141,24 +143,24 @@ function upstash(
       check: (key) => limiter.limit(key),
       allowed: ({ success }: { success: boolean }) => success,
       remaining: ({ remaining }: { remaining: number }) => remaining,
-      warm: () => untilBegun(next),
-      freed,
+      ...its,
       close: async () => redis.disconnect(),
     }
   }
 }
 
-export const upstashFixed = upstash((limit) => Ratelimit.fixedWindow(limit, '1 d'))
+export const upstashFixed = upstash((limit) => ({ algorithm: Ratelimit.fixedWindow(limit, '1 d') }))
 /** What was counted in the window before is rounded down: of one count, none is left. */
-export const upstashSliding = upstash(
-  (limit, { length }) => Ratelimit.slidingWindow(limit, `${length} ms`),
-  1,
-)
+export const upstashSliding = upstash((limit, keys) => {
+  const next = windowAfterCounting(keys)
+  const algorithm = Ratelimit.slidingWindow(limit, `${next.length} ms`)
+  return { algorithm, warm: () => untilBegun(next), freed: 1 }
+})
 /** Refills as ours does, token by token. */
-export const upstashBucket = upstash(
-  (limit) => Ratelimit.tokenBucket(1, `${60_000 / limit} ms`, limit) as never,
-  Infinity,
-)
+export const upstashBucket = upstash((limit) => ({
+  algorithm: Ratelimit.tokenBucket(1, `${60_000 / limit} ms`, limit) as never,
+  freed: Infinity,
+}))
 
 /** The floor: a counter that decides nothing and never expires. */
 export const increments: MakePeer = async (url, limit) => {

@@ -1,9 +1,10 @@
-import { createLimiter, fixedWindow, type Limit, slidingWindow, tokenBucket } from '@spillway/core'
+import { fixedWindow, tokenBucket } from '@spillway/core'
 import { lruFloor } from '../contenders/floors.ts'
+import { soft, softSliding } from '../contenders/soft.ts'
 import { countsOf, draws, keyNames } from '../keys.ts'
 import { expectAdmitted, expectRemaining, quantile, turn } from '../measure.ts'
-import { untilBegun, windowAfterCounting } from '../next-window.ts'
 import type { Contender, Question } from '../question.ts'
+import type { Made } from '../warm-checks.ts'
 
 // What a check on a held key leaves for the garbage collector, compared with a decision alone.
 
@@ -34,13 +35,7 @@ class Answer {
 /** The last answer. Kept where all can see it: else V8 makes none, if it finds that nobody needs one. */
 let kept: unknown
 
-interface Subject {
-  check(key: string): { readonly allowed: boolean; readonly remaining: number }
-  warm?(): Promise<void>
-  readonly drains?: boolean
-}
-
-function contender(name: string, subject: () => Subject): Contender {
+function contender(name: string, subject: () => Made): Contender {
   return {
     name,
     run: async ({ share }) => {
@@ -75,23 +70,11 @@ function contender(name: string, subject: () => Subject): Contender {
   }
 }
 
-function spillway(limit: Limit): Required<Subject> {
-  const limiter = createLimiter({ name: 'bench', limit, mode: 'soft' })
-  return { check: (key) => limiter.checkSync(key), warm: () => limiter.flush(), drains: false }
+function bucket(): Made {
+  return { ...soft(tokenBucket({ capacity: LIMIT, refill: LIMIT, per: '1h' }), KEYS), drains: true }
 }
 
-/** Each key has one count in the window before. */
-function sliding(): Subject {
-  const next = windowAfterCounting(KEYS)
-  const { check, warm } = spillway(slidingWindow({ limit: LIMIT, window: next.length }))
-  return { check, warm: () => untilBegun(next).then(warm) }
-}
-
-function bucket(): Subject {
-  return { ...spillway(tokenBucket({ capacity: LIMIT, refill: LIMIT, per: '1h' })), drains: true }
-}
-
-function alone(): Subject {
+function alone(): Made {
   let count = 0
   return { check: () => new Answer(true, LIMIT, LIMIT - count++, 0, 1000, 0, 'local', undefined, undefined) }
 }
@@ -107,8 +90,8 @@ export const allocation: Question = {
         contender('floor: lru-cache, Date.now(), count, result', () => ({
           check: lruFloor(2 * KEYS, LIMIT, 86_400_000),
         })),
-        contender(NAMES.fixed, () => spillway(fixedWindow({ limit: LIMIT, window: '1d' }))),
-        contender(NAMES.sliding, sliding),
+        contender(NAMES.fixed, () => soft(fixedWindow({ limit: LIMIT, window: '1d' }), KEYS)),
+        contender(NAMES.sliding, () => softSliding(LIMIT, KEYS)),
         contender(NAMES.bucket, bucket),
       ],
       // The overhead, such as the measuring itself, is a few bytes.

@@ -7,6 +7,8 @@ import type { Contender, Measures, Question } from '../question.ts'
 
 // What one key's entry in a command costs Redis and the network: the factors of `docs/scaling.md`.
 
+/** Of Redis's CPU. */
+export const CPU = 'µs of Redis CPU an entry'
 const KEYS = 20_000
 const PASSES = 6
 const LIMIT = 1_000_000
@@ -28,11 +30,25 @@ async function used(redis: Redis): Promise<Used> {
   }
 }
 
-function contender(name: string, mode: Mode): Contender {
+/** How each key is checked once. */
+type Ask = (names: readonly string[], check: (name: string) => Promise<void>) => Promise<unknown>
+
+const together: Ask = (names, check) => Promise.all(names.map(check))
+
+/** Each hard check is a command of its own. */
+const oneByOne: Ask = async (names, check) => {
+  for (const name of names) await check(name)
+}
+
+function contender(
+  name: string,
+  mode: Mode,
+  { ask = together, keys = KEYS, passes = PASSES } = {},
+): Contender {
   return {
     name,
     run: async ({ redisUrl, share }) => {
-      const names = keyNames(Math.ceil(KEYS * share))
+      const names = keyNames(Math.ceil(keys * share))
       const store = redisStore(redisUrl)
       const redis = new Redis(redisUrl)
       const limit = fixedWindow({ limit: LIMIT, window: '1d' })
@@ -46,51 +62,25 @@ function contender(name: string, mode: Mode): Contender {
       })
       let admitted = 0
       const pass = async () => {
-        const decisions = await Promise.all(names.map((name) => limiter.check(name)))
-        admitted += decisions.filter(({ allowed }) => allowed).length
+        await ask(names, async (name) => {
+          if ((await limiter.check(name)).allowed) admitted++
+        })
         await limiter.flush()
       }
       // Twice: a new key is read before it is settled.
       await pass()
       await pass()
       const before = { ...(await used(redis)), ...limiter.stats() }
-      for (let count = 0; count < PASSES; count++) await pass()
+      for (let count = 0; count < passes; count++) await pass()
       const after = { ...(await used(redis)), ...limiter.stats() }
-      expectAdmitted(admitted, names.length * (PASSES + 2))
+      expectAdmitted(admitted, names.length * (passes + 2))
       await limiter.close()
       // What Redis has counted, as another node hears it.
       const other = createLimiter(options)
-      const counts = new Uint32Array(names.length).fill(PASSES + 2)
+      const counts = new Uint32Array(names.length).fill(passes + 2)
       await expectRemaining(counts, LIMIT, async (place) => (await other.check(names[place]!)).remaining)
       redis.disconnect()
       await other.close()
-      await store.close()
-      return costOf(before, after)
-    },
-  }
-}
-
-/** Hard checks one after the other: each is a command of its own. */
-function oneByOne(): Contender {
-  return {
-    name: 'hard, one key a command',
-    run: async ({ redisUrl, share }) => {
-      const names = keyNames(Math.ceil((KEYS / 4) * share))
-      const store = redisStore(redisUrl)
-      const redis = new Redis(redisUrl)
-      const limit = fixedWindow({ limit: LIMIT, window: '1d' })
-      const limiter = createLimiter({ name: 'bench', limit, store, timeout: '10s' })
-      let admitted = 0
-      const pass = async () => {
-        for (const name of names) if ((await limiter.check(name)).allowed) admitted++
-      }
-      await pass()
-      const before = { ...(await used(redis)), ...limiter.stats() }
-      await pass()
-      const after = { ...(await used(redis)), ...limiter.stats() }
-      expectAdmitted(admitted, 2 * names.length)
-      redis.disconnect()
-      await limiter.close()
       await store.close()
       return costOf(before, after)
     },
@@ -168,7 +158,7 @@ function sum(sent: readonly Sent[]): Sent {
 function costOf(before: Used & Sent, after: Used & Sent): Measures {
   const entries = after.storeEntries - before.storeEntries
   return {
-    'µs of Redis CPU an entry': ((after.cpu - before.cpu) * 1e6) / entries,
+    [CPU]: ((after.cpu - before.cpu) * 1e6) / entries,
     'bytes to Redis an entry': (after.received - before.received) / entries,
     'bytes from Redis an entry': (after.sent - before.sent) / entries,
     'entries a command': entries / (after.storeCalls - before.storeCalls),
@@ -191,7 +181,7 @@ export const redisCost: Question = {
       redis: true,
       contenders: [
         contender('hard', 'hard'),
-        oneByOne(),
+        contender('hard, one key a command', 'hard', { ask: oneByOne, keys: KEYS / 4, passes: 1 }),
         contender('soft', 'soft'),
         contender('leased', 'leased'),
       ],

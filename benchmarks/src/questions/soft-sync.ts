@@ -1,7 +1,7 @@
-import { createLimiter, fixedWindow, type Limit, slidingWindow, tokenBucket } from '@spillway/core'
+import { fixedWindow, tokenBucket } from '@spillway/core'
 import { lruFloor, mapFloor } from '../contenders/floors.ts'
+import { soft, softSliding } from '../contenders/soft.ts'
 import type { Popularity } from '../keys.ts'
-import { untilBegun, windowAfterCounting } from '../next-window.ts'
 import { type Case, type Contender, type Question, TIME } from '../question.ts'
 import { emptyBursts, type Made, runMade, type Shape, TURNS } from '../warm-checks.ts'
 
@@ -20,23 +20,11 @@ function contender(name: string, shape: Shape, make: () => Made): Contender {
   return { name, run: runMade(make, shape) }
 }
 
-function spillway(limit: Limit, keys: number): Required<Made> {
-  const limiter = createLimiter({ name: 'bench', limit, mode: 'soft', maxKeys: 2 * keys })
-  return { check: (key) => limiter.checkSync(key), warm: () => limiter.flush(), drains: false }
-}
-
-/** Each key has one count in the window before. */
-function sliding(limit: number, keys: number): Made {
-  const next = windowAfterCounting(keys)
-  const { check, warm } = spillway(slidingWindow({ limit, window: next.length }), keys)
-  return { check, warm: () => untilBegun(next).then(warm) }
-}
-
 function bucket(capacity: number, keys: number): Made {
   // Whole tokens drain between two checks of a key. Not where refusals are counted: then no token may come back in a run.
   const drains = capacity === LIMIT
   const per = drains ? '1h' : '700d'
-  return { ...spillway(tokenBucket({ capacity, refill: capacity, per }), keys), drains }
+  return { ...soft(tokenBucket({ capacity, refill: capacity, per }), keys), drains }
 }
 
 function shapeCase(name: string, keys: number, popularity: Popularity, burst: number, limit = LIMIT): Case {
@@ -49,8 +37,8 @@ function shapeCase(name: string, keys: number, popularity: Popularity, burst: nu
     contenders: [
       contender(FLOOR, shape, () => ({ check: lruFloor(2 * keys, limit, WINDOW_MS) })),
       contender('floor: Map', shape, () => ({ check: mapFloor(limit, WINDOW_MS) })),
-      contender(NAMES.fixed, shape, () => spillway(fixedWindow({ limit, window: WINDOW_MS }), keys)),
-      contender(NAMES.sliding, shape, () => sliding(limit, keys)),
+      contender(NAMES.fixed, shape, () => soft(fixedWindow({ limit, window: WINDOW_MS }), keys)),
+      contender(NAMES.sliding, shape, () => softSliding(limit, keys)),
       contender(NAMES.bucket, shape, () => bucket(limit, keys)),
       ...(isTarget
         ? []
