@@ -2,6 +2,7 @@ import { createLimiter, fixedWindow } from '@spillway/core'
 import { Simulation, type Traffic } from '@spillway/core/testing'
 import { draws, keyNames } from '../keys.ts'
 import type { Contender, Question } from '../question.ts'
+import { expectCounted } from '../simulated-counts.ts'
 
 // What a fleet asks of Redis: 16 soft nodes, each with 20,000 checks a second over 500,000 keys by Zipf's law, simulated.
 
@@ -22,7 +23,10 @@ class ZipfTraffic implements Traffic {
   readonly cost = 1
   private made = 0
   private readonly order: Uint32Array
-  private readonly names: string[]
+  readonly names: string[]
+  /** How often each key was asked for. */
+  readonly counts: Uint32Array
+  private place = 0
 
   constructor(
     keys: number,
@@ -30,15 +34,19 @@ class ZipfTraffic implements Traffic {
   ) {
     this.order = draws('zipf', keys, 2 ** 22)
     this.names = keyNames(keys)
+    this.counts = new Uint32Array(keys)
   }
 
+  /** Called once the present check has been made. */
   next(): void {
+    this.counts[this.place]!++
     this.made++
     this.at = (this.made * 1000) / this.rate
     this.node = this.made % NODES
     // Another stride each time around, so that no node meets the same keys in the same order again.
     const place = (this.made * (1 + 2 * Math.floor(this.made / this.order.length))) % this.order.length
-    this.key = this.names[this.order[place]!]!
+    this.place = this.order[place]!
+    this.key = this.names[this.place]!
   }
 }
 
@@ -83,7 +91,7 @@ function contender(name: string, intervalMs: number, part: number): Contender {
       const cold = sum()
       await simulation.run(intervalMs, traffic)
       const warm = sum()
-      if (simulation.overshoot(limit) > 0) throw new Error('above a limit that nobody comes near')
+      await expectCounted(simulation, limit, traffic.names, traffic.counts)
       const checks = warm.checks - cold.checks
       return {
         [ENTRIES]: (warm.entries - cold.entries) / checks,
