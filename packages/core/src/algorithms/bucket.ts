@@ -108,11 +108,13 @@ export class Bucket implements Algorithm<State> {
     return new BucketCells()
   }
 
-  /** Lets time pass up to `now`; returns how many milliseconds `now` is behind the state's moment. */
-  private drain(state: State, now: number): number {
-    const elapsed = now - state.moment
-    if (elapsed <= 0) return -elapsed
-    state.moment = now
+  /**
+   * Lets time pass since the state's moment; returns how many milliseconds that is ahead of now. Takes the difference of
+   * two times, and never returns −0: where V8 calls it, other numbers than small integers would be made objects.
+   */
+  private drain(state: State, elapsed: number): number {
+    if (elapsed <= 0) return elapsed < 0 ? -elapsed : 0
+    state.moment += elapsed
     if (state.used > 0) this.drainFor(state, elapsed)
     return 0
   }
@@ -156,7 +158,7 @@ export class Bucket implements Algorithm<State> {
   }
 
   take(state: State, now: number, cost: number, source: DecisionSource, consume: boolean): Decision {
-    const behind = this.drain(state, now)
+    const behind = this.drain(state, now - state.moment)
     const { used } = state
     const left = this.limit - used
     if (cost > left) return this.refused(state, behind, left, cost, source)
@@ -180,7 +182,7 @@ export class Bucket implements Algorithm<State> {
   }
 
   settle(state: State, now: number, _behind: number, cost: number): void {
-    this.drain(state, now)
+    this.drain(state, now - state.moment)
     state.used += cost
   }
 
@@ -194,7 +196,7 @@ export class Bucket implements Algorithm<State> {
     beside = 0,
     rate = this.rate,
   ): number {
-    this.drain(state, now)
+    this.drain(state, now - state.moment)
     const elapsed = Math.max(0, now - at)
     const whole = mulDiv(elapsed, rate, this.per) - beside
     const part = whole < 0 ? 0 : mulMod(elapsed, rate, this.per)
@@ -213,7 +215,7 @@ export class Bucket implements Algorithm<State> {
   }
 
   usage(state: State, now: number): number {
-    this.drain(state, now)
+    this.drain(state, now - state.moment)
     return state.used
   }
 
