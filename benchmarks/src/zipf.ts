@@ -42,7 +42,8 @@ export function entriesOfCheck(keys: number, before: number, interval: number): 
 }
 
 /**
- * How many nodes have settled a key in its window, in the mean over the entries that a node settles.
+ * How many nodes have settled a key in its window, in the mean over the entries that a node sends: see `entriesOfCheck`.
+ * What it reads first, fewer others have settled.
  *
  * @param before checks that each node has seen in the window
  * @param interval checks in an interval
@@ -53,8 +54,10 @@ export function nodesOfEntry(keys: number, nodes: number, before: number, interv
   let met = 0
   forGroups(keys, (place, count) => {
     const settled = count * occurs(place, interval)
-    entries += settled
-    met += settled * nodes * occurs(place, before)
+    const others = occurs(place, before)
+    const read = settled * (1 - others)
+    entries += settled + read
+    met += settled * nodes * others + read * (nodes - 1) * others
   })
   return met / entries
 }

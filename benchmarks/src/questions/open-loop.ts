@@ -56,6 +56,16 @@ async function saturation(asked: Asked, checks: number): Promise<number> {
   return (checks * 1e9) / Number(process.hrtime.bigint() - began)
 }
 
+/** Milliseconds after which a check is due, at this rate: the first one at once. */
+export function dueAt(place: number, rate: number): number {
+  return (place / rate) * 1000
+}
+
+/** How many checks are due after so many milliseconds. */
+export function dueBy(ms: number, rate: number): number {
+  return Math.floor((ms / 1000) * rate) + 1
+}
+
 /**
  * Makes checks at this rate. Returns the milliseconds from when each was due, after the warm-up; undefined: overloaded.
  */
@@ -67,12 +77,12 @@ async function offered(asked: Asked, rate: number, seconds: number): Promise<Flo
   let made = 0
   let answered = 0
   while (answered < checks) {
-    const due = Math.min(checks, Math.floor(((performance.now() - began) / 1000) * rate))
+    const due = Math.min(checks, dueBy(performance.now() - began, rate))
     for (; made < due; made++) {
       const place = made
       void asked.ask(order[place]!).then(() => {
         answered++
-        waits[place] = performance.now() - began - (place / rate) * 1000
+        waits[place] = performance.now() - began - dueAt(place, rate)
       })
     }
     if (made - answered > MOST_WAITING) return undefined
