@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { costOfSharing } from './plan.ts'
+import { costOfSharing, spread } from './plan.ts'
 import { CPU, SHARED_BY, sharedBy } from './questions/redis-cost.ts'
 
 const costs = (costOf: (nodes: number) => number) =>
@@ -13,4 +13,25 @@ it('reckons what it costs to share a key from the measured numbers of nodes', ()
   expect(costOfSharing(dear, 60)).toBe(0)
   expect(costOfSharing(dear, 64 + 448 / 2)).toBeCloseTo(89.8 / 2)
   expect(costOfSharing(dear, 960)).toBeCloseTo(2 * 89.8)
+})
+
+it('has four shards for each busy CPU, with what the commands to more shards cost', () => {
+  // Full commands suffice for 64 shards.
+  expect(spread({ cpus: 10, commands: 100_000, command: 50, interval: 1 })).toEqual({
+    shards: 64,
+    commands: 100_000,
+    cpus: 10,
+  })
+  // A command to each of 512 shards, from 1,000 nodes a second, takes 512,000 × 50 µs: 25.6 CPUs more.
+  expect(spread({ cpus: 100, commands: 0, command: 50, interval: 1 })).toEqual({
+    shards: 512,
+    commands: 512_000,
+    cpus: 125.6,
+  })
+  expect(spread({ cpus: 100, commands: 0, command: 50 })).toMatchObject({
+    shards: 512,
+    commands: 0,
+    cpus: 100,
+  })
+  expect(() => spread({ cpus: 100, commands: 0, command: 500, interval: 1 })).toThrow('does not come out')
 })

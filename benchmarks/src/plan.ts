@@ -13,8 +13,11 @@ const RATE = 5000
 const KEYS = 10_000_000
 /** Seconds for which a node has been running, and the window as well. */
 const AGE = 3600
-/** Hash slots over which the keys are spread. */
-const SHARDS = 256
+/** Hash slots over which the keys are spread, for each busy CPU: the Cluster chooses which of them share a server. */
+const SHARDS_A_CPU = 4
+const FEWEST_SHARDS = 16
+/** Redis Cluster has no more hash slots. */
+const MOST_SHARDS = 16_384
 
 interface Way {
   readonly name: string
@@ -34,15 +37,37 @@ const WAYS: readonly Way[] = [
   { name: 'leased, interval 10 s, at least', contender: 'leased', interval: 10 },
 ]
 
+/** What a way of deciding sends in a second, of all nodes. */
+interface Sent {
+  /** Redis CPUs that entries keep busy, in commands as full as can be. */
+  readonly cpus: number
+  /** Commands as full as can be. */
+  readonly commands: number
+  /** Microseconds of Redis that a command takes, whatever it carries. */
+  readonly command: number
+  /** Seconds. */
+  readonly interval?: number | undefined
+}
+
 /**
- * Commands a second of all nodes: at least one to each shard in an interval, and at most one more for each key that a
- * node never saw.
+ * Shards, the commands that they take, and the Redis CPUs that are busy then. At least one command goes to each shard in
+ * an interval: more shards need more CPUs, and more CPUs more shards.
  */
-function commands(entries: number, perCommand: number, interval: number | undefined): string {
-  if (interval === undefined) return `at least ${shown((NODES * RATE) / perCommand)}`
-  const read = differentKeys(KEYS, RATE * (AGE + 1)) - differentKeys(KEYS, RATE * AGE)
-  const flushes = Math.max(SHARDS / interval, (entries * RATE - read) / perCommand)
-  return `${shown(NODES * flushes)} to ${shown(NODES * (flushes + read))}`
+export function spread({ cpus, commands, command, interval }: Sent): {
+  shards: number
+  commands: number
+  cpus: number
+} {
+  let shards = FEWEST_SHARDS
+  for (;;) {
+    const least = interval === undefined ? 0 : (NODES * shards) / interval
+    const sent = Math.max(commands, least)
+    const busy = cpus + ((sent - commands) * command) / 1e6
+    if (SHARDS_A_CPU * busy <= shards) return { shards, commands: sent, cpus: busy }
+    shards *= 2
+    if (shards > MOST_SHARDS)
+      throw new Error(`${shards} shards take ${busy} CPUs: the plan does not come out`)
+  }
 }
 
 /**
@@ -61,8 +86,12 @@ export function costOfSharing(shared: Rounds, nodes: number): number {
 /** @param cost the results of the question `redis-cost` */
 export function planTable(cost: Result): string {
   const [alone, shared] = cost.cases as [CaseResult, CaseResult]
+  const roundsOf = (name: string) => alone.rounds[name] ?? []
+  const command = medianOf(roundsOf('hard, one key a command'), CPU) - medianOf(roundsOf('hard'), CPU)
+  // Keys in a second that a node never saw: if the reads of them do not travel together, each is a command more.
+  const reads = NODES * (differentKeys(KEYS, RATE * (AGE + 1)) - differentKeys(KEYS, RATE * AGE))
   const rows = WAYS.map(({ name, contender, interval }) => {
-    const rounds = alone.rounds[contender] ?? []
+    const rounds = roundsOf(contender)
     const entries = interval === undefined ? 1 : entriesOfCheck(KEYS, RATE * AGE, RATE * interval)
     const aSecond = entries * NODES * RATE
     const nodes = interval === undefined ? 1 : nodesOfEntry(KEYS, NODES, RATE * AGE, RATE * interval)
@@ -70,13 +99,22 @@ export function planTable(cost: Result): string {
     // A node that is alone with its keys sends whole rows and hears nothing, one that shares them does not.
     const travels = contender === 'soft' ? (shared.rounds[sharedBy(SHARED_BY.at(-1)!)] ?? []) : rounds
     const megabytes = (measure: string) => `${shown((aSecond * medianOf(travels, measure)) / 1e6)} MB/s`
+    const { shards, commands, cpus } = spread({
+      cpus: (aSecond * cpu) / 1e6,
+      commands: (aSecond - (interval === undefined ? 0 : reads)) / medianOf(rounds, 'entries a command'),
+      command,
+      interval,
+    })
     return [
       name,
       shown(entries),
       shown(aSecond),
       interval === undefined ? '' : shown(nodes),
-      commands(entries, medianOf(rounds, 'entries a command'), interval),
-      shown((aSecond * cpu) / 1e6),
+      shown(shards),
+      interval === undefined
+        ? `at least ${shown(commands)}`
+        : `${shown(commands)} to ${shown(commands + reads)}`,
+      shown(cpus),
       megabytes('bytes to Redis an entry'),
       megabytes('bytes from Redis an entry'),
     ]
@@ -86,6 +124,7 @@ export function planTable(cost: Result): string {
     'entries a check',
     'entries a second',
     "nodes in an entry's row",
+    'shards',
     'commands a second',
     'Redis CPUs, busy',
     'to Redis',
