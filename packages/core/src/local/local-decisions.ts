@@ -323,7 +323,7 @@ export class LocalDecisions {
     // A reading of the clock costs as much as the rest, and most keys that are used up stay so until their window ends.
     const asks = consume && decision.reason !== 'cost' && !isSpent
     const isTooMuch = decision.reason === 'limit' && decision.remaining > 0
-    if (consume && isTooMuch && !sync.lone) local.ownPace.oversized += cost
+    if (consume && isTooMuch && !sync.lone) local.ownPace.refusedOversized(cost)
     const asksNow = asks && clock.monotonic() >= quietUntil
     if (asksNow) {
       if (isTooMuch && !pacing.asksForMore(local)) this.lookForMore(local)

@@ -28,8 +28,14 @@ export class Pace extends Demand {
   quietUntil = -Infinity
   /** Monotonic time at which a node that is alone said that it would admit; Infinity: it said nothing. */
   promisedAt = Infinity
+  /** The same of the next time, once the first one is due and nobody has asked since. */
+  promisedNext = Infinity
   /** Cost offered since the last look by checks for more than what was left: booking would not let them pass. */
   oversized = 0
+  /** How many checks that was. */
+  oversizedChecks = 0
+  /** What each of them cost, on average, when there last were any. */
+  large = 0
   /** The largest cost that was refused for want of quota since the store was last asked. */
   wanted = 0
   /** The least that the store was last asked for. */
@@ -43,6 +49,19 @@ export class Pace extends Demand {
   constructor(since: number) {
     super(since)
     this.heardAt = since
+  }
+
+  /** A check was refused that costs more than what is left. */
+  refusedOversized(cost: number): void {
+    this.oversized += cost
+    this.oversizedChecks++
+  }
+
+  /** Of what was offered, no more than that was refused so: a check of several limits is decided on more than once. */
+  keepOversizedWithin(offered: number): void {
+    if (this.oversized <= offered) return
+    this.oversizedChecks *= offered / this.oversized
+    this.oversized = offered
   }
 
   /** The next answer, if any, must not be taken for one to a question for quota. */

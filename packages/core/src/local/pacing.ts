@@ -47,6 +47,12 @@ const LEAST = 1.25
 /** Pending on another node when this one asks, as a part of what is pending here: below half, as others ask early. */
 const HIDDEN = 0.4
 
+/**
+ * What a check for more than what is left counts for in a node's share: next to nothing, since what is kept for it could
+ * not be spent; but not nothing, since the others would take themselves to be alone.
+ */
+const OVERSIZED = 1 / 20
+
 /** A node that is alone asks for no quota and tells no demand. */
 const NOTHING: Ask = [0, 0, 0, 0]
 
@@ -134,11 +140,11 @@ export class Pacing {
   }
 
   /** Whether the others, at their known demand, can't use up what is left before the store is heard again. */
-  private isPlenty(key: LocalKey, left: number): boolean {
+  private isPlenty(key: LocalKey, left: number, now: number): boolean {
     if (!this.knowsShare(key) || this.isScant) return false
     // Cost is whole: the others are not expected to take a fraction of one. But a fixed window begins anew, as does
     // what is known of the others: there each node would admit one without having heard of them.
-    const plenty = this.plenty(key)
+    const plenty = this.plenty(key, now)
     return left >= (this.settings.limit.lateSlices === 0 ? plenty : Math.floor(plenty))
   }
 
@@ -148,15 +154,22 @@ export class Pacing {
     return early && limit.lateSlices === 0 && 2 * limit.limit <= this.nodes
   }
 
-  private plenty({ pace }: LocalKey): number {
-    return (
-      Math.max(PLENTY_INTERVALS * this.settings.interval, PLENTY_ROUND_TRIPS * this.roundTrip) * pace.others
-    )
+  private plenty(key: LocalKey, now: number): number {
+    const ms = Math.max(PLENTY_INTERVALS * this.settings.interval, PLENTY_ROUND_TRIPS * this.roundTrip)
+    return ms * this.others(key, this.left(key, now))
+  }
+
+  /**
+   * The others' demand, of which they may admit so much unheard. Large costs are in it only once there is room for one:
+   * before, they would let nothing pass unbooked though plenty is left for the small ones.
+   */
+  private others({ pace }: LocalKey, left: number): number {
+    return left < pace.large ? pace.others : pace.othersWhole
   }
 
   /** Whether a soft node goes on unbooked: while plenty is left or, its share unknown, the key is as good as new. */
-  private countsUnbooked(key: LocalKey, left: number, need: number): boolean {
-    return this.knowsShare(key) ? this.isPlenty(key, left) : isAsGoodAsNew(key, need)
+  private countsUnbooked(key: LocalKey, left: number, need: number, now: number): boolean {
+    return this.knowsShare(key) ? this.isPlenty(key, left, now) : isAsGoodAsNew(key, need)
   }
 
   /** How much of the limit is not in use, as far as the node knows. */
@@ -169,7 +182,8 @@ export class Pacing {
   private expected(key: LocalKey, now: number, monotonic: number): number {
     const { limit } = this.settings
     const since = Math.min(monotonic - key.pace.heardAt, limit.window)
-    return this.left(key, now) - Math.floor(key.pace.others * since)
+    const left = this.left(key, now)
+    return left - Math.floor(this.others(key, left) * since)
   }
 
   /**
@@ -190,6 +204,14 @@ export class Pacing {
     return this.share(key) * (usedThen + spent - this.settings.limit.usage(key.state, now))
   }
 
+  /**
+   * What costs that are more than what is left count for in this node's share. A fixed window frees all at once, and then
+   * they fit: there they count in whole, as shares are needed most when it begins.
+   */
+  private counted({ oversized, oversizedChecks }: Pace): number {
+    return this.settings.limit.lateSlices === 0 ? oversized : OVERSIZED * oversizedChecks
+  }
+
   /** What to ask the store for. Gives back booked quota that is not needed. */
   ask(key: LocalKey, now: number, monotonic: number): Ask {
     const { interval, strict, early, extra } = this.settings
@@ -199,15 +221,22 @@ export class Pacing {
       return NOTHING
     const { ownPace: pace } = key
     const { held } = current
+    // What was refused by an answer was offered, and looked at, before that came.
+    pace.keepOversizedWithin(offered + pace.lately)
     const fitting = offered - pace.oversized
     const asks = Math.max(fitting > 0 ? 1 : 0, need)
     pace.wanted = 0
     pace.asked = 0
-    if (need > 0 && monotonic >= pace.promisedAt) pace.promisedAt = Infinity
+    if (need > 0 && monotonic >= pace.promisedAt) {
+      pace.promisedAt = pace.promisedNext > monotonic ? pace.promisedNext : Infinity
+      pace.promisedNext = Infinity
+    }
     pace.hasAsked = asks > 0
-    if (pace.look(offered, pace.oversized, monotonic, this.memory)) {
+    if (pace.look(offered, pace.oversized, this.counted(pace), monotonic, this.memory)) {
       key.offered = 0
+      if (pace.oversizedChecks > 0) pace.large = pace.oversized / pace.oversizedChecks
       pace.oversized = 0
+      pace.oversizedChecks = 0
     }
     pace.demandSent = pace.sent
     pace.turnPending += (key.pending - pace.turnPending) / 8
@@ -232,7 +261,7 @@ export class Pacing {
     // A check of several limits asks only once, and the answer may tell of more nodes: its cost is booked at once.
     const isOnce = this.young && key.waiting.some(({ isPart }) => isPart)
     const counts = !strict && !isOnce
-    if (!early || (counts && this.countsUnbooked(key, this.leftBeside(key, need, now, monotonic), need)))
+    if (!early || (counts && this.countsUnbooked(key, this.leftBeside(key, need, now, monotonic), need, now)))
       return nothing
     const share = Math.round(1e6 * this.share(key)) / 1e6
     if (pace.takesTurns && this.booksAhead) {
@@ -349,9 +378,10 @@ export class Pacing {
     const told = Math.max(retryAfterMs, Math.min(quiet, this.untilMore(key, now)))
     if (told <= 0) return told
     const { ownPace } = key
-    // One that has passed unused is none any more.
-    const other = ownPace.promisedAt < monotonic ? Infinity : ownPace.promisedAt
-    ownPace.promisedAt = Math.min(other, monotonic + told)
+    const { promisedAt, promisedNext } = ownPace
+    // One that is due stays so until it is used: who was told of it may come somewhat later.
+    if (promisedAt > monotonic) ownPace.promisedAt = Math.min(promisedAt, monotonic + told)
+    else ownPace.promisedNext = Math.min(promisedNext > monotonic ? promisedNext : Infinity, monotonic + told)
     return told
   }
 
@@ -446,11 +476,13 @@ export class Pacing {
     const left = this.left(key, now)
     const { allowance, ahead } = key.current
     const booked = allowance + ahead
-    const { own, fitting, others, elsewhere, asked, fruitless } = key.pace
+    const { own, others, total, fitting, elsewhere, asked, fruitless } = key.pace
     const flow = limit.flow(key.state, now, limit.limit)
+    // Quota is booked for what can be spent. A soft node allows for the large costs, too: others may admit them unheard.
+    const demand = strict ? own + others : total
     // A node that is alone has nobody to take turns with.
     const alone = isAlone(key.pace)
-    const saturated = flow > 0 && own + others > flow && left - booked < (own + others) * this.pause
+    const saturated = flow > 0 && demand > flow && left - booked < demand * this.pause
     // A share of less than one can't be taken in turns: whoever asks books it.
     const isShared = strict || this.share(key) * limit.limit >= 1
     if (saturated && !alone && isShared) {
@@ -458,7 +490,7 @@ export class Pacing {
       return
     }
     if (key.isPaced) key.ownPace.takesTurns = false
-    const plenty = !strict && this.isPlenty(key, left)
+    const plenty = !strict && this.isPlenty(key, left, now)
     const counts = plenty || (!strict && !this.knowsShare(key))
     // The node asked for nothing while plenty was left. Until some is booked, it goes by a part of its share.
     const crosses = !strict && !counts && asked === 0
@@ -468,7 +500,7 @@ export class Pacing {
     const lead = LEAD * fitting * this.roundTrip
     const until = counts ? Math.floor(SPENT * quota) : Math.round((crosses ? allowance : quota) - lead)
     // All nodes begin to book when plenty ends: for one that goes on unbooked, they leave nothing.
-    const over = plenty ? this.share(key) * (left - this.plenty(key)) : Infinity
+    const over = plenty ? this.share(key) * (left - this.plenty(key, now)) : Infinity
     // Nodes that start at the same time are not known yet.
     const again = this.young && !strict ? Math.max(FEW, key.current.admitted) : Infinity
     key.untilSync = Math.max(1, Math.min(until, again, Math.ceil(over)))
@@ -531,7 +563,7 @@ export class Pacing {
 
   /** Whether a soft node may admit the cost beyond its headroom. */
   mayExceed(key: LocalKey, cost: number, now: number, monotonic: number): boolean {
-    if (this.isPlenty(key, this.expected(key, now, monotonic) - cost)) return true
+    if (this.isPlenty(key, this.expected(key, now, monotonic) - cost, now)) return true
     return key.headroom - cost >= -this.freed(key, now)
   }
 }
