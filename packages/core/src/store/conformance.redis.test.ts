@@ -28,6 +28,16 @@ import {
 const PREFIX = 'conformance'
 const KEYS = ['one', 'two', 'three']
 const NODES = ['00000000000000a1', 'ffffffff800000ff']
+/** Nodes that share a key. Some ids are made of what else lies in a row: zeros, ones, and the others' ids. */
+const SHARING = [
+  ...NODES,
+  '0000000000000000',
+  '0000000000000001',
+  '0000000100000001',
+  '0000000100000000',
+  'a1ffffffff800000',
+  ...Array.from({ length: 13 }, (_, place) => `c0ffee${place.toString(16).padStart(10, '0')}`),
+]
 
 let now = 0
 let sequence = 0
@@ -540,10 +550,26 @@ it('keeps the debt of a bucket that was settled until it has drained, and no old
 type Exchanges = ReturnType<typeof history<typeof anything extends fc.Arbitrary<infer T> ? T : never>>
 
 /** Both stores are told the same, and must answer alike. */
-async function answerAlike(
+function answerAlike(
   own: Algorithm,
   times: number,
   exchanges: Exchanges extends fc.Arbitrary<infer T> ? T : never,
+): Promise<void> {
+  return answerAlikeFrom(0, own, times, exchanges)
+}
+
+/**
+ * As `answerAlike`.
+ *
+ * @param start the slice in which it begins
+ * @param then is called after each exchange, with the name and its place
+ */
+async function answerAlikeFrom(
+  start: number,
+  own: Algorithm,
+  times: number,
+  exchanges: Exchanges extends fc.Arbitrary<infer T> ? T : never,
+  then: (name: string, place: number) => Promise<void> = async () => {},
 ): Promise<void> {
   const name = `all-${names++}`
   const plan = planOf(own, times)
@@ -553,11 +579,11 @@ async function answerAlike(
   ]
   const ledgers = new Map<string, Ledger>()
   const markers = ['', '']
-  now = 0
-  for (const exchange of exchanges) {
+  now = start * own.window
+  for (const [place, exchange] of exchanges.entries()) {
     const limit = exchange.plan ? plan : own
     now = Math.max(now, exchange.advance(now, limit.window))
-    const node = NODES[exchange.node] as string
+    const node = SHARING[exchange.node] as string
     const ledger = (key: string) => {
       const id = `${node}/${key}`
       if (!ledgers.has(id)) ledgers.set(id, new Ledger())
@@ -585,6 +611,7 @@ async function answerAlike(
     expect(plain(limit, actual, operations), JSON.stringify({ now, request })).toEqual(
       plain(limit, expected, operations),
     )
+    await then(name, place)
     for (const result of [...expected.changed, ...told(limit, expected.results, operations)])
       if (result instanceof Snapshot) ledger(result.key).hear(result)
   }
@@ -835,6 +862,101 @@ describe('a window of which a node knows the row', () => {
     )
     const property = fc.asyncProperty(limit, fc.constant(2), exchanges, answerAlike)
     await fc.assert(property, { numRuns: 3 * (fc.readConfigureGlobal().numRuns as number) })
+  })
+})
+
+describe('a key that up to twenty nodes share', () => {
+  const part = fc.constantFrom(0, 0, 0, 0, 0.01, 0.1, 1).map<Advance>((part) => (at, window) => {
+    return at + Math.floor(part * window)
+  })
+  /** Costs and demands on both sides of what fits into 32 bits, and demands that are no integers. */
+  const large = fc.constantFrom(0, 0, 0, 2 ** 32 - 7, 2 ** 32 - 1, 2 ** 32, 2 ** 33 + 5)
+  const plainly = settlePlainly.map(
+    (step): Settle => ({ ...step, key: step.key % 2, lag: 0, lateAdmitted: 0 }),
+  )
+  const largely = fc.tuple(plainly, large, large, large, fc.constantFrom(0, 0.5, 0.75)).map(
+    ([step, admitted, lateAdmitted, demand, fraction]): Settle => ({
+      ...step,
+      admitted: step.admitted + admitted,
+      lateAdmitted,
+      ask: [demand + fraction, 0.5, 0, 0, 0],
+    }),
+  )
+  const step = fc.oneof(
+    { weight: 24, arbitrary: plainly },
+    { weight: 3, arbitrary: settlePlainly },
+    { weight: 2, arbitrary: readPlainly },
+    { weight: 2, arbitrary: largely },
+    { weight: 2, arbitrary: settle },
+    { weight: 1, arbitrary: reset },
+    { weight: 2, arbitrary: anything },
+  )
+  const exchange = fc.record({
+    advance: part,
+    node: fc.nat(SHARING.length - 1),
+    since: mostly(-1, 0, 0.5, 1),
+    extra: mostly(0, 2),
+    plan: mostly(false, true),
+    follows: mostly('yes', 'no', 'sets', 'tells'),
+    other: fc.integer({ min: 1, max: 4 }),
+    steps: fc.uniqueArray<typeof anything extends fc.Arbitrary<infer T> ? T : never, number>(step, {
+      minLength: 1,
+      maxLength: KEYS.length,
+      selector: ({ key }) => key,
+    }),
+  })
+
+  it.each(Object.keys(limits))('is settled alike by memory and by Redis: %s', async (what) => {
+    const limit = (limits[what] as fc.Arbitrary<Algorithm>).filter(({ window }) => window > 10)
+    const exchanges = fc.array(exchange, { minLength: 10, maxLength: 60 })
+    // Windows of less than 396 ms have had more slices by now than 32 bits count.
+    const start = fc.constantFrom(0, 2 ** 32 - 3, 2 ** 32 + 1)
+    const property = fc.asyncProperty(limit, fc.constant(2), exchanges, start, (limit, times, all, start) =>
+      answerAlikeFrom(limit.window < 396 ? start : 0, limit, times, all),
+    )
+    await fc.assert(property, { numRuns: fc.readConfigureGlobal().numRuns as number })
+  })
+
+  /** The row as builds before decision 0029 wrote it: all cells are full. */
+  function asBefore(row: Buffer): Buffer {
+    const [header, first, full] = [72, 85, 56]
+    if (row.length <= first || row.length % 2 === 0) return row
+    const settled = row.readDoubleBE(40)
+    const counts = [0, 1, 2].map((kind) => row.readUInt32BE(header + 4 * kind))
+    const cells: Buffer[] = []
+    let at = first
+    for (const [kind, count] of counts.entries())
+      for (let left = count; left > 0; left--) {
+        const cell = Buffer.alloc(full)
+        row.copy(cell, 0, at, at + 8)
+        const words = Array.from({ length: kind < 2 ? 2 : 6 }, (_, place) =>
+          row.readUInt32BE(at + 8 + 4 * place),
+        )
+        const [admitted, demand] = words as [number, number]
+        const named = settled - ((settled - admitted) % 2 ** 32)
+        const numbers = kind < 2 ? [settled - kind, admitted, 0, 0, 0, demand] : [named, ...words.slice(1)]
+        for (const [place, number] of numbers.entries()) cell.writeDoubleBE(number, 8 + 8 * place)
+        cells.push(cell)
+        at += 8 + 4 * words.length
+      }
+    return Buffer.concat([row.subarray(0, header), ...cells, row.subarray(at)])
+  }
+
+  it.each(Object.keys(limits))('is settled alike where an earlier build wrote its row: %s', async (what) => {
+    const limit = (limits[what] as fc.Arbitrary<Algorithm>).filter(({ window }) => window > 10)
+    const exchanges = fc.array(exchange, { minLength: 10, maxLength: 30 })
+    const everySo = fc.integer({ min: 1, max: 4 })
+    const property = fc.asyncProperty(limit, fc.constant(2), exchanges, everySo, (limit, times, all, turns) =>
+      answerAlikeFrom(0, limit, times, all, async (name, place) => {
+        if (place % turns > 0) return
+        for (const file of await client.keys(`${PREFIX}:1:{${name}}:*`)) {
+          if (!/:\d+$/.test(file)) continue
+          for (const [key, row] of Object.entries(await client.hgetallBuffer(file)))
+            await client.hset(file, key, asBefore(row))
+        }
+      }),
+    )
+    await fc.assert(property, { numRuns: Math.ceil((fc.readConfigureGlobal().numRuns as number) / 2) })
   })
 })
 

@@ -15,9 +15,9 @@ export const engineLua = /* lua */ `
 local ROW = '>ddddddddd'
 local ROWBYTES = 72
 local UNSETTLED = string.rep('\\0', ROWBYTES - PLAINBYTES)
-local CELL = '>dddddd'
-local CELLBYTES = 56
-local PACKEDCELL = '>c8dddddd'
+-- a row that has not only full cells begins as ROW; then come how many cells it has of the three other kinds, and an odd
+-- byte, by which its length is told from those of other rows
+local SHARED, SHAREDBYTES = '>dddddddddI4I4I4B', 85
 local node = pack('>I4I4', tonumber(string.sub(id, 1, 8), 16), tonumber(string.sub(id, 9), 16))
 local changedlast = tonumber(meta[3] or 0)
 -- the keys whose rows are to be written
@@ -33,25 +33,31 @@ if (request.presence or 0) > 0 then
   keepmeta(max(3 * window, request.presence + 60000))
   keepserver()
 end
-${keysLua}${cellsLua}${operationsLua}-- writes the rows; returns the heading of every reply, then the results
+${cellsLua}${keysLua}${operationsLua}-- writes the rows; returns the heading of every reply, then the results
 local function finish(results)
   local files = {}
   for key in pairs(dirty) do
     local row = rows[key]
     local log = openlog and row[4]
     local single = not (log or row.given) and packsingle(row, row[12], row[13])
-    local cells = single or row[10] .. packcell(row[12], slice) .. packcell(row[13], slice - 1)
     local given = row.given and pack(GIVEN, row.since, row.given, row.lasts, row.rerated, row.fastest) or ''
     if single then
       file(files, row[11], key, single)
-    elseif cells == '' and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then
+    elseif not (hascells(row) or row[12] or row[13])
+      and row[5] == 0 and row[6] == 0 and row[7] == 0 and row[8] == 0 and row[9] == 0 then
       file(files, row[11], key, log or pack(PLAIN, row[1], row[2], row[3], row[4]) .. given)
-    elseif log then
-      local numbers = pack(ROW, MORE, #log, 0, 0, row[5], row[6], row[7], row[8], row[9])
-      file(files, row[11], key, numbers .. cells .. log)
     else
-      local numbers = pack(ROW, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9])
-      file(files, row[11], key, numbers .. cells .. given)
+      local head, mid, tail, slim, slimbefore, short = packcells(row)
+      local numbers
+      if log then
+        numbers = pack(ROW, MORE, #log, 0, 0, row[5], row[6], row[7], row[8], row[9])
+      else
+        local form = slim + slimbefore + short > 0 and SHARED or ROW
+        numbers = pack(
+          form, row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], slim, slimbefore, short, 0
+        )
+      end
+      file(files, row[11], key, numbers .. head .. mid .. tail .. (log or given))
     end
   end
   filed(write(files))

@@ -4,9 +4,10 @@ import { settlementsLua } from './settlements.lua.ts'
 /** Reads the rows of a command's keys and of changed keys, and brings them up to now. */
 export const keysLua = /* lua */ `
 -- rows: 1 to 4 state a, b, c, d; 5 generation; 6 slice of the last settlement; 7, 8 booked in it, and in the one
--- before; 9 demand; 10 cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the slice and of the
--- one before, taken out of 10 when needed: false if there is none. A bucket that was given anything back or has changed
--- its rate also has since, given, lasts, rerated and fastest, as in GIVEN
+-- before; 9 demand; 10 a string with the cells of nodes; 11 the slice it is filed under; 12, 13 this node's cells of the
+-- slice and of the one before, taken out of 10 when needed: false if there is none; 14 to 17 where each kind of cell
+-- begins in 10; 18 where the last one ends; 19, 20 where 12 and 13 lay, or false; 21 how many bytes they took. A bucket
+-- that was given anything back or has changed its rate also has since, given, lasts, rerated and fastest, as in GIVEN
 local operations = request.o
 if request.t then
   operations = {}
@@ -60,6 +61,18 @@ local function cutlog(row)
   local _, length = unpack_row('>dd', row)
   return string.sub(row, 1, -length - 1), string.sub(row, -length)
 end
+-- where each kind of cell begins in a row
+local function placesof(row)
+  if #row % 2 == 0 then
+    local first = ROWBYTES + 1
+    return first, first, first, first
+  end
+  local slim, slimbefore, short = unpack_row('>I4I4I4', row, ROWBYTES + 1)
+  local first = SHAREDBYTES + 1
+  local before = first + slim * SLIMBYTES
+  local shorts = before + slimbefore * SLIMBYTES
+  return first, before, shorts, shorts + short * SHORTBYTES
+end
 local rows, names = {}, {}
 local function want(key)
   if rows[key] == nil then
@@ -84,21 +97,28 @@ for under = top, slice, -1 do
         else
           local log
           if openlog then value, log = cutlog(value) end
+          local first, before, shorts, fulls = placesof(value)
+          local ends = #value + 1
           local from, given, till, rerated, fastest
-          if drainsby and (#value == PLAINGIVENBYTES or (#value - ROWBYTES) % CELLBYTES == GIVENBYTES) then
+          if drainsby and (#value == PLAINGIVENBYTES or (ends - fulls) % CELLBYTES == GIVENBYTES) then
             from, given, till, rerated, fastest = unpack_row(GIVEN, value, #value - GIVENBYTES + 1)
-            value = string.sub(value, 1, -GIVENBYTES - 1)
+            ends = ends - GIVENBYTES
           end
-          if #value == PLAINBYTES then value = value .. UNSETTLED end
+          if #value <= PLAINGIVENBYTES then
+            value, ends = string.sub(value, 1, PLAINBYTES) .. UNSETTLED, first
+          end
           local a, b, c, d, generation, settled, booked, late, demand = unpack_row(ROW, value)
           if log then
             a, b, c, d = openlog(key, log, now)
             -- so that expired entries are skipped only once
             if d ~= log then dirty[key] = true end
           end
-          rows[key] = {a, b, c, d, generation, settled, booked, late, demand, string.sub(value, ROWBYTES + 1), under, nil, nil}
+          local row = {
+            a, b, c, d, generation, settled, booked, late, demand, value, under, nil, nil,
+            first, before, shorts, fulls, ends, false, false, 0
+          }
+          rows[key] = row
           if till and till > now then
-            local row = rows[key]
             row.since, row.given, row.lasts, row.rerated, row.fastest = from, given, till, rerated, fastest
           end
         end
@@ -109,7 +129,9 @@ for under = top, slice, -1 do
   end
   missing = still
 end
-for i = 1, #missing do rows[missing[i]] = {0, 0, 0, drainsby or 0, 0, 0, 0, 0, 0, '', -1, nil, nil} end
+for i = 1, #missing do
+  rows[missing[i]] = {0, 0, 0, drainsby or 0, 0, 0, 0, 0, 0, '', -1, nil, nil, 1, 1, 1, 1, 1, false, false, 0}
+end
 
 local function bookedinall(row)
   return row[7] + row[8]
@@ -138,7 +160,7 @@ end
 
 -- what was booked in a slice counts as booked for one slice more, and then as spent
 local function turn(key, row)
-  if slice <= row[6] or (row[10] == '' and row[7] + row[8] == 0) then return end
+  if slice <= row[6] or not hascells(row) and row[7] + row[8] == 0 then return end
   local following = slice == row[6] + 1
   spend(key, row, row[8], row[6] + 1)
   row[8] = 0
@@ -146,16 +168,7 @@ local function turn(key, row)
   row[8] = following and row[7] or 0
   row[7] = 0
   row[6] = slice
-  row[9] = 0
-  local cells, kept = row[10], {}
-  for at = 1, #cells, CELLBYTES do
-    local theirs, _, _, _, _, demand = unpack_row(CELL, cells, at + 8)
-    if theirs >= slice - late then
-      kept[#kept + 1] = string.sub(cells, at, at + CELLBYTES - 1)
-      row[9] = row[9] + demand
-    end
-  end
-  row[10] = table.concat(kept)
+  row[9] = turncells(row, following)
 end
 
 local blocks = {}
@@ -198,7 +211,7 @@ local function keep(key, row)
     if row.given > 0 then row.lasts = max(row.lasts, ends(row[1], row[2], row[3], row[4])) end
     under = max(under, floor((row.lasts - 1) / window))
   end
-  if row[6] > 0 or row[5] > 0 or row[10] ~= '' or row[12] or row[13] then
+  if row[6] > 0 or row[5] > 0 or hascells(row) or row[12] or row[13] then
     local after = late
     if row[7] + row[8] > 0 then after = 2 * late end
     under = max(under, row[6] + after)

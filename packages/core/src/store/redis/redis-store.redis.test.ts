@@ -224,3 +224,21 @@ it('rows that a node writes itself are each of its key, also where counts end in
   const rows = await client.hmgetBuffer(`${prefix}:1:{name}:${slice}`, ...keys)
   expect(rows.map((row) => row?.readDoubleBE(8))).toEqual(keys.map((_, place) => 3 * costOf(place)))
 })
+
+it('a key that many nodes settle takes sixteen bytes for each of them, and more for those that have booked', async () => {
+  const now = 1_700_000_000_000
+  const { store, prefix } = open(() => now)
+  const table = store.open('name', fixedWindow({ limit: 10_000, window: '1h' }) as Algorithm)
+  const slice = Math.floor(now / 3_600_000)
+  const none = [0, 0, 0, 0] as const
+  const settle = (place: number, most: number) => {
+    const node = (0xc0ffee00 + place).toString(16).padStart(16, '0')
+    const operation: Operation = ['settle', 'key', 0, slice, [1 + place, 0, 0, 0], none, [place, 1, most, 0]]
+    return table.exchange(request([operation], { node }))
+  }
+  const bytes = () => client.hstrlen(`${prefix}:1:{name}:${slice}`, 'key')
+  for (let place = 0; place < 64; place++) await settle(place, 0)
+  expect(await bytes()).toBe(85 + 64 * 16)
+  await settle(3, 5)
+  expect(await bytes()).toBe(85 + 63 * 16 + 32)
+})

@@ -167,7 +167,7 @@ export class ReplyReader {
     snapshot.a = view.getFloat64(at)
     snapshot.b = view.getFloat64(at + 8)
     const kind = view.getUint8(at + 24)
-    snapshot.isAlone = isWindow && kind !== Kind.shared
+    snapshot.isAlone = isWindow && kind !== Kind.shared && kind !== Kind.sharedBrief
     if (kind === Kind.bare) {
       snapshot.admitted = snapshot.b
       this.at += BARE
@@ -176,7 +176,7 @@ export class ReplyReader {
     snapshot.admitted = view.getFloat64(at + 25)
     snapshot.demand = view.getFloat64(at + 33)
     this.at += BRIEF
-    if (kind === Kind.brief) return snapshot
+    if (kind === Kind.brief || kind === Kind.sharedBrief) return snapshot
     snapshot.lateAdmitted = this.double()
     snapshot.c = this.double()
     snapshot.d = this.double()

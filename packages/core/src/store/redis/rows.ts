@@ -13,6 +13,8 @@ export const Kind = {
   /** Laid out as `single`, in answers: several nodes have settled. */
   shared: 2,
   bare: 3,
+  /** Laid out as `brief`, in answers: several nodes have settled. */
+  sharedBrief: 4,
 } as const
 
 /** The kind of a row of these numbers; `late` and `previous` are mostly 0. */

@@ -12,7 +12,7 @@ import { BARE, BRIEF, Kind, SINGLE } from './rows.ts'
  * know the key and only reads it; m what was admitted in the slice before and e the node's demand, if any is not 0. A
  * node that has more to tell, or an older slice, sends operations. For other rows, the entries become operations here
  * (see `operationof`), so that there is one way to settle all else. Only rows in which several nodes have settled
- * within one slice, and nothing else is kept, have a way of their own (`settleshared`): those are the busiest keys.
+ * within one slice, and nothing is booked, have a way of their own (`settleshared`): those are the busiest keys.
  *
  * The answer is the row as it is now, packed. Not for logs, which have entries.
  *
@@ -22,12 +22,15 @@ import { BARE, BRIEF, Kind, SINGLE } from './rows.ts'
  * the key is added to the lists.
  */
 export const settlementsLua = /* lua */ `
+local OFONE, raise, settleplain, operationof, unpacksingle, packsingle
+do
 local BRIEF, PACKEDBRIEF, BRIEFBYTES = '>ddc9dd', '>ddc0dd', ${BRIEF}
 local SINGLE, PACKEDSINGLE, SINGLEBYTES = '>ddc9dddddd', '>ddc0dddddd', ${SINGLE}
 local BARE, PACKEDBARE, BAREBYTES = '>ddc9', '>ddc0', ${BARE}
-local OFONE = {[BAREBYTES] = true, [BRIEFBYTES] = true, [SINGLEBYTES] = true}
+OFONE = {[BAREBYTES] = true, [BRIEFBYTES] = true, [SINGLEBYTES] = true}
 local BARELY, BRIEFLY = node .. '\\${Kind.bare}', node .. '\\${Kind.brief}'
 local SINGLY, SHAREDLY = node .. '\\${Kind.single}', node .. '\\${Kind.shared}'
+local SHAREDBRIEFLY = node .. '\\${Kind.sharedBrief}'
 
 -- keys that are blocked, or have changed, go the long way
 local function apart(keys)
@@ -42,45 +45,58 @@ local function apart(keys)
   return those
 end
 
--- settles a row in which several nodes have settled within the slice, and nothing else is kept. Returns the row, the
--- answer (what this node has admitted, and the row's demand), and if it changed, the last slice in which it matters;
--- nil for any other row
+-- settles a row in which several nodes have settled within the slice, and this one has slim cells or none. Others may
+-- have other cells, as long as nothing is booked now. Returns the row, and the answer: what this node has admitted, and
+-- the row's demand; nil for any other row
 local function settleshared(key, row, told, lately, demand)
-  if (#row - ROWBYTES) % CELLBYTES ~= 0 then return nil end
-  local a, b, c, d, generation, settled, booked, bookedlate, sum = unpack_row(ROW, row)
-  if settled ~= slice or generation + booked + bookedlate ~= 0 then return nil end
-  local place, had, its, before, at = nil, 0, 0, nil, ROWBYTES + 1
-  while true do
-    at = string.find(row, node, at, true)
-    if not at then break end
-    if at % CELLBYTES == (ROWBYTES + 1) % CELLBYTES then
-      local theirs, admitted, refunded, granted, returned, wanted = unpack_row(CELL, row, at + 8)
-      if refunded + granted + returned ~= 0 then return nil end
-      if theirs == slice then
-        place, had, its = at, admitted, wanted
-      else
-        before = admitted
-      end
+  if #row % 2 == 0 then return nil end
+  local a, b, c, d, generation, settled, booked, bookedlate, sum, count, countbefore, short = unpack_row(SHARED, row)
+  if settled ~= slice or generation + booked + bookedlate ~= 0 or drainsby and d ~= drainsby then return nil end
+  local first = SHAREDBYTES + 1
+  local before = first + count * SLIMBYTES
+  local rest = before + countbefore * SLIMBYTES
+  if #row >= rest then
+    local isgiven = (#row + 1 - rest - short * SHORTBYTES) % CELLBYTES ~= 0
+    if isgiven or string.find(row, node, rest, true) then return nil end
+  end
+  local place, had, its = findcell(row, SLIMBYTES, first, before), 0, 0
+  if place then had, its = unpack_row(SLIM, row, place + 8) end
+  local hadbefore, more = 0, 0
+  local changes = told > had
+  if countbefore > 0 or lately > 0 and late == 1 then
+    local placebefore, itsbefore = findcell(row, SLIMBYTES, before, rest), 0
+    if placebefore then hadbefore, itsbefore = unpack_row(SLIM, row, placebefore + 8) end
+    if late == 1 then more = max(0, lately - hadbefore) end
+    -- a node that begins a slice takes its demand over from the one before
+    local takesover = placebefore and not place
+    if more > 0 or takesover then
+      if takesover then its, itsbefore = itsbefore, 0 end
+      hadbefore, changes = hadbefore + more, true
+      if not areslim(hadbefore, itsbefore) then return nil end
+      local at = placebefore or rest
+      row = string.sub(row, 1, at - 1) .. pack(PACKEDSLIM, node, hadbefore, itsbefore)
+        .. string.sub(row, placebefore and at + SLIMBYTES or at)
+      if not placebefore then countbefore = countbefore + 1 end
     end
-    at = at + 1
   end
-  -- left to the long way: a node that begins a slice takes its demand over from the one before
-  if before and not place or lately > (before or 0) then return nil end
-  before = before or 0
-  local rate = d
-  if drainsby and d ~= drainsby then return nil end
-  a, b, c, d = roll(key, a, b, c, d, now)
-  if told > had then
-    a, b, c, d = add(key, a, b, c, d, now, 0, told - had)
-    if drainsby then d = drainsby end
-  elseif demand == its and d == rate then
-    return row, pack(PACKEDSINGLE, a, b, SHAREDLY, had, sum, before, c, d, slice)
+  -- a window that ends with this slice has nothing to roll
+  if drainsby or a ~= (slice + 1) * window then a, b, c, d = roll(key, a, b, c, d, now) end
+  if changes or demand ~= its then
+    if not areslim(told, demand) then return nil end
+    if more > 0 then a, b, c, d = add(key, a, b, c, d, now, 1, more) end
+    if told > had then
+      a, b, c, d = add(key, a, b, c, d, now, 0, told - had)
+      had = told
+    end
+    sum = sum + demand - its
+    if not place then count = count + 1 end
+    row = pack(SHARED, a, b, c, d, 0, slice, 0, 0, sum, count, countbefore, short, 0)
+      .. string.sub(row, SHAREDBYTES + 1, (place or before) - 1)
+      .. pack(PACKEDSLIM, node, had, demand)
+      .. string.sub(row, place and place + SLIMBYTES or before)
   end
-  had, sum = max(had, told), sum + demand - its
-  place = place or #row + 1
-  local packed = pack(ROW, a, b, c, d, 0, slice, 0, 0, sum) .. string.sub(row, ROWBYTES + 1, place - 1)
-    .. pack(PACKEDCELL, node, slice, had, 0, 0, 0, demand) .. string.sub(row, place + CELLBYTES)
-  return packed, pack(PACKEDSINGLE, a, b, SHAREDLY, had, sum, before, c, d, slice), lastslice(a, b, c, d)
+  if hadbefore + c == 0 and not drainsby then return row, pack(PACKEDBRIEF, a, b, SHAREDBRIEFLY, had, sum) end
+  return row, pack(PACKEDSINGLE, a, b, SHAREDLY, had, sum, hadbefore, c, d, slice)
 end
 
 -- a, b, the owner, what it admitted in its slice, its demand, what it admitted in the slice before, c, d and its slice
@@ -111,7 +127,7 @@ end
 
 -- writes the raised rows whose stored rows are as the node has seen them. Adds the others to the lists, and returns
 -- their places. Equal rows are one Lua string, so that comparing them takes no time
-local function raise(count)
+function raise(count)
   local many, length = unpack_row('>HH', ARGV[3])
   local different = {unpack_row('>' .. string.rep(length > 0 and 'c' .. length or 'Hc0', many), ARGV[3], 5)}
   local form = '>' .. string.rep('HHHc0', count)
@@ -161,7 +177,7 @@ local function raise(count)
 end
 
 -- settles the keys whose rows allow it; returns their answers, and the places of the others
-local function settleplain(keys, admitted, lately, demands)
+function settleplain(keys, admitted, lately, demands)
   local rows, filedin = found(keys)
   local those, others = apart(keys), {}
   local files, out, size, current = {}, nil, 0, nil
@@ -188,11 +204,15 @@ local function settleplain(keys, admitted, lately, demands)
       elseif length == PLAINBYTES then
         a, b, c, d = unpack_row(PLAIN, row)
       else
-        local written, last
-        written, answer, last = settleshared(key, row, admitted[i], lately and lately[i] or 0, demands and demands[i] or 0)
+        local written
+        written, answer = settleshared(key, row, admitted[i], lately and lately[i] or 0, demands and demands[i] or 0)
         isplain = answer ~= nil
         if answer and written ~= row then
-          file(files, min(max(filedin[i] or top, fresh, last), slice + ${FURTHEST_SLICE}), key, written)
+          local under = max(filedin[i] or top, fresh)
+          if drainsby then
+            under = min(max(under, lastslice(unpack_row(PLAIN, written))), slice + ${FURTHEST_SLICE})
+          end
+          file(files, under, key, written)
           current = nil
         end
       end
@@ -260,7 +280,7 @@ local function settleplain(keys, admitted, lately, demands)
 end
 
 -- an entry of the lists as an operation
-local function operationof(i)
+function operationof(i)
   local key, admitted = request.k[i], request.n[i]
   local ask = {request.e and request.e[i] or 0, 0, 0, 0}
   if admitted < 0 then return {'read', key, ask} end
@@ -268,20 +288,21 @@ local function operationof(i)
 end
 
 -- unpacks a row in which only one node has settled, this one or another
-local function unpacksingle(value, under)
+function unpacksingle(value, under)
   local a, b, owner, had, demand, before, c, d, theirs = unpackofone(value)
   owner = string.sub(owner, 1, 8)
-  local cells = pack(PACKEDCELL, owner, theirs, had, 0, 0, 0, demand)
-  if before > 0 then cells = cells .. pack(PACKEDCELL, owner, theirs - 1, before, 0, 0, 0, 0) end
-  return {a, b, c, d, 0, theirs, 0, 0, demand, cells, under, nil, nil}
+  local row = {a, b, c, d, 0, theirs, 0, 0, demand, '', under, nil, nil, 1, 1, 1, 1, 1, false, false, 0}
+  cellsofone(row, owner, had, demand, before)
+  return row
 end
 
 -- packs a row with this node's cells and no other's in that form; returns nil for any other row
-local function packsingle(row, cell, before)
-  if row[10] ~= '' or row[5] + row[7] + row[8] ~= 0 or not (cell or before) then return nil end
+function packsingle(row, cell, before)
+  if hasothers(row) or row[5] + row[7] + row[8] ~= 0 or not (cell or before) then return nil end
   if cell and cell[2] + cell[3] + cell[4] ~= 0 or before and before[2] + before[3] + before[4] ~= 0 then return nil end
   local theirs, had, lately = slice, cell and cell[1], before and before[1] or 0
   if not cell then theirs, had, lately = slice - 1, lately, 0 end
   return pack(PACKEDSINGLE, row[1], row[2], SINGLY, had, row[9], lately, row[3], row[4], theirs)
+end
 end
 `
