@@ -5,8 +5,8 @@ import { cpuMicroseconds, turn } from './measure.ts'
 import { SHARED } from './node-limit.ts'
 
 // One node of several: `node-main.ts REDIS KEYS CHECKS WARM_UP`. Asked to check, it tells how many of CHECKS checks
-// were admitted, and the CPU time since it last told. Asked to settle, it settles, and tells how many were admitted in
-// all.
+// were admitted, and the CPU time since it last told. Asked to end, it settles, gives back what was booked for it, and
+// tells how many were admitted in all.
 
 /** Checks between two turns of the event loop. */
 const BURST = 256
@@ -37,9 +37,9 @@ for (const name of names) if ((await limiter.check(name)).allowed) admittedInAll
 await limiter.flush()
 await check(Number(warmUp))
 let told = cpuMicroseconds()
-process.on('message', async (asked: 'check' | 'settle') => {
-  if (asked === 'settle') {
-    await limiter.flush()
+process.on('message', async (asked: 'check' | 'end') => {
+  if (asked === 'end') {
+    await limiter.close()
     process.send!({ admitted: admittedInAll, cpu: 0 })
     return
   }

@@ -43,7 +43,7 @@ class Node {
     throw new Error(`a node ended with ${first}`)
   }
 
-  ask(what: 'check' | 'settle'): Promise<Told> {
+  ask(what: 'check' | 'end'): Promise<Told> {
     this.child.send(what)
     return this.told()
   }
@@ -83,7 +83,7 @@ export function runNodes(count: number, work: Work): Contender['run'] {
         return { [CPU]: (cpu * 1000) / (count * checks) }
       })
       let admitted = 0
-      for (const node of nodes) admitted += (await node.ask('settle')).admitted
+      for (const node of nodes) admitted += (await node.ask('end')).admitted
       expectAdmitted(await countedIn(redisUrl, work.keys), admitted)
       return undefined
     } finally {
