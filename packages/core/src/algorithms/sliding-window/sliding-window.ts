@@ -69,7 +69,10 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
 
   private roll(state: SlidingWindowState, now: number): void {
     const slice = this.slices.at(now)
-    if (slice <= state.slice) return
+    if (slice > state.slice) this.begin(state, slice)
+  }
+
+  private begin(state: SlidingWindowState, slice: number): void {
     state.previous = slice === state.slice + 1 ? state.current : 0
     state.current = 0
     state.slice = slice
@@ -80,10 +83,15 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
     return this.slices.end(state.slice) - now
   }
 
-  /** What of the previous window still counts: its count × the share that the last `window` milliseconds cover. */
-  private weighted(state: SlidingWindowState, now: number): number {
+  /**
+   * What of the previous window still counts: its count × the share that the last `window` milliseconds cover.
+   *
+   * @param rest milliseconds until the current window ends. Not the time: where V8 calls this, any number but a small
+   * integer would be made an object
+   */
+  private weighted(state: SlidingWindowState, rest: number): number {
     if (state.previous === 0) return 0
-    return mulDivUp(state.previous, Math.min(this.rest(state, now), this.window), this.window)
+    return mulDivUp(state.previous, Math.min(rest, this.window), this.window)
   }
 
   take(
@@ -94,38 +102,39 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
     consume: boolean,
   ): Decision {
     this.roll(state, now)
-    const left = this.limit - state.current - this.weighted(state, now)
-    if (cost > left) return this.refused(state, now, left, cost, source)
+    const rest = this.rest(state, now)
+    const left = this.limit - state.current - this.weighted(state, rest)
+    if (cost > left) return this.refused(state, rest, left, cost, source)
     if (consume) state.current += cost
-    return decisionOf(true, this.limit, left - cost, 0, this.rest(state, now) + this.window, 0, source)
+    return decisionOf(true, this.limit, left - cost, 0, rest + this.window, 0, source)
   }
 
   private refused(
     state: SlidingWindowState,
-    now: number,
+    rest: number,
     left: number,
     cost: number,
     source: DecisionSource,
   ): Decision {
-    const reset = this.reset(state, now)
+    const reset = this.reset(state, rest)
     if (cost > this.limit) return refusal(left, this.limit, Infinity, reset, source, 'cost')
-    return refusal(left, this.limit, this.retry(state, now, cost), reset, source, 'limit')
+    return refusal(left, this.limit, this.retry(state, rest, cost), reset, source, 'limit')
   }
 
-  private reset(state: SlidingWindowState, now: number): number {
-    if (state.current > 0) return this.rest(state, now) + this.window
-    return state.previous > 0 ? this.rest(state, now) : 0
+  private reset(state: SlidingWindowState, rest: number): number {
+    if (state.current > 0) return rest + this.window
+    return state.previous > 0 ? rest : 0
   }
 
   /**
    * The wait until weight × count ≤ what the cost leaves, in this window (the previous count fades) or in the next (the
    * current one does): a count p weighs at most m from window − ⌊m · window ÷ p⌋ on.
    */
-  private retry(state: SlidingWindowState, now: number, cost: number): number {
+  private retry(state: SlidingWindowState, rest: number, cost: number): number {
     const room = this.limit - state.current - cost
-    if (room >= 0) return this.rest(state, now) - mulDiv(room, this.window, state.previous)
+    if (room >= 0) return rest - mulDiv(room, this.window, state.previous)
     const next = Math.max(0, this.window - mulDiv(this.limit - cost, this.window, state.current))
-    return this.rest(state, now) + next
+    return rest + next
   }
 
   settle(state: SlidingWindowState, now: number, behind: number, cost: number): void {
@@ -144,7 +153,7 @@ class SlidingWindow implements Algorithm<SlidingWindowState> {
 
   usage(state: SlidingWindowState, now: number): number {
     this.roll(state, now)
-    return state.current + this.weighted(state, now)
+    return state.current + this.weighted(state, this.rest(state, now))
   }
 
   flow(state: SlidingWindowState, now: number): number {
