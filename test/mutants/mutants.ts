@@ -30,9 +30,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a bucket is clamped at its capacity: it knows no debt',
     file: BUCKET,
-    from: `    this.drain(state, now)
+    from: `    this.drain(state, now - state.moment)
     state.used += cost`,
-    to: `    this.drain(state, now)
+    to: `    this.drain(state, now - state.moment)
     state.used = Math.max(state.used, Math.min(this.limit, state.used + cost))`,
     caughtBy: 'counts',
     algorithm: 'token-bucket',
