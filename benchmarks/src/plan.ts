@@ -71,23 +71,24 @@ export function spread({ cpus, commands, command, interval }: Sent): {
 }
 
 /**
- * Microseconds of Redis that an entry takes beyond what it does for one node alone, if so many nodes share its key:
- * between the measured numbers of nodes on a straight line, and beyond them as on the last one.
+ * Microseconds of Redis that a settled entry takes if so many nodes share its key: between the measured numbers of nodes
+ * on a straight line, and beyond them as on the last one.
  */
-export function costOfSharing(shared: Rounds, nodes: number): number {
+export function costOfShared(shared: Rounds, nodes: number): number {
   const measured = SHARED_BY.map((count) => ({ count, cost: medianOf(shared[sharedBy(count)], CPU) }))
   const next = measured.findIndex(({ count }) => count >= nodes)
   const upper = next < 0 ? measured.length - 1 : Math.max(1, next)
   const [from, to] = [measured[upper - 1]!, measured[upper]!]
   const slope = (to.cost - from.cost) / (to.count - from.count)
-  return from.cost + slope * (nodes - from.count) - measured[0]!.cost
+  return from.cost + slope * (nodes - from.count)
 }
 
 /** @param cost the results of the question `redis-cost` */
 export function planTable(cost: Result): string {
-  const [alone, shared] = cost.cases as [CaseResult, CaseResult]
-  const roundsOf = (name: string) => alone.rounds[name] ?? []
-  const command = medianOf(roundsOf('hard, one key a command'), CPU) - medianOf(roundsOf('hard'), CPU)
+  const [single, shared] = cost.cases as [CaseResult, CaseResult]
+  const roundsOf = (name: string) => single.rounds[name] ?? []
+  const ofCommand = (measure: string) =>
+    medianOf(roundsOf('hard, one key a command'), measure) - medianOf(roundsOf('hard'), measure)
   // Keys in a second that a node never saw: if the reads of them do not travel together, each is a command more.
   const reads = NODES * (differentKeys(KEYS, RATE * (AGE + 1)) - differentKeys(KEYS, RATE * AGE))
   const rows = WAYS.map(({ name, contender, interval }) => {
@@ -95,16 +96,22 @@ export function planTable(cost: Result): string {
     const entries = interval === undefined ? 1 : entriesOfCheck(KEYS, RATE * AGE, RATE * interval)
     const aSecond = entries * NODES * RATE
     const nodes = interval === undefined ? 1 : nodesOfEntry(KEYS, NODES, RATE * AGE, RATE * interval)
-    const cpu = medianOf(rounds, CPU) + costOfSharing(shared.rounds, nodes)
+    const ofShared = costOfShared(shared.rounds, nodes)
+    const alone = costOfShared(shared.rounds, 1)
+    const cpu = contender === 'soft' ? ofShared : medianOf(rounds, CPU) + ofShared - alone
     // A node that is alone with its keys sends whole rows and hears nothing, one that shares them does not.
     const travels = contender === 'soft' ? (shared.rounds[sharedBy(SHARED_BY.at(-1)!)] ?? []) : rounds
-    const megabytes = (measure: string) => `${shown((aSecond * medianOf(travels, measure)) / 1e6)} MB/s`
+    const full = (aSecond - (interval === undefined ? 0 : reads)) / medianOf(rounds, 'entries a command')
     const { shards, commands, cpus } = spread({
       cpus: (aSecond * cpu) / 1e6,
-      commands: (aSecond - (interval === undefined ? 0 : reads)) / medianOf(rounds, 'entries a command'),
-      command,
+      commands: full,
+      command: ofCommand(CPU),
       interval,
     })
+    const megabytes = (measure: string) => {
+      const bytes = aSecond * medianOf(travels, measure) + (commands - full) * ofCommand(measure)
+      return `${shown(bytes / 1e6)} MB/s`
+    }
     return [
       name,
       shown(entries),
