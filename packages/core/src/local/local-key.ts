@@ -272,7 +272,8 @@ export class LocalKey extends KeyRecord {
     this.offered = Math.max(0, this.offered - cost)
     if (this.pace.wanted > 0) this.ownPace.wanted = Math.max(0, this.pace.wanted - cost)
     // Otherwise it would be taken off what is offered from here on.
-    if (this.pace.oversized > this.offered) this.ownPace.keepOversizedWithin(this.offered)
+    const most = this.offered + this.pace.lately
+    if (this.pace.oversized > most) this.ownPace.keepOversizedWithin(most)
   }
 
   /** Gives booked quota back, as much as there is up to `cost`. */
