@@ -14,10 +14,8 @@ export class Demand {
   fitting = 0
   /** As `own`, with all costs in whole: once there is room, the large ones may come at any moment. */
   whole = 0
-  /** What was offered between the last two looks, less what was known then to be too much. */
+  /** What was offered between the last two looks. */
   lately = 0
-  /** What a unit of that counted for in the averages. */
-  private weightLately = 0
   private lookedAt: number
   private watched = 0
   private slice = 0
@@ -32,38 +30,24 @@ export class Demand {
    * Takes in what was offered since the last look, unless that was less than a millisecond ago. The average is
    * exponential but begins as a plain one, as if nothing had been offered for a quarter of `memory` before.
    *
-   * @param oversized the part of `offered` that was more than what was left, and of what was offered before, if checks
-   * waited: at most `offered` and `lately`
-   * @param counted what `oversized` counts for in this node's share
+   * @param oversized the part of `offered` that was more than what was left. It may be of what was offered before, by
+   * checks that waited: then it is taken off what they counted for, as nearly as that can be told by now
+   * @param counted what that part counts for in this node's share
    */
   look(offered: number, oversized: number, counted: number, monotonic: number, memory: number): boolean {
     const elapsed = monotonic - this.lookedAt
     if (elapsed < 1) return false
     this.watched += elapsed
     const weight = Math.max(1 - Math.exp(-elapsed / memory), elapsed / (this.watched + memory / 4))
-    const unit = weight / elapsed
-    const fits = this.fits(offered, oversized)
-    const uncounted = oversized > 0 ? 1 - counted / oversized : 0
-    const spared = offered - (offered - fits) * uncounted
-    // Refused by an answer, a check that waited has counted in whole: what is left of that is taken off.
-    const before = this.earlier(offered, oversized) * this.weightLately
-    this.own = Math.max(0, (this.own - before * uncounted) * (1 - weight) + spared * unit)
-    this.fitting = Math.max(0, (this.fitting - before) * (1 - weight) + fits * unit)
+    const own = this.own + ((offered - oversized + counted) / elapsed - this.own) * weight
+    // Below zero it would be taken off what the others tell the store.
+    this.own = Math.max(0, own)
     this.whole += (offered / elapsed - this.whole) * weight
-    this.lately = fits
-    this.weightLately = unit
+    const fitting = this.fitting + ((offered - oversized) / elapsed - this.fitting) * weight
+    this.fitting = Math.max(0, fitting)
+    this.lately = offered
     this.lookedAt = monotonic
     return true
-  }
-
-  /** What of `oversized` was offered before the last look. Checks that do not wait are refused before the next one. */
-  private earlier(offered: number, oversized: number): number {
-    return oversized > offered ? Math.min(oversized, this.lately) : 0
-  }
-
-  /** The part of what was offered since the last look that was not refused as too much. */
-  fits(offered: number, oversized: number): number {
-    return Math.max(0, offered - oversized + this.earlier(offered, oversized))
   }
 
   /** Whether at least half of the expected fitting cost was offered since the last look. */

@@ -272,8 +272,7 @@ export class LocalKey extends KeyRecord {
     this.offered = Math.max(0, this.offered - cost)
     if (this.pace.wanted > 0) this.ownPace.wanted = Math.max(0, this.pace.wanted - cost)
     // Otherwise it would be taken off what is offered from here on.
-    const most = this.offered + this.pace.lately
-    if (this.pace.oversized > most) this.ownPace.keepOversizedWithin(most)
+    if (this.pace.oversized > this.offered) this.ownPace.keepOversizedWithin(this.offered)
   }
 
   /** Gives booked quota back, as much as there is up to `cost`. */

@@ -223,7 +223,7 @@ export class Pacing {
     const { held } = current
     // What was refused by an answer was offered, and looked at, before that came.
     pace.keepOversizedWithin(offered + pace.lately)
-    const fitting = pace.fits(offered, pace.oversized)
+    const fitting = offered - pace.oversized
     const asks = Math.max(fitting > 0 ? 1 : 0, need)
     pace.wanted = 0
     pace.asked = 0
@@ -407,7 +407,7 @@ export class Pacing {
     // What was spent in a turn is settled with the next one, which is near.
     if (pace.takesTurns && !late.owes && monotonic < pace.quietUntil) return true
     if (late.owes || current.allowance === 0) return false
-    const fitting = pace.fits(offered, pace.oversized)
+    const fitting = offered - pace.oversized
     return monotonic - pace.heardAt < MOST_WAITS * this.settings.interval && pace.isSteady(fitting, monotonic)
   }
 
