@@ -11,33 +11,39 @@ import {
 } from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
 
-it.each(
-  (['capped', 'leased'] as const).flatMap((mode) =>
-    (
-      [
-        tokenBucket({ capacity: 100, refill: 100, per: '1m' }),
-        slidingWindow({ limit: 100, window: '1m' }),
-        slidingLog({ limit: 100, window: '1m' }),
-      ] as Limit[]
-    ).map((limit) => [mode, limit.algorithm, limit] as const),
-  ),
-)(
+const CASES = (['capped', 'leased'] as const).flatMap((mode) =>
+  (
+    [
+      tokenBucket({ capacity: 100, refill: 100, per: '1m' }),
+      slidingWindow({ limit: 100, window: '1m' }),
+      slidingLog({ limit: 100, window: '1m' }),
+    ] as Limit[]
+  ).map((limit) => [mode, limit.algorithm, limit] as const),
+)
+
+/** A node that is alone, with a key of which all is used. */
+async function usedUp(limit: Limit, mode: keyof typeof BOOKING) {
+  const clock = new ManualClock(1_000_000)
+  const random = seededRandom(1)
+  const node = createLimiter({
+    name: 'api',
+    limit,
+    store: memoryStore({ clock }),
+    clock,
+    random,
+    ...BOOKING[mode],
+  } as LimiterOptions)
+  for (let check = 0; check < 100; check++) {
+    await node.check('a')
+    await clock.advance(20)
+  }
+  return { clock, node }
+}
+
+it.each(CASES)(
   '%s, %s: a node that is alone admits when it said it would, though it asked for another check meanwhile',
   async (mode, _, limit) => {
-    const clock = new ManualClock(1_000_000)
-    const random = seededRandom(1)
-    const node = createLimiter({
-      name: 'api',
-      limit,
-      store: memoryStore({ clock }),
-      clock,
-      random,
-      ...BOOKING[mode],
-    } as LimiterOptions)
-    for (let check = 0; check < 100; check++) {
-      await node.check('a')
-      await clock.advance(20)
-    }
+    const { clock, node } = await usedUp(limit, mode)
     let broken = 0
     let waits = 0
     let due = clock.monotonic()
@@ -60,33 +66,10 @@ it.each(
   },
 )
 
-it.each(
-  (['capped', 'leased'] as const).flatMap((mode) =>
-    (
-      [
-        tokenBucket({ capacity: 100, refill: 100, per: '1m' }),
-        slidingWindow({ limit: 100, window: '1m' }),
-        slidingLog({ limit: 100, window: '1m' }),
-      ] as Limit[]
-    ).map((limit) => [mode, limit.algorithm, limit] as const),
-  ),
-)(
+it.each(CASES)(
   '%s, %s: who comes somewhat later than told is admitted, though another check was refused in between',
   async (mode, _, limit) => {
-    const clock = new ManualClock(1_000_000)
-    const random = seededRandom(1)
-    const node = createLimiter({
-      name: 'api',
-      limit,
-      store: memoryStore({ clock }),
-      clock,
-      random,
-      ...BOOKING[mode],
-    } as LimiterOptions)
-    for (let check = 0; check < 100; check++) {
-      await node.check('a')
-      await clock.advance(20)
-    }
+    const { clock, node } = await usedUp(limit, mode)
     let broken = 0
     let waits = 0
     for (let turn = 0; turn < 60; turn++) {
