@@ -64,9 +64,9 @@ export function spread({ cpus, commands, command, interval }: Sent): {
     const sent = Math.max(commands, least)
     const busy = cpus + ((sent - commands) * command) / 1e6
     if (SHARDS_A_CPU * busy <= shards) return { shards, commands: sent, cpus: busy }
-    shards *= 2
-    if (shards > MOST_SHARDS)
+    if (shards >= MOST_SHARDS)
       throw new Error(`${shards} shards take ${busy} CPUs: the plan does not come out`)
+    shards *= 2
   }
 }
 
@@ -89,6 +89,7 @@ export function planTable(cost: Result): string {
   const roundsOf = (name: string) => single.rounds[name] ?? []
   const ofCommand = (measure: string) =>
     medianOf(roundsOf('hard, one key a command'), measure) - medianOf(roundsOf('hard'), measure)
+  const alone = costOfShared(shared.rounds, 1)
   // Keys in a second that a node never saw: if the reads of them do not travel together, each is a command more.
   const reads = NODES * (differentKeys(KEYS, RATE * (AGE + 1)) - differentKeys(KEYS, RATE * AGE))
   const rows = WAYS.map(({ name, contender, interval }) => {
@@ -97,7 +98,6 @@ export function planTable(cost: Result): string {
     const aSecond = entries * NODES * RATE
     const nodes = interval === undefined ? 1 : nodesOfEntry(KEYS, NODES, RATE * AGE, RATE * interval)
     const ofShared = costOfShared(shared.rounds, nodes)
-    const alone = costOfShared(shared.rounds, 1)
     const cpu = contender === 'soft' ? ofShared : medianOf(rounds, CPU) + ofShared - alone
     // A node that is alone with its keys sends whole rows and hears nothing, one that shares them does not.
     const travels = contender === 'soft' ? (shared.rounds[sharedBy(SHARED_BY.at(-1)!)] ?? []) : rounds

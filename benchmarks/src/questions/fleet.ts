@@ -1,8 +1,8 @@
-import { createLimiter, fixedWindow } from '@spillway/core'
-import { Simulation, type Traffic } from '@spillway/core/testing'
-import { draws, keyNames } from '../keys.ts'
+import { fixedWindow } from '@spillway/core'
+import { draws } from '../keys.ts'
 import type { Contender, Question } from '../question.ts'
 import { expectCounted } from '../simulated-counts.ts'
+import { askedSoFar, FleetTraffic, simulatedFleet } from '../simulated-fleet.ts'
 
 // What a fleet asks of Redis: 16 soft nodes, each with 20,000 checks a second over 500,000 keys by Zipf's law, simulated.
 
@@ -15,38 +15,19 @@ const ENTRIES = 'entries a check'
 const CALLS = 'calls a check'
 const COLD = 'entries a check, cold'
 
-/** Every node's checks by Zipf's law, evenly spaced. Keys are drawn beforehand, so that time goes into the limiters. */
-class ZipfTraffic implements Traffic {
-  at = 0
-  node = 0
-  key = 'user:0'
-  readonly cost = 1
-  private made = 0
+/** Every node's checks by Zipf's law. Keys are drawn beforehand, so that time goes into the limiters. */
+class ZipfTraffic extends FleetTraffic {
   private readonly order: Uint32Array
-  readonly names: string[]
-  /** How often each key was asked for. */
-  readonly counts: Uint32Array
-  private place = 0
 
-  constructor(
-    keys: number,
-    private readonly rate: number,
-  ) {
+  constructor(keys: number, rate: number) {
+    super(keys, NODES, rate)
     this.order = draws('zipf', keys, 2 ** 22)
-    this.names = keyNames(keys)
-    this.counts = new Uint32Array(keys)
   }
 
-  /** Called once the present check has been made. */
-  next(): void {
-    this.counts[this.place]!++
-    this.made++
-    this.at = (this.made * 1000) / this.rate
-    this.node = this.made % NODES
+  protected choose(): number {
+    const { made, order } = this
     // Another stride each time around, so that no node meets the same keys in the same order again.
-    const place = (this.made * (1 + 2 * Math.floor(this.made / this.order.length))) % this.order.length
-    this.place = this.order[place]!
-    this.key = this.names[this.place]!
+    return order[(made * (1 + 2 * Math.floor(made / order.length))) % order.length]!
   }
 }
 
@@ -58,39 +39,18 @@ function contender(name: string, intervalMs: number, part: number): Contender {
       const keys = KEYS * part * share
       const rate = NODES * RATE * part * share
       const limit = fixedWindow({ limit: LIMIT, window: '1h' })
-      const simulation = new Simulation({ seed: 1 })
-      for (let node = 0; node < NODES; node++) {
-        simulation.addNode({
-          waits: false,
-          limiter: (surroundings) =>
-            createLimiter({
-              name: 'bench',
-              limit,
-              mode: 'soft',
-              maxKeys: 2 * keys,
-              sync: { interval: intervalMs },
-              ...surroundings,
-            }),
-        })
-      }
+      const simulation = simulatedFleet(NODES, {
+        limit,
+        mode: 'soft',
+        maxKeys: 2 * keys,
+        interval: intervalMs,
+      })
       const traffic = new ZipfTraffic(keys, rate)
-      const sum = () => {
-        let calls = 0
-        let entries = 0
-        let checks = 0
-        for (const { limiter } of simulation.nodes) {
-          const stats = limiter.stats()
-          calls += stats.storeCalls
-          entries += stats.storeEntries
-          checks += stats.checks
-        }
-        return { calls, entries, checks }
-      }
       // Keys that a node never saw cost about one read each: that part of the run is told apart.
       await simulation.run(2 * intervalMs, traffic)
-      const cold = sum()
+      const cold = askedSoFar(simulation)
       await simulation.run(intervalMs, traffic)
-      const warm = sum()
+      const warm = askedSoFar(simulation)
       await expectCounted(simulation, limit, traffic.names, traffic.counts)
       const checks = warm.checks - cold.checks
       return {

@@ -1,8 +1,8 @@
-import { createLimiter, fixedWindow, type Mode } from '@spillway/core'
-import { Simulation, type Traffic } from '@spillway/core/testing'
-import { draws, keyNames } from '../keys.ts'
+import { fixedWindow, type Mode } from '@spillway/core'
+import { draws } from '../keys.ts'
 import type { Contender, Question } from '../question.ts'
 import { expectCounted } from '../simulated-counts.ts'
+import { askedSoFar, FleetTraffic, simulatedFleet } from '../simulated-fleet.ts'
 import { entriesOfCheck } from '../zipf.ts'
 
 // Whether a thousand limiters, simulated, ask of their store what `docs/scaling.md` computes for a thousand nodes.
@@ -17,28 +17,14 @@ const ENTRIES = 'entries a check'
 const RECKONED = 'entries a check, reckoned'
 const CALLS = 'calls a second and node'
 
-/** Checks by Zipf's law, evenly spaced, the nodes in turn. */
-class ZipfTraffic implements Traffic {
-  at = 0
-  node = 0
-  key = 'user:0'
-  readonly cost = 1
-  readonly names = keyNames(KEYS)
-  /** How often each key was asked for. */
-  readonly counts = new Uint32Array(KEYS)
-  private made = 0
-  private place = 0
+/** Every node's checks by Zipf's law. */
+class ZipfTraffic extends FleetTraffic {
+  constructor(private readonly order: Uint32Array) {
+    super(KEYS, NODES, RATE)
+  }
 
-  constructor(private readonly order: Uint32Array) {}
-
-  /** Called once the present check has been made. */
-  next(): void {
-    this.counts[this.place]!++
-    this.place = this.order[this.made % this.order.length]!
-    this.key = this.names[this.place]!
-    this.made++
-    this.at = (this.made * 1000) / RATE
-    this.node = this.made % NODES
+  protected choose(): number {
+    return this.order[(this.made - 1) % this.order.length]!
   }
 }
 
@@ -47,40 +33,14 @@ function contender(name: string, mode: Exclude<Mode, 'hard'>, intervalMs: number
     name,
     run: async () => {
       const limit = fixedWindow({ limit: LIMIT, window: '1h' })
-      const simulation = new Simulation({ seed: 1 })
-      for (let node = 0; node < NODES; node++) {
-        simulation.addNode({
-          waits: false,
-          limiter: (surroundings) =>
-            createLimiter({
-              name: 'bench',
-              limit,
-              mode,
-              maxKeys: KEYS,
-              sync: { interval: intervalMs },
-              ...surroundings,
-            }),
-        })
-      }
-      const sum = () => {
-        let calls = 0
-        let entries = 0
-        let checks = 0
-        for (const { limiter } of simulation.nodes) {
-          const stats = limiter.stats()
-          calls += stats.storeCalls
-          entries += stats.storeEntries
-          checks += stats.checks
-        }
-        return { calls, entries, checks }
-      }
+      const simulation = simulatedFleet(NODES, { limit, mode, maxKeys: KEYS, interval: intervalMs })
       /** Checks of one node in an interval. */
       const interval = (RATE / NODES) * (intervalMs / 1000)
       const traffic = new ZipfTraffic(draws('zipf', KEYS, (RATE * 4 * intervalMs) / 1000))
       await simulation.run(3 * intervalMs, traffic)
-      const before = sum()
+      const before = askedSoFar(simulation)
       await simulation.run(intervalMs, traffic)
-      const after = sum()
+      const after = askedSoFar(simulation)
       await expectCounted(simulation, limit, traffic.names, traffic.counts)
       return {
         [ENTRIES]: (after.entries - before.entries) / (after.checks - before.checks),
