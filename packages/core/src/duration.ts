@@ -1,4 +1,4 @@
-import ms from 'ms'
+import { parse } from '@lukeed/ms'
 import { ConfigError, show } from './errors.ts'
 
 /** Whole milliseconds ≥ 1, or a string such as `'250ms'`, `'1m'`, `'1h'`, `'365d'`. */
@@ -7,7 +7,7 @@ export type Duration = number | string
 /** Two years: this keeps every product of a time and a count exact (see `arithmetic.ts`). */
 export const LONGEST_DURATION = 730 * 24 * 60 * 60 * 1000
 
-/** A number and a unit; anything else that `ms` would guess at (`'1'`, `'-1s'`, `'1 fortnight'`) is refused. */
+/** A number and a unit; anything else that `parse` would guess at (`'1'`, `'-1s'`, `'1 fortnight'`) is refused. */
 const SYNTAX =
   /^\d+(\.\d+)? ?(ms|s|m|h|d|w|msecs?|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|milliseconds?)$/
 
@@ -17,6 +17,11 @@ function wholeIfMeant(value: number): number {
   return Math.abs(value - whole) <= 2 * Number.EPSILON * whole ? whole : value
 }
 
+/** Milliseconds, or `NaN` if it can't be read. `parse` knows no zero. */
+function parsed(text: string): number {
+  return SYNTAX.test(text) ? wholeIfMeant(parse(text) ?? NaN) : NaN
+}
+
 /**
  * Milliseconds of a duration.
  *
@@ -24,10 +29,7 @@ function wholeIfMeant(value: number): number {
  * @throws ConfigError `ERR_DURATION` where it is not between 1 ms and 730 d in whole milliseconds
  */
 export function durationMs(duration: Duration, what: string): number {
-  const value =
-    typeof duration === 'string' && SYNTAX.test(duration)
-      ? wholeIfMeant(ms(duration as ms.StringValue))
-      : duration
+  const value = typeof duration === 'string' ? parsed(duration) : duration
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > LONGEST_DURATION) {
     throw new ConfigError(
       'ERR_DURATION',
