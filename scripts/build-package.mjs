@@ -1,6 +1,6 @@
 // Builds the package in the current folder: its sources to dist/, its licence beside them.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
@@ -14,16 +14,19 @@ if (status !== 0) process.exit(status ?? 1)
 joinModules()
 copyFileSync(fileURLToPath(new URL('../LICENSE', import.meta.url)), 'LICENSE')
 
-/** One file per entry, and one per part that several share: each more adds half a millisecond to a process's start. */
+/**
+ * One file per entry, and one per part that several share: each more adds half a millisecond to a process's start.
+ * Dependencies stay imports; the packages among `devDependencies` that the sources import are joined in.
+ */
 function joinModules() {
-  const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const { exports, dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
   const entries = Object.values(exports).flatMap(({ default: file }) => file ?? [])
   const before = modules()
   const { metafile } = buildSync({
     entryPoints: entries,
     bundle: true,
     splitting: true,
-    packages: 'external',
+    external: Object.keys({ ...dependencies, ...peerDependencies }),
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
@@ -41,6 +44,18 @@ function joinModules() {
     rmSync(file)
     rmSync(`${file}.map`, { force: true })
   }
+  keepLicences(Object.keys(metafile.inputs))
+}
+
+/** Those that joined in packages ask to be handed on. */
+function keepLicences(inputs) {
+  const folders = new Set(inputs.flatMap((file) => /.*node_modules\/(@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []))
+  const licences = Array.from(folders, (folder) => {
+    const { name, version } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))
+    const file = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file))
+    return `${name} ${version}\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`
+  })
+  if (licences.length > 0) writeFileSync('dist/LICENSES', licences.sort().join(`\n${'-'.repeat(80)}\n\n`))
 }
 
 function modules() {

@@ -30,7 +30,7 @@ async function install(source: string, name: string): Promise<string> {
   await mkdir(target, { recursive: true })
   execFileSync('tar', ['-xzf', tarball, '-C', target, '--strip-components=1'])
   const { dependencies } = JSON.parse(await readFile(join(target, 'package.json'), 'utf8'))
-  for (const name of Object.keys(dependencies)) await link(join(source, 'node_modules', name), name)
+  for (const name of Object.keys(dependencies ?? {})) await link(join(source, 'node_modules', name), name)
   return target
 }
 
@@ -65,6 +65,21 @@ test('the tarball holds what is needed and no tests', async () => {
     expect.arrayContaining(['LICENSE', 'dist/index.js', 'dist/index.d.ts', 'src/index.ts']),
   )
   expect(files.filter((path) => /\.test\.|node_modules|tsconfig/.test(path))).toEqual([])
+})
+
+test('the core needs no other package, and hands on the licences of those that it has joined in', async () => {
+  const entries = ['index', 'redis', 'testing'].map((entry) => join(installed, `dist/${entry}.js`))
+  const { metafile } = await build({
+    entryPoints: entries,
+    ...{ bundle: true, packages: 'external', platform: 'node', format: 'esm' },
+    ...{ write: false, outdir: folder, metafile: true },
+  })
+  const imports = Object.values(metafile.outputs).flatMap((output) => output.imports.map(({ path }) => path))
+  expect(imports).not.toEqual([])
+  expect(imports.filter((path) => !path.startsWith('node:'))).toEqual([])
+  const licences = await readFile(join(installed, 'dist/LICENSES'), 'utf8')
+  const names = [...licences.matchAll(/(?:^|-{80}\n\n)(\S+) \d/g)].map(([, name]) => name)
+  expect(names).toEqual(['@lukeed/ms', 'lru-cache', 'p-limit', 'yocto-queue'])
 })
 
 test('the main entry works in plain Node without ioredis', () => {
