@@ -1,6 +1,11 @@
 /** Demand travels as an integer: whole units of cost per hour. */
 const PER_HOUR = 3_600_000
 
+/** An average that takes in a rate. Never below zero: that would be taken off what the others tell the store. */
+function averaged(average: number, rate: number, weight: number): number {
+  return Math.max(0, average + (rate - average) * weight)
+}
+
 /**
  * How fast cost is asked for, on this node and on the others, in cost per millisecond. Denied checks count: admitted
  * cost falls to nothing just when demand matters.
@@ -14,8 +19,10 @@ export class Demand {
   fitting = 0
   /** As `own`, with all costs in whole: once there is room, the large ones may come at any moment. */
   whole = 0
-  /** What was offered between the last two looks. */
-  lately = 0
+  /** What was offered between the last two looks, less what was known then to be more than what was left. */
+  private lately = 0
+  /** What a unit of that counts for in the averages. */
+  private weightLately = 0
   private lookedAt: number
   private watched = 0
   private slice = 0
@@ -30,24 +37,34 @@ export class Demand {
    * Takes in what was offered since the last look, unless that was less than a millisecond ago. The average is
    * exponential but begins as a plain one, as if nothing had been offered for a quarter of `memory` before.
    *
-   * @param oversized the part of `offered` that was more than what was left. It may be of what was offered before, by
-   * checks that waited: then it is taken off what they counted for, as nearly as that can be told by now
-   * @param counted what that part counts for in this node's share
+   * @param oversized what was more than what was left: part of `offered`, or `earlier`
+   * @param counted what `oversized` counts for in this node's share
    */
   look(offered: number, oversized: number, counted: number, monotonic: number, memory: number): boolean {
     const elapsed = monotonic - this.lookedAt
     if (elapsed < 1) return false
     this.watched += elapsed
     const weight = Math.max(1 - Math.exp(-elapsed / memory), elapsed / (this.watched + memory / 4))
-    const own = this.own + ((offered - oversized + counted) / elapsed - this.own) * weight
-    // Below zero it would be taken off what the others tell the store.
-    this.own = Math.max(0, own)
-    this.whole += (offered / elapsed - this.whole) * weight
-    const fitting = this.fitting + ((offered - oversized) / elapsed - this.fitting) * weight
-    this.fitting = Math.max(0, fitting)
-    this.lately = offered
+    const part = oversized > 0 ? counted / oversized : 1
+    const earlier = this.earlier(offered, oversized)
+    const fits = offered - (oversized - earlier)
+    // Checks that waited have counted in whole: that, and no more, is taken off.
+    const before = earlier * this.weightLately
+    this.own = averaged(this.own - (1 - part) * before, (fits + part * (offered - fits)) / elapsed, weight)
+    this.fitting = averaged(this.fitting - before, fits / elapsed, weight)
+    this.whole = averaged(this.whole, offered / elapsed, weight)
+    this.lately = fits
+    this.weightLately = weight / elapsed
     this.lookedAt = monotonic
     return true
+  }
+
+  /**
+   * What of `oversized` was offered before the last look, by checks that waited: all that may have been, where it is more
+   * than was offered since. Otherwise it can't be told from that.
+   */
+  earlier(offered: number, oversized: number): number {
+    return oversized > offered ? Math.min(oversized, this.lately) : 0
   }
 
   /** Whether at least half of the expected fitting cost was offered since the last look. */

@@ -269,10 +269,12 @@ export class LocalKey extends KeyRecord {
 
   /** Takes back demand that is no longer wanted: nothing is asked for in its place. */
   withdraw(cost: number): void {
-    this.offered = Math.max(0, this.offered - cost)
-    if (this.pace.wanted > 0) this.ownPace.wanted = Math.max(0, this.pace.wanted - cost)
+    const { offered, pace } = this
+    const left = Math.max(0, offered - cost)
+    this.offered = left
+    if (pace.wanted > 0) this.ownPace.wanted = Math.max(0, pace.wanted - cost)
     // Otherwise it would be taken off what is offered from here on.
-    if (this.pace.oversized > this.offered) this.ownPace.keepOversizedWithin(this.offered)
+    if (pace.oversized > left) this.ownPace.keepOversizedWithin(left + pace.earlier(offered, pace.oversized))
   }
 
   /** Gives booked quota back, as much as there is up to `cost`. */

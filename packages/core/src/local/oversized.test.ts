@@ -184,6 +184,61 @@ it.each(
   },
 )
 
+it.each(
+  (['soft', 'capped', 'leased'] as const).flatMap((mode) =>
+    (['sliding-window', 'sliding-log', 'token-bucket'] as const).flatMap((algorithm) =>
+      (['', ' and a refund'] as const).map((after) => [mode, algorithm, after] as const),
+    ),
+  ),
+)(
+  '%s, %s: after large checks that waited and were refused%s, a node tells of its small ones, and no more',
+  async (mode, algorithm, after) => {
+    const clock = new ManualClock(1_000_020_000)
+    const table = memoryStore({ clock })
+    const told: number[] = []
+    const store = farStore(table, async (table, request) => {
+      for (const operation of request.operations)
+        if (operation[0] === 'settle') told.push(operation[6]?.[0] ?? 0)
+        else if (operation[0] === 'raise') told.push(operation[5])
+      await new Promise<void>((resolve) => clock.setTimer(resolve, 2))
+      return table.exchange(request)
+    })
+    const shared = { name: 'api', limit: MANY[algorithm], clock, ...LOCAL[mode] }
+    const one = createLimiter({ ...shared, store, random: seededRandom(1) })
+    const other = createLimiter({ ...shared, store: table, random: seededRandom(2) })
+    const ask = (node: typeof one, cost: number) => void node.check('a', { cost })
+    for (let check = 0; check < 100; check++) {
+      for (const node of [one, other]) ask(node, 1)
+      await clock.advance(30)
+    }
+    // For two windows the first one is not asked, and hears nothing: its next checks wait.
+    await clock.advance(130_000)
+    ask(other, 600)
+    await clock.advance(150)
+    told.length = 0
+    for (let check = 0; check < 5; check++) ask(one, 900)
+    for (let check = 0; check < 50; check++) {
+      ask(one, 1)
+      await clock.advance(10)
+      if (check === 0 && after !== '') void one.refund('a', 1)
+      await clock.advance(190)
+    }
+    // The question that the large ones waited for tells of them, too.
+    const asked = told.findIndex((demand) => demand > 100_000)
+    expect(asked).toBeGreaterThanOrEqual(0)
+    const since = told.slice(asked + 1)
+    expect(since.length).toBeGreaterThan(0)
+    // 5 a second are 18,000 an hour; what it tells of comes near that as it forgets that it was not asked.
+    expect(Math.min(...since)).toBeGreaterThan(0)
+    expect(Math.max(...since)).toBeLessThan(18_000)
+    // Having told of none, it would ask one by one.
+    expect(since.length).toBeLessThan(15)
+    const closing = Promise.all([one.close(), other.close()])
+    await clock.advance(100)
+    await closing
+  },
+)
+
 it.each(CASES)(
   '%s, %s: a large cost passes once there is room for it, and nobody else asks',
   async (mode, _, limit) => {
@@ -292,5 +347,21 @@ it.each(['capped', 'leased'] as const)(
     const cost = (random: () => number) => (random() < 0.2 ? 900 : 1)
     await simulation.run(60_000, new PoissonTraffic({ random: seededRandom(7), rate: 100, nodes: 3, cost }))
     expect(simulation.report(limit).callsPerCheck).toBeLessThan(0.12)
+  },
+)
+
+it.each([
+  ['soft', 0.35],
+  ['leased', 0.12],
+] as const)(
+  '%s, fixed window: what was booked for large checks that waited, and were refused, goes back',
+  async (mode, most) => {
+    const limit = fixedWindow({ limit: 1000, window: '10s' })
+    const simulation = new Simulation({ seed: 1 })
+    for (let node = 0; node < 3; node++)
+      simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, ...LOCAL[mode], ...its }) })
+    const cost = (random: () => number) => (random() < 0.2 ? 500 : 1)
+    await simulation.run(120_000, new PoissonTraffic({ random: seededRandom(7), rate: 190, nodes: 3, cost }))
+    expect(simulation.report(limit).falseDenials).toBeLessThan(most)
   },
 )

@@ -57,11 +57,11 @@ export class Pace extends Demand {
     this.oversizedChecks++
   }
 
-  /** Of what was offered, no more than that was refused so: a check of several limits is decided on more than once. */
-  keepOversizedWithin(offered: number): void {
-    if (this.oversized <= offered) return
-    this.oversizedChecks *= offered / this.oversized
-    this.oversized = offered
+  /** No more than `most` was refused so: a check of several limits is decided on more than once. */
+  keepOversizedWithin(most: number): void {
+    if (this.oversized <= most) return
+    this.oversizedChecks *= most / this.oversized
+    this.oversized = most
   }
 
   /** The next answer, if any, must not be taken for one to a question for quota. */

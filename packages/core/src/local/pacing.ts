@@ -221,8 +221,8 @@ export class Pacing {
       return NOTHING
     const { ownPace: pace } = key
     const { held } = current
-    // What was refused by an answer was offered, and looked at, before that came.
-    pace.keepOversizedWithin(offered + pace.lately)
+    pace.keepOversizedWithin(offered + pace.earlier(offered, pace.oversized))
+    // Below zero after checks that waited and were refused: what was booked for them is of no use, and goes back.
     const fitting = offered - pace.oversized
     const asks = Math.max(fitting > 0 ? 1 : 0, need)
     pace.wanted = 0
