@@ -31,7 +31,6 @@ function joinModules() {
     platform: 'node',
     target: 'node20.19',
     sourcemap: true,
-    sourcesContent: false,
     outdir: 'dist',
     outbase: 'dist',
     allowOverwrite: true,
@@ -44,7 +43,22 @@ function joinModules() {
     rmSync(file)
     rmSync(`${file}.map`, { force: true })
   }
+  Object.keys(metafile.outputs).filter(isMap).forEach(keepForeignSources)
   keepLicences(Object.keys(metafile.inputs))
+}
+
+function isMap(file) {
+  return file.endsWith('.map')
+}
+
+/** Our own sources are published, so a map need not hold them too; those of joined in packages are not. */
+function keepForeignSources(file) {
+  const map = JSON.parse(readFileSync(file, 'utf8'))
+  const contents = map.sources.map((source, place) =>
+    source.includes('node_modules/') ? map.sourcesContent[place] : null,
+  )
+  const { sourcesContent, ...rest } = map
+  writeFileSync(file, JSON.stringify(contents.some(Boolean) ? { ...rest, sourcesContent: contents } : rest))
 }
 
 /** Those that joined in packages ask to be handed on. */

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -80,6 +81,19 @@ test('the core needs no other package, and hands on the licences of those that i
   const licences = await readFile(join(installed, 'dist/LICENSES'), 'utf8')
   const names = [...licences.matchAll(/(?:^|-{80}\n\n)(\S+) \d/g)].map(([, name]) => name)
   expect(names).toEqual(['@lukeed/ms', 'lru-cache', 'p-limit', 'yocto-queue'])
+})
+
+test('source maps name no file that is not published, or hold what is in it', async () => {
+  const files = (await readdir(installed, { recursive: true })).filter((path) => path.endsWith('.map'))
+  expect(files).not.toEqual([])
+  for (const file of files) {
+    const map = JSON.parse(await readFile(join(installed, file), 'utf8'))
+    const absent = map.sources.filter(
+      (source: string, place: number) =>
+        typeof map.sourcesContent?.[place] !== 'string' && !existsSync(join(installed, file, '..', source)),
+    )
+    expect(absent, file).toEqual([])
+  }
 })
 
 test('the main entry works in plain Node without ioredis', () => {

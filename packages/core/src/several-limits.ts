@@ -63,9 +63,10 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     if (this.settings.mode === 'hard')
       return this.takeHard(asked, cost).then(({ decisions }) => combined(asked.limits, decisions, cost))
     const decisions = this.attempt(asked, cost, (joint, its) => joint.attempt(its, cost))
-    return mustWait(decisions)
-      ? this.underWay.add(this.wait(asked, cost))
-      : combined(asked.limits, decisions, cost)
+    if (!mustWait(decisions)) return combined(asked.limits, decisions, cost)
+    for (const [place, { joint }] of asked.limits.entries())
+      joint?.offeredOnce(asked.keys[place] as string, cost)
+    return this.underWay.add(this.wait(asked, cost))
   }
 
   private takeHard({ limits, keys }: Asked, cost: number): Promise<JointlyTaken> {
@@ -106,7 +107,7 @@ export class SeveralLimits<K extends string | ScopeKeys> implements Decider<K> {
     // If one limit refuses, nobody would take what is booked for the check, and others would be refused for it.
     if (mustWait(decisions))
       for (const [place, { reason }] of decisions.entries())
-        if (reason === 'sync') asked.limits[place]?.joint?.askFor(asked.keys[place] as string, cost)
+        asked.limits[place]?.joint?.comesAgain(asked.keys[place] as string, cost, reason === 'sync')
     return combined(asked.limits, decisions, cost)
   }
 

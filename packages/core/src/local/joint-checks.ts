@@ -55,10 +55,21 @@ export class JointChecks {
       : this.decisions.decide(local, cost, true, false)
   }
 
-  /** No limit has refused a check that does not wait: the store is asked about what only it could say. */
-  askFor(key: string, cost: number): void {
+  /**
+   * No limit has refused a check that does not wait: the store is asked about what only it could say.
+   *
+   * @param asks whether this limit is one that only the store could tell of
+   */
+  comesAgain(key: string, cost: number, asks: boolean): void {
     const local = this.sync.keys.find(key)
-    if (local !== undefined) this.decisions.askFor(local, cost)
+    if (local === undefined) return
+    if (asks) this.decisions.askFor(local, cost)
+    local.comesAgain(cost)
+  }
+
+  /** A check waits. What `checkSync` has offered before is no demand a second time. */
+  offeredOnce(key: string, cost: number): void {
+    this.sync.keys.find(key)?.offeredOnce(cost)
   }
 
   /** Notes cost offered here in a decision on several limits. */
@@ -170,7 +181,9 @@ export class JointChecks {
   checkOnce(key: string, cost: number): Decision | Promise<Decision> {
     const decision = this.attempt(key, cost)
     this.offer(key, cost)
-    return decision.reason === 'sync' ? this.once(key, cost).conclude() : decision
+    if (decision.reason !== 'sync') return decision
+    this.offeredOnce(key, cost)
+    return this.once(key, cost).conclude()
   }
 
   /** Asks at once for cost that is decided on later, and holds it until then. One of the two methods must be called. */

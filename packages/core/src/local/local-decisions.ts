@@ -182,14 +182,20 @@ export class LocalDecisions {
   /** Decides at once if possible, otherwise with the store's answer. */
   check(local: LocalKey, cost: number, consume: boolean): Decision | Promise<Decision> {
     if (consume) local.offer(cost)
-    return this.decideAtOnce(local, cost, consume, true) ?? this.wait(local, cost, consume)
+    const decision = this.decideAtOnce(local, cost, consume, true)
+    if (decision !== undefined) return decision
+    if (consume) local.offeredOnce(cost)
+    return this.wait(local, cost, consume)
   }
 
   /** Decides without waiting; asks the store about what only the store could say. */
   checkSync(local: LocalKey, cost: number): Decision {
     local.offer(cost)
     const decision = this.decide(local, cost, true, false)
-    if (decision.reason === 'sync') this.askFor(local, cost)
+    if (decision.reason === 'sync') {
+      this.askFor(local, cost)
+      local.comesAgain(cost)
+    }
     return decision
   }
 

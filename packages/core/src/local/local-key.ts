@@ -267,12 +267,25 @@ export class LocalKey extends KeyRecord {
     return expired
   }
 
+  /** `checkSync` has told that only the store could say whether this passes. */
+  comesAgain(cost: number): void {
+    if (this.isPaced) this.ownPace.again += cost
+  }
+
+  /** A check waits. What `checkSync` has offered before is no demand a second time. */
+  offeredOnce(cost: number): void {
+    if (this.pace.again < cost) return
+    this.ownPace.again -= cost
+    this.offered -= cost
+  }
+
   /** Takes back demand that is no longer wanted: nothing is asked for in its place. */
   withdraw(cost: number): void {
     const { offered, pace } = this
     const left = Math.max(0, offered - cost)
     this.offered = left
     if (pace.wanted > 0) this.ownPace.wanted = Math.max(0, pace.wanted - cost)
+    if (pace.again > left) this.ownPace.again = left
     // Otherwise it would be taken off what is offered from here on.
     if (pace.oversized > left) this.ownPace.keepOversizedWithin(left + pace.earlier(offered, pace.oversized))
   }

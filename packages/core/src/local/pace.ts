@@ -36,6 +36,8 @@ export class Pace extends Demand {
   oversizedChecks = 0
   /** What each of them cost, on average, when there last were any. */
   large = 0
+  /** Cost offered since the last look by `checkSync`, which told that only the store could say: `check` is called next. */
+  again = 0
   /** The largest cost that was refused for want of quota since the store was last asked. */
   wanted = 0
   /** The least that the store was last asked for. */

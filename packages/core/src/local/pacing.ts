@@ -234,6 +234,7 @@ export class Pacing {
     pace.hasAsked = asks > 0
     if (pace.look(offered, pace.oversized, this.counted(pace), monotonic, this.memory)) {
       key.offered = 0
+      pace.again = 0
       if (pace.oversizedChecks > 0) pace.large = pace.oversized / pace.oversizedChecks
       pace.oversized = 0
       pace.oversizedChecks = 0
