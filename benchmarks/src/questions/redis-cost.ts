@@ -96,7 +96,7 @@ const SETTLING = 40
 /**
  * How often each of them settles a key then. What quota is booked for is settled the long way, which costs two to three
  * times as much. Nodes that have known a key for long book none while plenty is left. They do of a key that is new to
- * them: once they have admitted eight of it, or if a check waits for its first answer.
+ * them, once they have admitted eight of it.
  */
 const TIMES = 5
 /** Entries that are measured, after each node has settled each key. */

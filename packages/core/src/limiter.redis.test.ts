@@ -204,3 +204,29 @@ it('a check whose script failed after it had counted is uncertain', async () => 
   expect(limiter.stats().uncertain).toBe(1)
   await limiter.close()
 })
+
+it('keeps no more of a key whose first checks waited than of one whose checks never do', async () => {
+  const redis = new Redis(inject('redisUrl'))
+  const limit = fixedWindow({ limit: 1_000_000, window: '1h' })
+  const time = { now: 1_800_000_000_000 }
+  const kept = await Promise.all(
+    (['check', 'checkSync'] as const).map(async (ask) => {
+      const name = `rows-by-${ask}-only`
+      const nodes = Array.from({ length: 4 }, () => node('soft', limit, name, time))
+      for (let pass = 0; pass < 3; pass++)
+        for (const each of nodes) {
+          for (let key = 0; key < 100; key++)
+            expect(await each[ask](`user:${key}`)).toMatchObject({ allowed: true })
+          await each.flush()
+        }
+      let bytes = 0
+      for (const key of await redis.keys(`limiter-test*${name}*`))
+        bytes += (await redis.memory('USAGE', key, 'SAMPLES', 0)) ?? 0
+      await Promise.all(nodes.map((each) => each.close()))
+      return bytes / 100
+    }),
+  )
+  redis.disconnect()
+  expect(kept[0]).toBeGreaterThan(100)
+  expect(Math.abs((kept[0] as number) - (kept[1] as number))).toBeLessThan(5)
+})

@@ -251,6 +251,11 @@ export class Ledger {
     return Math.max(0, this.granted - this.returned - this.admitted - this.held - this.ahead)
   }
 
+  /** Pending cost that was not booked. */
+  get unbooked(): number {
+    return Math.max(0, this.admitted - Math.max(this.settledAdmitted, this.granted - this.returned))
+  }
+
   get owes(): boolean {
     return (
       this.admitted > this.settledAdmitted ||

@@ -33,6 +33,11 @@ export class LocalKey extends KeyRecord {
     return this.ledger.pending + this.taken + this.late.pending
   }
 
+  /** Pending cost of which the others know nothing, as it was not booked. */
+  get unbooked(): number {
+    return this.current.unbooked + this.late.pending
+  }
+
   get owes(): boolean {
     return this.taken > 0 || this.ledger.owes || this.late.owes
   }

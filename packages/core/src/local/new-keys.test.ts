@@ -1,6 +1,17 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { createLimiter, fixedWindow, memoryStore } from '../index.ts'
-import { ManualClock } from '../testing.ts'
+import { farStore } from '../../test/far-store.ts'
+import {
+  createLimiter,
+  type Decision,
+  fixedWindow,
+  type Limit,
+  memoryStore,
+  slidingWindow,
+  tokenBucket,
+} from '../index.ts'
+import type { Operation } from '../store/store.ts'
+import { ManualClock, seededRandom } from '../testing.ts'
 
 it.each([
   [1_000_000, 1],
@@ -28,4 +39,88 @@ it.each([
   await clock.advance(1000)
   expect(limiter.stats().pending).toBe(0)
   await limiter.close()
+})
+
+/** Soft nodes that have been there for a while, and what they tell the store, `trip` ms away. */
+async function fleet(limit: Limit, count = 4, trip = 0) {
+  const clock = new ManualClock(1_800_000_000_000)
+  const memory = memoryStore({ clock })
+  const told: Operation[] = []
+  const passes = (ms: number) => new Promise<void>((resolve) => clock.setTimer(resolve, ms))
+  const store = farStore(memory, async (table, request) => {
+    told.push(...request.operations)
+    if (trip > 0) await passes(trip / 2)
+    const reply = await table.exchange(request)
+    if (trip > 0) await passes(trip / 2)
+    return reply
+  })
+  const random = seededRandom(1)
+  const make = () => createLimiter({ name: 'api', limit, mode: 'soft', store, clock, random })
+  const nodes = Array.from({ length: count }, make)
+  await Promise.all([...nodes.map((node) => node.check('old')), clock.advance(5000)])
+  told.length = 0
+  const hard = createLimiter({ name: 'api', limit, store: memory, clock })
+  const close = async () => {
+    await Promise.all([hard.close(), ...nodes.map((node) => node.close()), clock.advance(1000)])
+  }
+  return { clock, nodes, hard, told, close }
+}
+
+/** Plenty for four nodes. */
+const HOURLY = { limit: 1000, window: '1h' } as const
+
+it.each([
+  ['fixed window', fixedWindow(HOURLY)],
+  ['sliding window', slidingWindow(HOURLY)],
+  ['token bucket', tokenBucket({ capacity: 1000, refill: 1000, per: '1h' })],
+])(
+  '%s: a check that waits for a new key is told as one that does not: no quota is booked',
+  async (_, limit) => {
+    const { clock, nodes, told, close } = await fleet(limit)
+    for (let second = 0; second < 5; second++) {
+      for (const node of nodes) expect(await node.check('key')).toMatchObject({ allowed: true })
+      await clock.advance(1000)
+    }
+    expect(told.some(([name]) => name === 'settle')).toBe(true)
+    for (const [name, , ...numbers] of told) {
+      const ask = name === 'read' ? numbers[0] : name === 'settle' ? numbers[4] : undefined
+      if (ask !== undefined) expect(ask).toEqual([expect.any(Number), 0, 0, 0])
+      if (name === 'settle') expect(numbers[2]).toEqual([expect.any(Number), 0, 0, 0])
+    }
+    await close()
+  },
+)
+
+it('what little is left of a key that is new to many nodes goes to the checks that come, and to no more', async () => {
+  const history = fc.record({
+    count: fc.integer({ min: 2, max: 8 }),
+    left: fc.nat(40),
+    most: fc.constantFrom(10, 1000),
+    // While an answer is under way, each node may take a part of what is left for its later checks.
+    pattern: fc.constantFrom(
+      { trip: 0, checks: 1 },
+      { trip: 0, checks: 4 },
+      { trip: 1, checks: 1 },
+      { trip: 20, checks: 1 },
+    ),
+    apart: fc.nat(2),
+  })
+  await fc.assert(
+    fc.asyncProperty(history, async ({ count, left, most, pattern: { trip, checks }, apart }) => {
+      const limit = fixedWindow({ limit: most, window: '1h' })
+      const { clock, nodes, hard, close } = await fleet(limit, count, trip)
+      const free = Math.min(left, most)
+      if (free < most) await hard.check('key', { cost: most - free })
+      const asked: Promise<Decision>[] = []
+      for (let check = 0; check < checks; check++)
+        for (const node of nodes) {
+          asked.push(node.check('key'))
+          await clock.advance(apart)
+        }
+      await clock.advance(100)
+      const allowed = (await Promise.all(asked)).filter((decision) => decision.allowed)
+      expect(allowed.length).toBe(Math.min(free, count * checks))
+      await close()
+    }),
+  )
 })

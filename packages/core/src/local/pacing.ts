@@ -61,9 +61,9 @@ function isAlone({ others, elsewhere }: Pace): boolean {
   return others === 0 && elsewhere === 0
 }
 
-/** Whether hardly anything was admitted of the key in this slice, and nothing is needed. */
-function isAsGoodAsNew({ current }: LocalKey, need: number): boolean {
-  return need === 0 && current.admitted < FEW
+/** Whether a check waits that asks only once: one of several limits. */
+function asksOnce({ waiting }: LocalKey): boolean {
+  return waiting.some(({ isPart }) => isPart)
 }
 
 /**
@@ -127,12 +127,25 @@ export class Pacing {
   }
 
   /**
-   * Whether what was admitted of a key before the store was heard must be settled at once: if all nodes have admitted
-   * as much, that is a considerable part of what is left.
+   * Whether what was admitted of a key with its first answer, or before, must be settled at once: if all nodes have
+   * admitted as much, that is a considerable part of what is left. What is booked the others count already.
    */
   isPressing(key: LocalKey, now: number): boolean {
-    if (this.settings.strict || this.young) return true
-    return this.left(key, now) < MUCH * this.nodes * key.pending
+    return this.settings.strict || this.young || this.isMuch(key, key.unbooked, now)
+  }
+
+  /** Whether so much cost on each node is a considerable part of what is left. */
+  private isMuch(key: LocalKey, cost: number, now: number): boolean {
+    return MUCH * this.nodes * cost > this.left(key, now)
+  }
+
+  /**
+   * Whether hardly anything was admitted of the key in this slice, and nothing need be booked at once: a check that waits
+   * for the first answer goes by that, and asks again where it tells of less than the check needs.
+   */
+  private isAsGoodAsNew(key: LocalKey, need: number, now: number): boolean {
+    if (key.current.admitted >= FEW) return false
+    return need === 0 || (!key.known && !asksOnce(key) && !this.isMuch(key, need, now))
   }
 
   private share(key: LocalKey): number {
@@ -169,7 +182,7 @@ export class Pacing {
 
   /** Whether a soft node goes on unbooked: while plenty is left or, its share unknown, the key is as good as new. */
   private countsUnbooked(key: LocalKey, left: number, need: number, now: number): boolean {
-    return this.knowsShare(key) ? this.isPlenty(key, left, now) : isAsGoodAsNew(key, need)
+    return this.knowsShare(key) ? this.isPlenty(key, left, now) : this.isAsGoodAsNew(key, need, now)
   }
 
   /** How much of the limit is not in use, as far as the node knows. */
@@ -217,7 +230,7 @@ export class Pacing {
     const { interval, strict, early, extra } = this.settings
     const { need, offered, current } = key
     // While nobody shares the key, its demand is not watched.
-    if (this.nodes === 1 && !strict && !key.isPaced && (!this.young || isAsGoodAsNew(key, need)))
+    if (this.nodes === 1 && !strict && !key.isPaced && (!this.young || this.isAsGoodAsNew(key, need, now)))
       return NOTHING
     const { ownPace: pace } = key
     const { held } = current
@@ -259,9 +272,8 @@ export class Pacing {
       current.giveBack(current.allowance - most)
       key.headroom = Math.min(key.headroom, current.allowance)
     }
-    // A check of several limits asks only once, and the answer may tell of more nodes: its cost is booked at once.
-    const isOnce = this.young && key.waiting.some(({ isPart }) => isPart)
-    const counts = !strict && !isOnce
+    // The answer may tell of more nodes: the cost of who asks only once is booked at once.
+    const counts = !strict && !(this.young && asksOnce(key))
     if (!early || (counts && this.countsUnbooked(key, this.leftBeside(key, need, now, monotonic), need, now)))
       return nothing
     const share = Math.round(1e6 * this.share(key)) / 1e6

@@ -201,7 +201,7 @@ export class Sync implements Messenger {
     this.expire(key.reconcile(snapshot, now, unheard))
     this.ripen(key)
     pacing.learn(key, snapshot.slice, snapshot.demand, snapshot.elsewhere, now, monotonic)
-    this.heard(key, isFirst && pacing.isPressing(key, now))
+    this.heard(key, isFirst)
   }
 
   /** The store now keeps of the key exactly what the operation told. */
@@ -214,11 +214,13 @@ export class Sync implements Messenger {
   /**
    * The store has what was sent, or has it again. After a restoration, what is known here of the other nodes stands.
    */
-  private heard(key: LocalKey, isPressing: boolean): void {
+  private heard(key: LocalKey, isFirst: boolean): void {
     key.inFlight = false
     key.stale = false
     key.lost = false
     this.serve(key)
+    // What the checks that waited took is pending, too.
+    const isPressing = isFirst && key.owes && this.pacing.isPressing(key, this.link.table.now())
     const isAwaited = key.waiting.length > 0
     // The answer may have booked quota.
     if (this.pacing.closing) key.giveUp()
@@ -227,7 +229,7 @@ export class Sync implements Messenger {
       key.withdraw(Infinity)
       this.giveUp(key)
     }
-    if ((isAwaited || (isPressing && key.owes)) && this.isAboutToBegin(key)) this.outbox.queueAtOnce(key)
+    if ((isAwaited || isPressing) && this.isAboutToBegin(key)) this.outbox.queueAtOnce(key)
     else if (isAwaited || key.owes || key.isBooked) this.outbox.requeue(key)
     else this.keys.release(key)
     if (isAwaited && !key.urgent) this.askOnceBegun(key)
