@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Limit } from './algorithms/algorithm.ts'
 import { AnswerTimer } from './answer-timer.ts'
 import { type Clock, DRIFT } from './clock.ts'
@@ -37,7 +36,7 @@ const ONCE: Extras = { once: true }
 /** A node's way to its table: deadlines, and a circuit breaker that stops calling a dead store and probes it. */
 export class Link {
   /** The node's random 64-bit id. */
-  readonly node = randomBytes(8).toString('hex')
+  readonly node = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex')
   calls = 0
   entries = 0
   /** The limit in force, as far as it is known. */

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto'
 import { type Held, NONE, type Rows } from './rows.ts'
 
 /** The most keys looked at to find one to evict. */
@@ -16,8 +15,12 @@ const HASH = 2 ** HASH_BITS - 1
 const USED = 2 ** HASH_BITS
 
 /** Secrets of the process: whoever chooses keys must not be able to choose ones that share a page. */
-const START = randomInt(2 ** 32) | 0
-const FACTOR = randomInt(2 ** 32) | 1
+const START = secret()
+const FACTOR = secret() | 1
+
+function secret(): number {
+  return crypto.getRandomValues(new Int32Array(1))[0] as number
+}
 
 /**
  * `key.charCodeAt(at)`, without a lookup on the key: V8 has some ten kinds of strings, and once it has met more than

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Algorithm } from '../algorithms/algorithm.ts'
 import { type Clock, checkClock, systemClock } from '../clock.ts'
 import { ConfigError, show } from '../errors.ts'
@@ -21,7 +20,7 @@ class MemoryStore implements Store {
     const ours = signature(limit)
     let counts = this.counts.get(name)
     if (counts === undefined) {
-      counts = new Counts(ours, randomUUID())
+      counts = new Counts(ours, crypto.randomUUID())
       this.counts.set(name, counts)
     }
     if (counts.signature !== ours) {
