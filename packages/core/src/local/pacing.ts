@@ -17,6 +17,8 @@ const AHEAD = 2
 const FEW = 8
 /** Pending of a new key, on all nodes together, counts only if what is left is below this many times as much. */
 const MUCH = 16
+/** A check may ask a second time only if this many round trips fit into `timeout`: two, should they take longer than usual. */
+const TWO_TRIPS = 3
 /** A node may spend booked quota for this many intervals without settling. */
 const MOST_WAITS = 3
 /** A node that is alone asks so often in a row, though the store books less than seems free here: clocks differ. */
@@ -81,6 +83,8 @@ export class Pacing {
   closing = false
   /** Milliseconds from a command to its answer, on average. */
   roundTrip = 1
+  /** The same of the last answer: the average learns of a far store only after a while. */
+  private lastTrip = 1
   private readonly memory: number
   private readonly turn: number
   private readonly shrinks: boolean
@@ -115,6 +119,7 @@ export class Pacing {
 
   heard(roundTrip: number): void {
     this.roundTrip += (roundTrip - this.roundTrip) / 8
+    this.lastTrip = roundTrip
   }
 
   /** Whether the key has not been watched for long enough to tell this node's share of it. */
@@ -141,11 +146,16 @@ export class Pacing {
 
   /**
    * Whether hardly anything was admitted of the key in this slice, and nothing need be booked at once: a check that waits
-   * for the first answer goes by that, and asks again where it tells of less than the check needs.
+   * for the first answer goes by that, and asks again where it tells of less than the check needs, if it has the time.
    */
   private isAsGoodAsNew(key: LocalKey, need: number, now: number): boolean {
     if (key.current.admitted >= FEW) return false
-    return need === 0 || (!key.known && !asksOnce(key) && !this.isMuch(key, need, now))
+    return need === 0 || (!key.known && this.mayAskAgain(key) && !this.isMuch(key, need, now))
+  }
+
+  private mayAskAgain(key: LocalKey): boolean {
+    const trip = Math.max(this.roundTrip, this.lastTrip)
+    return TWO_TRIPS * trip <= this.settings.timeout && !asksOnce(key)
   }
 
   private share(key: LocalKey): number {
@@ -429,6 +439,7 @@ export class Pacing {
    *
    * @param demand of all nodes
    * @param elsewhere quota booked for the others
+   * @param isFirst whether this is the first answer about the key
    */
   learn(
     key: LocalKey,
@@ -437,6 +448,7 @@ export class Pacing {
     elsewhere: number,
     now: number,
     monotonic: number,
+    isFirst = false,
   ): void {
     const { limit, interval } = this.settings
     const since = now - slice * limit.window
@@ -457,7 +469,8 @@ export class Pacing {
     const isSpent = this.willBeSpent(key, now)
     if (booked > 0 && isSpent) limit.settle(key.state, now, key.behind(slice, now), booked)
     if (key.isPaced) key.ownPace.besides = isSpent ? 0 : booked
-    this.plan(key, now, monotonic)
+    // For the checks that waited for this answer nothing was booked: they ask again, and don't wait for the node's turn.
+    this.plan(key, now, monotonic, !(isFirst && key.need > 0 && key.pace.asked === 0))
   }
 
   /**
@@ -479,7 +492,7 @@ export class Pacing {
   }
 
   /** Plans how far the key may go until the store is heard again. */
-  plan(key: LocalKey, now: number, monotonic: number): void {
+  plan(key: LocalKey, now: number, monotonic: number, mayTakeTurns = true): void {
     const { limit, strict, early } = this.settings
     if (!early || (!key.known && !strict)) {
       key.headroom = UNBOUNDED
@@ -498,7 +511,7 @@ export class Pacing {
     const saturated = flow > 0 && demand > flow && left - booked < demand * this.pause
     // A share of less than one can't be taken in turns: whoever asks books it.
     const isShared = strict || this.share(key) * limit.limit >= 1
-    if (saturated && !alone && isShared) {
+    if (saturated && !alone && isShared && (strict || mayTakeTurns)) {
       this.takeTurn(key, left, now, monotonic)
       return
     }

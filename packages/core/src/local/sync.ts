@@ -200,7 +200,7 @@ export class Sync implements Messenger {
     const unheard = furthest > 0 ? Math.ceil(this.link.table.latest()) + furthest : furthest
     this.expire(key.reconcile(snapshot, now, unheard))
     this.ripen(key)
-    pacing.learn(key, snapshot.slice, snapshot.demand, snapshot.elsewhere, now, monotonic)
+    pacing.learn(key, snapshot.slice, snapshot.demand, snapshot.elsewhere, now, monotonic, isFirst)
     this.heard(key, isFirst)
   }
 
@@ -219,8 +219,6 @@ export class Sync implements Messenger {
     key.stale = false
     key.lost = false
     this.serve(key)
-    // What the checks that waited took is pending, too.
-    const isPressing = isFirst && key.owes && this.pacing.isPressing(key, this.link.table.now())
     const isAwaited = key.waiting.length > 0
     // The answer may have booked quota.
     if (this.pacing.closing) key.giveUp()
@@ -229,6 +227,8 @@ export class Sync implements Messenger {
       key.withdraw(Infinity)
       this.giveUp(key)
     }
+    // What the checks that waited took is pending, too, and what is given up here goes back.
+    const isPressing = isFirst && key.owes && this.pacing.isPressing(key, this.link.table.now())
     if ((isAwaited || isPressing) && this.isAboutToBegin(key)) this.outbox.queueAtOnce(key)
     else if (isAwaited || key.owes || key.isBooked) this.outbox.requeue(key)
     else this.keys.release(key)
