@@ -43,12 +43,8 @@ function joinModules() {
     rmSync(file)
     rmSync(`${file}.map`, { force: true })
   }
-  Object.keys(metafile.outputs).filter(isMap).forEach(keepForeignSources)
+  for (const file of Object.keys(metafile.outputs)) if (file.endsWith('.map')) keepForeignSources(file)
   keepLicences(Object.keys(metafile.inputs))
-}
-
-function isMap(file) {
-  return file.endsWith('.map')
 }
 
 /** Our own sources are published, so a map need not hold them too; those of joined in packages are not. */

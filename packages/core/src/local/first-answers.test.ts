@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { farStore } from '../../test/far-store.ts'
 import { BOOKING } from '../../test/modes.ts'
+import { slowFarStore } from '../../test/slow-store.ts'
 import {
   createLimiter,
   type Decision,
@@ -17,13 +17,8 @@ function storeAt(trip: number) {
   const clock = new ManualClock(1_800_000_000_000)
   const memory = memoryStore({ clock })
   const told: { at: number; operation: Operation }[] = []
-  const passes = () => new Promise<void>((resolve) => clock.setTimer(resolve, trip / 2))
-  const store = farStore(memory, async (table, request) => {
-    for (const operation of request.operations) told.push({ at: clock.monotonic(), operation })
-    await passes()
-    const reply = await table.exchange(request)
-    await passes()
-    return reply
+  const store = slowFarStore(clock, trip / 2, trip / 2, memory, (operations) => {
+    for (const operation of operations) told.push({ at: clock.monotonic(), operation })
   })
   return { clock, memory, store, told }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { farStore } from '../../test/far-store.ts'
+import { slowFarStore } from '../../test/slow-store.ts'
 import {
   createLimiter,
   type Decision,
@@ -46,14 +46,7 @@ async function fleet(limit: Limit, count = 4, trip = 0) {
   const clock = new ManualClock(1_800_000_000_000)
   const memory = memoryStore({ clock })
   const told: Operation[] = []
-  const passes = (ms: number) => new Promise<void>((resolve) => clock.setTimer(resolve, ms))
-  const store = farStore(memory, async (table, request) => {
-    told.push(...request.operations)
-    if (trip > 0) await passes(trip / 2)
-    const reply = await table.exchange(request)
-    if (trip > 0) await passes(trip / 2)
-    return reply
-  })
+  const store = slowFarStore(clock, trip / 2, trip / 2, memory, (operations) => told.push(...operations))
   const random = seededRandom(1)
   const make = () => createLimiter({ name: 'api', limit, mode: 'soft', store, clock, random })
   const nodes = Array.from({ length: count }, make)

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { farStore } from '../../test/far-store.ts'
 import { LOCAL } from '../../test/modes.ts'
+import { demandIn, slowFarStore } from '../../test/slow-store.ts'
 import { createLimiter, memoryStore, slidingWindow } from '../index.ts'
 import { ManualClock, seededRandom } from '../testing.ts'
 
@@ -10,14 +10,9 @@ const LIMIT = slidingWindow({ limit: 1000, window: '1m' })
 async function told(mode: keyof typeof LOCAL, limits: number, syncFirst: boolean): Promise<number[]> {
   const clock = new ManualClock(1_000_020_000)
   const told: number[] = []
-  const store = farStore(memoryStore({ clock }), async (table, request) => {
-    for (const operation of request.operations) {
-      if (operation[0] === 'settle') told.push(operation[6]?.[0] ?? 0)
-      else if (operation[0] === 'raise') told.push(operation[5])
-    }
-    await new Promise<void>((resolve) => clock.setTimer(resolve, 2))
-    return table.exchange(request)
-  })
+  const store = slowFarStore(clock, 2, 0, memoryStore({ clock }), (operations) =>
+    told.push(...demandIn(operations)),
+  )
   const limit = limits === 1 ? LIMIT : [LIMIT, slidingWindow({ limit: 20_000, window: '20m' })]
   const settings = { name: 'api', limit, clock, store, ...LOCAL[mode] }
   const nodes = [1, 2].map((seed) => createLimiter({ ...settings, random: seededRandom(seed) }))

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { farStore } from '../../test/far-store.ts'
 import { LOCAL } from '../../test/modes.ts'
+import { demandIn, slowFarStore } from '../../test/slow-store.ts'
 import {
   createLimiter,
   fixedWindow,
@@ -156,12 +156,10 @@ it.each(
   async (mode, algorithm) => {
     const clock = new ManualClock(1_000_020_000)
     const told: number[] = []
-    const store = farStore(memoryStore({ clock }), async (table, request) => {
-      for (const operation of request.operations)
+    const store = slowFarStore(clock, 2, 0, memoryStore({ clock }), (operations) => {
+      for (const operation of operations)
         if (operation[0] === 'settle') told.push(operation[6]?.[0] ?? 0)
         else if (operation[0] === 'read') told.push(operation[2]?.[0] ?? 0)
-      await new Promise<void>((resolve) => clock.setTimer(resolve, 2))
-      return table.exchange(request)
     })
     const limit = [MANY[algorithm], slidingWindow({ limit: 5000, window: '10m' })]
     const shared = { name: 'api', limit, store, clock, ...LOCAL[mode] }
@@ -198,13 +196,7 @@ it.each(
     const clock = new ManualClock(1_000_020_000)
     const table = memoryStore({ clock })
     const told: number[] = []
-    const store = farStore(table, async (table, request) => {
-      for (const operation of request.operations)
-        if (operation[0] === 'settle') told.push(operation[6]?.[0] ?? 0)
-        else if (operation[0] === 'raise') told.push(operation[5])
-      await new Promise<void>((resolve) => clock.setTimer(resolve, 2))
-      return table.exchange(request)
-    })
+    const store = slowFarStore(clock, 2, 0, table, (operations) => told.push(...demandIn(operations)))
     const shared = { name: 'api', limit: MANY[algorithm], clock, ...LOCAL[mode] }
     const one = createLimiter({ ...shared, store, random: seededRandom(1) })
     const other = createLimiter({ ...shared, store: table, random: seededRandom(2) })
@@ -293,11 +285,7 @@ it.each(
     const calls = async (large: number) => {
       const clock = new ManualClock(1_000_020_000)
       let sent = 0
-      const store = farStore(memoryStore({ clock }), async (table, request) => {
-        sent++
-        await new Promise<void>((resolve) => clock.setTimer(resolve, 1))
-        return table.exchange(request)
-      })
+      const store = slowFarStore(clock, 1, 0, memoryStore({ clock }), () => sent++)
       const limit = MANY[algorithm as keyof typeof MANY]
       const shared = { name: 'api', limit, store, clock, ...LOCAL[mode] }
       const [one, other] = [1, 2].map((seed) => createLimiter({ ...shared, random: seededRandom(seed) }))
@@ -334,26 +322,28 @@ it.each(
   },
 )
 
-it('leased, sliding log: costs that can’t pass, on every node, do not keep small ones from what is left', async () => {
-  const limit = slidingLog({ limit: 1000, window: '10s' })
+/** What three nodes come to, of whose checks, `rate` a second in all, one in five costs `large`, and the others 1. */
+async function mixed(limit: Limit, mode: keyof typeof LOCAL, large: number, rate: number, ms: number) {
   const simulation = new Simulation({ seed: 1 })
   for (let node = 0; node < 3; node++)
-    simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, mode: 'leased', ...its }) })
-  const cost = (random: () => number) => (random() < 0.2 ? 500 : 1)
-  await simulation.run(60_000, new PoissonTraffic({ random: seededRandom(7), rate: 190, nodes: 3, cost }))
-  expect(simulation.report(limit).share).toBeGreaterThan(0.9)
+    simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, ...LOCAL[mode], ...its }) })
+  const cost = (random: () => number) => (random() < 0.2 ? large : 1)
+  await simulation.run(ms, new PoissonTraffic({ random: seededRandom(7), rate, nodes: 3, cost }))
+  return simulation.report(limit)
+}
+
+it('leased, sliding log: costs that can’t pass, on every node, do not keep small ones from what is left', async () => {
+  const limit = slidingLog({ limit: 1000, window: '10s' })
+  const { share } = await mixed(limit, 'leased', 500, 190, 60_000)
+  expect(share).toBeGreaterThan(0.9)
 })
 
 it.each(['capped', 'leased'] as const)(
   '%s, fixed window: costs that can’t pass, on every node, do not have small ones ask the store one by one',
   async (mode) => {
     const limit = fixedWindow({ limit: 1000, window: '10s' })
-    const simulation = new Simulation({ seed: 1 })
-    for (let node = 0; node < 3; node++)
-      simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, ...LOCAL[mode], ...its }) })
-    const cost = (random: () => number) => (random() < 0.2 ? 900 : 1)
-    await simulation.run(60_000, new PoissonTraffic({ random: seededRandom(7), rate: 100, nodes: 3, cost }))
-    expect(simulation.report(limit).callsPerCheck).toBeLessThan(0.12)
+    const { callsPerCheck } = await mixed(limit, mode, 900, 100, 60_000)
+    expect(callsPerCheck).toBeLessThan(0.12)
   },
 )
 
@@ -364,11 +354,7 @@ it.each([
   '%s, fixed window: what was booked for large checks that waited, and were refused, goes back',
   async (mode, most) => {
     const limit = fixedWindow({ limit: 1000, window: '10s' })
-    const simulation = new Simulation({ seed: 1 })
-    for (let node = 0; node < 3; node++)
-      simulation.addNode({ limiter: (its) => createLimiter({ name: 'api', limit, ...LOCAL[mode], ...its }) })
-    const cost = (random: () => number) => (random() < 0.2 ? 500 : 1)
-    await simulation.run(120_000, new PoissonTraffic({ random: seededRandom(7), rate: 190, nodes: 3, cost }))
-    expect(simulation.report(limit).falseDenials).toBeLessThan(most)
+    const { falseDenials } = await mixed(limit, mode, 500, 190, 120_000)
+    expect(falseDenials).toBeLessThan(most)
   },
 )
