@@ -66,6 +66,20 @@ export class Pace extends Demand {
     this.oversized = most
   }
 
+  /**
+   * Takes in as demand what was offered since the last look, unless that was less than a millisecond ago.
+   *
+   * @param counted what the oversized cost counts for in this node's share
+   */
+  takeIn(offered: number, counted: number, monotonic: number, memory: number): boolean {
+    if (!this.look(offered, this.oversized, counted, monotonic, memory)) return false
+    if (this.oversizedChecks > 0) this.large = this.oversized / this.oversizedChecks
+    this.oversized = 0
+    this.oversizedChecks = 0
+    this.again = 0
+    return true
+  }
+
   /** The next answer, if any, must not be taken for one to a question for quota. */
   askedNothing(): void {
     this.asked = 0

@@ -2,52 +2,25 @@ import { isBucket } from '../algorithms/algorithm.ts'
 import type { LimitSettings } from '../options.ts'
 import type { Ask } from '../store/store.ts'
 import { type LocalKey, UNBOUNDED } from './local-key.ts'
+import { isAlone, Outlook } from './outlook.ts'
 import type { Pace } from './pace.ts'
+import { MOST_FRUITLESS, ToldTimes } from './told-times.ts'
+import { asPart, Turns } from './turns.ts'
 
 /** A node syncs when it has spent this part of its share, if that is not booked. */
 const SPENT = 1 / 2
 /** A node books more when it has this many round trips' worth of its own demand left. */
 const LEAD = 1.5
-/** A soft node goes on unbooked while the others' demand in so many intervals, and round trips, is left. */
-const PLENTY_INTERVALS = 2
-const PLENTY_ROUND_TRIPS = 20
 /** At most this many intervals of a node's own demand are booked for it. */
 const AHEAD = 2
 /** Less admitted cost than this tells a node nothing yet. */
 const FEW = 8
-/** Pending of a new key, on all nodes together, counts only if what is left is below this many times as much. */
-const MUCH = 16
 /** A check may ask a second time only if this many round trips fit into `timeout`: two, should they take longer than usual. */
 const TWO_TRIPS = 3
 /** A node may spend booked quota for this many intervals without settling. */
 const MOST_WAITS = 3
-/** A node that is alone asks so often in a row, though the store books less than seems free here: clocks differ. */
-const MOST_FRUITLESS = 3
-/** A key with nothing left is asked about once an interval, or this often a window if that is more often. */
-const LOOKS = 10
-/** A node that is alone also asks whenever the limit divided by this has been freed. */
-const MOST_PARTS = 20
 /** A slice of at most this many round trips is mostly over when the answer to a question in it comes. */
 const SHORT = 4
-/** Nodes take what time frees of a saturated key in turns, about this much cost in each. */
-const TURN_SOFT = 7.5
-const TURN_STRICT = 4.8
-/** For a strict sliding window: turns become shorter towards a slice's end, so they start longer. */
-const TURN_SHRINKING = 7
-/** For a log whose quota is booked ahead. */
-const TURN_AHEAD = 6
-/** A turn's quota is booked ahead for this part of it: slightly more than there is, so that nothing is left over. */
-const AHEAD_OF_TURN = 0.95
-/** If the slice ends within this many turns, the turn lasts until the slice's end. */
-const LAST_AHEAD = 1.5
-/** At least this many turns of a strict sliding window still fit into its slice. */
-const LAST_TURNS = 3
-/** A strict node books at most this many times what time frees in its turn. */
-const MOST = 1.3
-/** At least this many times, if it may book above the limit: turns come later than planned. */
-const LEAST = 1.25
-/** Pending on another node when this one asks, as a part of what is pending here: below half, as others ask early. */
-const HIDDEN = 0.4
 
 /**
  * What a check for more than what is left counts for in a node's share: next to nothing, since what is kept for it could
@@ -57,11 +30,6 @@ const OVERSIZED = 1 / 20
 
 /** A node that is alone asks for no quota and tells no demand. */
 const NOTHING: Ask = [0, 0, 0, 0]
-
-/** Whether no other node is known to ask for the key or to have any of it booked. */
-function isAlone({ others, elsewhere }: Pace): boolean {
-  return others === 0 && elsewhere === 0
-}
 
 /** Whether a check waits that asks only once: one of several limits. */
 function asksOnce({ waiting }: LocalKey): boolean {
@@ -73,62 +41,16 @@ function asksOnce({ waiting }: LocalKey): boolean {
  * spent a part of that: the less is left, the sooner. A soft node counts on its share while plenty is left, and books
  * its quota towards the end. A strict one spends only booked quota.
  */
-export class Pacing {
-  nodes = 1
-  /** Half intervals that have passed. */
-  ticks = 0
-  /** Store time at which another node opened the counts; Infinity: none has yet, −Infinity: others may always have. */
-  loneUntil = -Infinity
+export class Pacing extends Outlook {
   /** A node that closes asks for nothing more, and gives back what is booked. */
   closing = false
-  /** Milliseconds from a command to its answer, on average. */
-  roundTrip = 1
-  /** The same of the last answer: the average learns of a far store only after a while. */
-  private lastTrip = 1
-  private readonly memory: number
-  private readonly turn: number
-  private readonly shrinks: boolean
-  /** Whether what a log frees is booked before it is free. */
-  private readonly booksAhead: boolean
-  /** Milliseconds before a key with nothing left is asked about again. */
-  private readonly pause: number
+  private readonly turns: Turns
+  private readonly told: ToldTimes
 
-  constructor(private readonly settings: LimitSettings) {
-    const { interval, limit } = settings
-    this.memory = Math.max(2 * interval, limit.window / 8)
-    this.shrinks = settings.strict && limit.algorithm === 'sliding-window'
-    this.booksAhead = settings.strict && settings.extra === 0 && limit.algorithm === 'sliding-log'
-    this.turn = this.shrinks
-      ? TURN_SHRINKING
-      : this.booksAhead
-        ? TURN_AHEAD
-        : settings.strict
-          ? TURN_STRICT
-          : TURN_SOFT
-    this.pause = Math.min(interval, limit.window / LOOKS)
-  }
-
-  get lone(): boolean {
-    return this.loneUntil === Infinity
-  }
-
-  /** In its first interval a node does not know of the others that start with it. */
-  get young(): boolean {
-    return this.ticks < 2 && !this.lone
-  }
-
-  heard(roundTrip: number): void {
-    this.roundTrip += (roundTrip - this.roundTrip) / 8
-    this.lastTrip = roundTrip
-  }
-
-  /** Whether the key has not been watched for long enough to tell this node's share of it. */
-  isNew(key: LocalKey): boolean {
-    return !key.pace.isKnown(this.memory)
-  }
-
-  knowsShare(key: LocalKey): boolean {
-    return this.nodes === 1 || !this.isNew(key)
+  constructor(settings: LimitSettings) {
+    super(settings)
+    this.turns = new Turns(settings, this)
+    this.told = new ToldTimes(settings, this)
   }
 
   /**
@@ -137,11 +59,6 @@ export class Pacing {
    */
   isPressing(key: LocalKey, now: number): boolean {
     return this.settings.strict || this.young || this.isMuch(key, key.unbooked, now)
-  }
-
-  /** Whether so much cost on each node is a considerable part of what is left. */
-  private isMuch(key: LocalKey, cost: number, now: number): boolean {
-    return MUCH * this.nodes * cost > this.left(key, now)
   }
 
   /**
@@ -158,55 +75,9 @@ export class Pacing {
     return TWO_TRIPS * trip <= this.settings.timeout && !asksOnce(key)
   }
 
-  private share(key: LocalKey): number {
-    return key.pace.share(this.nodes, this.memory)
-  }
-
-  /** Whether the others, at their known demand, can't use up what is left before the store is heard again. */
-  private isPlenty(key: LocalKey, left: number, now: number): boolean {
-    if (!this.knowsShare(key) || this.isScant) return false
-    // Cost is whole: the others are not expected to take a fraction of one. But a fixed window begins anew, as does
-    // what is known of the others: there each node would admit one without having heard of them.
-    const plenty = this.plenty(key, now)
-    return left >= (this.settings.limit.lateSlices === 0 ? plenty : Math.floor(plenty))
-  }
-
-  /** Whether a fixed window has at most one for two nodes: each would take one before it sees the others'. */
-  private get isScant(): boolean {
-    const { limit, early } = this.settings
-    return early && limit.lateSlices === 0 && 2 * limit.limit <= this.nodes
-  }
-
-  private plenty(key: LocalKey, now: number): number {
-    const ms = Math.max(PLENTY_INTERVALS * this.settings.interval, PLENTY_ROUND_TRIPS * this.roundTrip)
-    return ms * this.others(key, this.left(key, now))
-  }
-
-  /**
-   * The others' demand, of which they may admit so much unheard. Large costs are in it only once there is room for one:
-   * before, they would let nothing pass unbooked though plenty is left for the small ones.
-   */
-  private others({ pace }: LocalKey, left: number): number {
-    return left < pace.large ? pace.others : pace.othersWhole
-  }
-
   /** Whether a soft node goes on unbooked: while plenty is left or, its share unknown, the key is as good as new. */
   private countsUnbooked(key: LocalKey, left: number, need: number, now: number): boolean {
     return this.knowsShare(key) ? this.isPlenty(key, left, now) : this.isAsGoodAsNew(key, need, now)
-  }
-
-  /** How much of the limit is not in use, as far as the node knows. */
-  private left({ state }: LocalKey, now: number): number {
-    const { limit } = this.settings
-    return limit.limit - limit.usage(state, now)
-  }
-
-  /** What is left by now if the others went on as before. What they took a window ago no longer counts. */
-  private expected(key: LocalKey, now: number, monotonic: number): number {
-    const { limit } = this.settings
-    const since = Math.min(monotonic - key.pace.heardAt, limit.window)
-    const left = this.left(key, now)
-    return left - Math.floor(this.others(key, left) * since)
   }
 
   /**
@@ -219,14 +90,6 @@ export class Pacing {
     return mayPass ? left - need : left
   }
 
-  /** What time has freed for this node since the store was heard, if the node takes turns. */
-  private freed(key: LocalKey, now: number): number {
-    const { takesTurns, planned, usedThen } = key.pace
-    if (!takesTurns) return 0
-    const spent = planned - key.headroom
-    return this.share(key) * (usedThen + spent - this.settings.limit.usage(key.state, now))
-  }
-
   /**
    * What costs that are more than what is left count for in this node's share. A fixed window frees all at once, and then
    * they fit: there they count in whole, as shares are needed most when it begins.
@@ -237,7 +100,7 @@ export class Pacing {
 
   /** What to ask the store for. Gives back booked quota that is not needed. */
   ask(key: LocalKey, now: number, monotonic: number): Ask {
-    const { interval, strict, early, extra } = this.settings
+    const { interval, strict, early } = this.settings
     const { need, offered, current } = key
     // While nobody shares the key, its demand is not watched.
     if (this.nodes === 1 && !strict && !key.isPaced && (!this.young || this.isAsGoodAsNew(key, need, now)))
@@ -250,18 +113,9 @@ export class Pacing {
     const asks = Math.max(fitting > 0 ? 1 : 0, need)
     pace.wanted = 0
     pace.asked = 0
-    if (need > 0 && monotonic >= pace.promisedAt) {
-      pace.promisedAt = pace.promisedNext > monotonic ? pace.promisedNext : Infinity
-      pace.promisedNext = Infinity
-    }
+    if (need > 0) this.told.use(key, monotonic)
     pace.hasAsked = asks > 0
-    if (pace.look(offered, pace.oversized, this.counted(pace), monotonic, this.memory)) {
-      key.offered = 0
-      pace.again = 0
-      if (pace.oversizedChecks > 0) pace.large = pace.oversized / pace.oversizedChecks
-      pace.oversized = 0
-      pace.oversizedChecks = 0
-    }
+    if (pace.takeIn(offered, this.counted(pace), monotonic, this.memory)) key.offered = 0
     pace.demandSent = pace.sent
     pace.turnPending += (key.pending - pace.turnPending) / 8
     const nothing: Ask = [pace.demandSent, 0, 0, 0]
@@ -286,30 +140,10 @@ export class Pacing {
     const counts = !strict && !(this.young && asksOnce(key))
     if (!early || (counts && this.countsUnbooked(key, this.leftBeside(key, need, now, monotonic), need, now)))
       return nothing
-    const share = Math.round(1e6 * this.share(key)) / 1e6
-    if (pace.takesTurns && this.booksAhead) {
-      // Its share of what is left, plus what is freed until its next turn. The slice's last turn lasts until its end.
-      const rest = key.sliceEnd - now
-      const span = rest < LAST_AHEAD * pace.turn ? rest : pace.turn
-      const freed = Math.ceil((pace.freed * span) / pace.turn)
-      const ahead = Math.ceil(AHEAD_OF_TURN * span)
-      // No more of what is left than it can spend: its demand may include costs for which nothing is booked.
-      const left = Math.max(1, this.left(key, now))
-      const part = Math.min(share, Math.round((1e6 * most) / left) / 1e6)
-      return [pace.demandSent, part, Math.max(asks, freed) + held, asks + held, ahead]
-    }
-    if (pace.takesTurns)
-      return strict
-        ? [
-            pace.demandSent,
-            1,
-            Math.ceil(MOST * pace.freed) + held,
-            (extra > 0 ? Math.max(Math.ceil(LEAST * pace.freed), asks) : asks) + held,
-          ]
-        : nothing
+    if (pace.takesTurns) return strict ? this.turns.ask(key, asks, most, now) : nothing
     pace.asked = asks
     pace.asksFree = this.free(key, now) >= asks
-    return [pace.demandSent, share, most + held, asks + held]
+    return [pace.demandSent, asPart(this.share(key)), most + held, asks + held]
   }
 
   /** A new slice begins, of which the store has told nothing yet. */
@@ -317,12 +151,10 @@ export class Pacing {
     const { limit, strict, early } = this.settings
     if (strict) {
       key.headroom = 0
-      // Booked quota ends for all nodes at once: they come back at random times, unless it is dealt out evenly.
-      const { takesTurns, turn } = key.pace
-      const wait = this.booksAhead ? 0 : this.settings.random() * turn
-      if (!takesTurns) return
+      const wait = this.turns.comesBackAfter(key)
+      if (!key.pace.takesTurns) return
       // Otherwise a key that is rarely asked for would be put off again in each slice.
-      if (this.hasMissedTurns(key, monotonic)) key.ownPace.takesTurns = false
+      if (this.turns.hasMissed(key, monotonic)) key.ownPace.takesTurns = false
       else key.ownPace.quietUntil = monotonic + wait
     } else if (limit.lateSlices === 0) {
       // The node goes by half of its share until the store has booked more.
@@ -343,11 +175,6 @@ export class Pacing {
     }
   }
 
-  /** A node that has missed two turns takes no more. */
-  private hasMissedTurns({ pace: { turn, heardAt } }: LocalKey, monotonic: number): boolean {
-    return monotonic - heardAt > Math.max(2 * (turn + this.roundTrip), this.pause)
-  }
-
   /**
    * Whether the store was last heard of the key in another fixed window, or longer ago than a window: the others' share
    * may be free now. In a scant window always: there the node asks before each check.
@@ -361,8 +188,8 @@ export class Pacing {
   isScarce(key: LocalKey, now: number, monotonic: number): boolean {
     const { quietUntil, takesTurns, promisedAt } = key.pace
     if (quietUntil === -Infinity || monotonic >= promisedAt) return false
-    if (takesTurns) return monotonic < quietUntil || !this.hasMissedTurns(key, monotonic)
-    return monotonic < quietUntil && !this.hasMore(key, now)
+    if (takesTurns) return monotonic < quietUntil || !this.turns.hasMissed(key, monotonic)
+    return monotonic < quietUntil && !this.told.hasMore(key, now)
   }
 
   /**
@@ -376,52 +203,6 @@ export class Pacing {
   /** Whether what is known of the key is so old that more may be left by now. */
   isOld({ pace }: LocalKey, monotonic: number): boolean {
     return monotonic - pace.heardAt >= this.pause
-  }
-
-  /** Whether a node that is alone may ask again, as time has freed enough. */
-  private hasMore(key: LocalKey, now: number): boolean {
-    const { limit } = this.settings
-    const { fruitless, asksFree } = key.pace
-    if (!isAlone(key.pace) || (asksFree && fruitless >= MOST_FRUITLESS)) return false
-    return this.free(key, now) >= limit.limit / MOST_PARTS
-  }
-
-  /**
-   * When to tell a refused check to come again, in milliseconds. A node that is alone asks then, whatever is settled
-   * until then: not at once when time has freed the cost, but once it has freed more, or is no longer quiet.
-   *
-   * @param retryAfterMs until time has freed the cost
-   * @param asks whether the node asks now: most likely in vain, and then not again for a while
-   */
-  promise(key: LocalKey, now: number, retryAfterMs: number, asks: boolean): number {
-    const { quietUntil } = key.pace
-    if (quietUntil === Infinity || !isAlone(key.pace)) return retryAfterMs
-    const monotonic = this.settings.clock.monotonic()
-    const quiet = asks ? this.pause : Math.ceil(quietUntil - monotonic)
-    const told = Math.max(retryAfterMs, Math.min(quiet, this.untilMore(key, now)))
-    if (told <= 0) return told
-    const { ownPace } = key
-    const { promisedAt, promisedNext } = ownPace
-    // One that is due stays so until it is used: who was told of it may come somewhat later.
-    if (promisedAt > monotonic) ownPace.promisedAt = Math.min(promisedAt, monotonic + told)
-    else ownPace.promisedNext = Math.min(promisedNext > monotonic ? promisedNext : Infinity, monotonic + told)
-    return told
-  }
-
-  /** Milliseconds until time has freed enough for `hasMore`. */
-  private untilMore(key: LocalKey, now: number): number {
-    const { limit } = this.settings
-    const { asksFree, fruitless } = key.pace
-    if (asksFree && fruitless >= MOST_FRUITLESS) return Infinity
-    const { allowance, ahead } = key.current
-    const part = Math.min(limit.limit, Math.ceil(limit.limit / MOST_PARTS) + allowance + ahead)
-    return limit.take(key.state, now, part, 'local', false).retryAfterMs
-  }
-
-  /** What is left and not booked for this node, as it seems from here. */
-  private free(key: LocalKey, now: number): number {
-    const { current } = key
-    return this.left(key, now) - current.allowance - current.ahead
   }
 
   /** Whether what the key owes can be settled with the next question: it was booked, and is being used up. */
@@ -512,7 +293,7 @@ export class Pacing {
     // A share of less than one can't be taken in turns: whoever asks books it.
     const isShared = strict || this.share(key) * limit.limit >= 1
     if (saturated && !alone && isShared && (strict || mayTakeTurns)) {
-      this.takeTurn(key, left, now, monotonic)
+      this.turns.take(key, left, now, monotonic)
       return
     }
     if (key.isPaced) key.ownPace.takesTurns = false
@@ -542,54 +323,19 @@ export class Pacing {
     }
   }
 
-  /**
-   * Nodes take what time frees of a saturated key in turns, the more often the larger their share. A soft node counts
-   * on its share of it, corrected by what is left or overdrawn. The store does not know of what the others took since
-   * their last turns, half a turn ago on average.
-   */
-  private takeTurn(key: LocalKey, left: number, now: number, monotonic: number): void {
-    const { limit } = this.settings
-    const share = this.share(key)
-    // Booked as they come, bursts return as gaps and bursts: the average flow of the whole limit smooths them.
-    const flow = limit.flow(key.state, now, this.settings.strict ? limit.limit : this.turn / share)
-    const shortest = 2 * this.roundTrip
-    const whole = Math.min(Math.max(this.turn / (share * flow), shortest), this.settings.interval)
-    // Quota booked but unspent at the end of a sliding window's slice is lost: turns become shorter towards it.
-    const last = this.shrinks ? Math.max((key.sliceEnd - now) / LAST_TURNS, shortest) : whole
-    const turn = Math.min(whole, last)
-    const { current, ownPace: pace } = key
-    const { allowance } = current
-    // Until it is known how much of a turn is pending, all of it is taken to be.
-    if (!pace.takesTurns) pace.turnPending = Math.max(pace.turnPending, share * flow * turn)
-    pace.takesTurns = true
-    pace.turn = turn
-    pace.freed = (this.turn * turn) / whole
-    pace.quietUntil = monotonic + turn
-    if (this.settings.strict) {
-      key.headroom = allowance
-      key.untilSync = UNBOUNDED
-      // The next turn comes when the node may spend the last of its booked quota.
-      if (current.ahead > 0) pace.quietUntil = monotonic + Math.max(0, current.lastStart - now)
-    } else {
-      // This node's share of what is pending elsewhere; not divided by the share, which may be 0.
-      const hidden = HIDDEN * (1 - share) * pace.turnPending
-      const least = allowance > 0 ? 0 : -this.turn
-      // Booked quota can be spent in any case: nobody else counts on it.
-      key.headroom = allowance + Math.max(least, share * (left - allowance) - hidden)
-      pace.planned = key.headroom
-      pace.usedThen = limit.limit - left
-      key.untilSync = this.turn
-    }
+  /** As told by {@link Turns.furthest}. */
+  get furthest(): number {
+    return this.turns.furthest
   }
 
-  /** The longest time for which quota is booked ahead, in milliseconds; −∞ if it never is. */
-  get furthest(): number {
-    return this.booksAhead ? Math.ceil(LAST_AHEAD * this.settings.interval) : -Infinity
+  /** As told by {@link ToldTimes.promise}. */
+  promise(key: LocalKey, now: number, retryAfterMs: number, asks: boolean): number {
+    return this.told.promise(key, now, retryAfterMs, asks)
   }
 
   /** Whether a soft node may admit the cost beyond its headroom. */
   mayExceed(key: LocalKey, cost: number, now: number, monotonic: number): boolean {
     if (this.isPlenty(key, this.expected(key, now, monotonic) - cost, now)) return true
-    return key.headroom - cost >= -this.freed(key, now)
+    return key.headroom - cost >= -this.turns.freed(key, now)
   }
 }
