@@ -41,6 +41,25 @@ function pair(limit: Limit, mode: keyof typeof LOCAL) {
   return { clock, one, other, ask, close: () => Promise.all([one.close(), other.close()]) }
 }
 
+it.each(Object.entries(MANY))(
+  'of a key that only one soft node is asked for, nothing is booked for what cannot pass: %s',
+  async (_, limit) => {
+    const { clock, one, other, ask, close } = pair(limit, 'soft')
+    for (const node of [one, other]) await Promise.all([node.check('b'), clock.advance(1)])
+    expect(await ask(one, 300)).toMatchObject({ allowed: true })
+    await clock.advance(8000)
+    for (let check = 0; check < 20; check++) {
+      expect(await ask(one, 900)).toMatchObject({ allowed: false })
+      await clock.advance(50)
+    }
+    for (let check = 0; check < 20; check++) {
+      expect(await ask(other, 1)).toMatchObject({ allowed: true })
+      await clock.advance(5)
+    }
+    await close()
+  },
+)
+
 /** How many of 40 checks of 1, two a second, pass on one node while the other one is asked for more than is left, ten times a second. */
 async function admittedBeside(limit: Limit, mode: keyof typeof LOCAL, cost: number | undefined) {
   const { clock, one, other, ask, close } = pair(limit, mode)
