@@ -69,6 +69,46 @@ test('three commands without an answer do', async () => {
   expect(told).toEqual(['degraded'])
 })
 
+test('but not before half of what a check waits has passed since the first of them', async () => {
+  const { clock, store, told, ask } = setUp()
+  store.delay = Infinity
+  for (let time = 0; time < 7; time++) {
+    void ask(7)
+    await clock.advance(7)
+  }
+  expect(told).toEqual([])
+  void ask(1)
+  await clock.advance(1)
+  expect(told).toEqual(['degraded'])
+})
+
+test('probes of a store that stays away come after twice as long each time, up to 5 s', async () => {
+  const { clock, store, ask } = setUp()
+  store.delay = Infinity
+  for (let time = 0; time < 3; time++) {
+    void ask(TIMEOUT)
+    await clock.advance(TIMEOUT)
+  }
+  const waits: number[] = []
+  while (waits.length < 9) {
+    let waited = 0
+    // Each probe goes unanswered; a command that is barred fails at once.
+    for (let isBarred = true; isBarred; ) {
+      let hasEnded = false
+      void ask(TIMEOUT).then(() => {
+        hasEnded = true
+      })
+      await clock.advance(0)
+      isBarred = hasEnded
+      if (isBarred) await clock.advance(10)
+      if (isBarred) waited += 10
+    }
+    await clock.advance(TIMEOUT)
+    waits.push(waited)
+  }
+  expect(waits).toEqual([100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000])
+})
+
 test('commands that were under way when the outage was noticed do not put the first probe off', async () => {
   const { clock, store, told, ask } = setUp()
   store.delay = Infinity

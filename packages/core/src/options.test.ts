@@ -177,10 +177,28 @@ describe('createLimiter', () => {
     for (const options of extremes) create({ ...valid, clock, ...options })
   })
 
+  it('takes 16 limits, and names of scopes of 32 letters, but no more', () => {
+    const limit = fixedWindow({ limit: 10, window: '1m' })
+    const many = (length: number) => ({ name: 'api', limit: Array.from({ length }, () => limit) })
+    const named = (length: number) => ({ name: 'api', scopes: { ['s'.repeat(length)]: limit } })
+    expect(settings(many(16)).parts).toHaveLength(16)
+    expect(() => settings(many(17))).toThrow('limit has 17 limits: a check decides on 16 at most')
+    expect(settings(named(32)).parts).toHaveLength(1)
+    expect(() => settings(named(33))).toThrow('name it by 1 to 32 letters, digits and _ - .')
+  })
+
   it('has the defaults of the contract', () => {
-    const common = { interval: 1000, timeout: 100, maxKeys: 100_000, clock: systemClock }
+    const common = {
+      ...{ interval: 1000, timeout: 100, maxKeys: 100_000, maxWaiting: 1000, dryRun: false },
+      ...{ early: true, clock: systemClock, random: Math.random },
+    }
     expect(settings(valid)).toMatchObject({ ...common, mode: 'hard', onOutage: 'deny' })
     expect(settings({ ...valid, mode: 'soft' })).toMatchObject({ ...common, mode: 'soft', onOutage: 'local' })
+    expect(settings({ ...valid, mode: 'leased' })).toMatchObject({ ...common, onOutage: 'deny' })
+    expect(settings({ ...valid, mode: 'soft', sync: { maxOvershoot: 0 } })).toMatchObject({
+      ...common,
+      onOutage: 'deny',
+    })
   })
 })
 

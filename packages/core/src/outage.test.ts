@@ -173,6 +173,29 @@ describe.each(['silent', 'refusing'] as const)('with a store that is %s', (state
   })
 })
 
+it.each(['hard', 'leased'] as const)('%s: acquire asks on through an outage, until maxWait', async (mode) => {
+  const { clock, store, limiter } = setUp(mode)
+  store.state = 'refusing'
+  const patient = limiter.acquire('key', { maxWait: '30s' })
+  expect(await within(clock, 10_000, patient)).toBe('pending')
+  expect(await within(clock, 1000, limiter.acquire('other', { maxWait: '1s' }))).toMatchObject({
+    name: 'AcquireError',
+    code: 'ERR_MAX_WAIT',
+  })
+  store.state = 'alive'
+  expect(await within(clock, 6000, patient)).toMatchObject({ allowed: true })
+  await limiter.close()
+})
+
+it.each(['hard', 'leased'] as const)('%s: onOutage allow passes no cost above the limit', async (mode) => {
+  const { store, limiter } = setUp(mode, 'allow')
+  store.state = 'refusing'
+  expect(await limiter.check('key', { cost: 2 })).toMatchObject({ allowed: true, source: 'outage' })
+  const never = { allowed: false, source: 'outage', reason: 'cost', retryAfterMs: Infinity }
+  expect(await limiter.check('key', { cost: 3 })).toMatchObject(never)
+  await limiter.close()
+})
+
 it('denies by default in hard mode, and goes on locally in soft', async () => {
   const hard = setUp('hard')
   hard.store.state = 'refusing'

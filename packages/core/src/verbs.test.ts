@@ -304,6 +304,11 @@ describe.each(modes)('%s', (mode) => {
     const other = await one.reserve('b', 30, { settleAfter: '10s' })
     await clock.advance(10_000)
     expect(await other.release()).toBe(false)
+    const [inTime, late] = [await one.reserve('c', 10), await one.reserve('c', 10)]
+    await clock.advance(59_999) // a minute, if nothing else is said
+    expect(await inTime.release()).toBe(true)
+    await clock.advance(1)
+    expect(await late.release()).toBe(false)
     const third = await one.reserve('b', 1)
     await expect(third.settle(-1)).rejects.toMatchObject({ code: 'ERR_COST' })
     expect(await third.release()).toBe(true)
@@ -441,6 +446,26 @@ describe.each(modes)('%s', (mode) => {
     await two.close()
   })
 
+  it('dryRun tells of debt', async () => {
+    const { one } = nodes({ mode, dryRun: true })
+    await one.penalty('a', 10)
+    expect(await one.check('a')).toMatchObject({ allowed: true, wouldDeny: true, debt: 7 })
+    await one.close()
+  })
+
+  it('of two blocks the last counts, even if it ends sooner', async () => {
+    const { clock, one, two } = nodes({ mode, limit: minute(1000) })
+    await two.check('a')
+    await one.block('a', '1h')
+    await clock.advance(1000)
+    expect(await two.check('a')).toMatchObject({ allowed: false, reason: 'blocked' })
+    await one.block('a', '2s')
+    await clock.advance(2000)
+    for (const node of [one, two]) expect(await node.check('a')).toMatchObject({ allowed: true })
+    await one.close()
+    await two.close()
+  })
+
   it('lists are for every verb', async () => {
     const { one } = nodes({ mode, allow: ['staff'], deny: new Set(['staff', 'thief']) })
     for (let turn = 0; turn < 5; turn++) expect((await one.check('staff')).allowed).toBe(true)
@@ -451,9 +476,26 @@ describe.each(modes)('%s', (mode) => {
       retryAfterMs: Infinity,
     })
     expect((await one.check('thief')).allowed).toBe(false)
-    await expect(one.acquire('thief')).rejects.toMatchObject({ code: 'ERR_NEVER' })
+    await expect(one.acquire('thief')).rejects.toMatchObject({
+      code: 'ERR_NEVER',
+      message: '"thief" is denied for good: take it off the deny list',
+    })
     expect((await one.reserve('staff', 5)).allowed).toBe(true)
     expect(one.stats().storeEntries).toBe(0)
+    await one.close()
+  })
+
+  it('what is given back to a denied key, and charged, counts', async () => {
+    const deny = new Set<string>()
+    const { one } = nodes({ mode, limit: minute(9), deny })
+    await one.check('a', { cost: 5 })
+    await one.flush()
+    deny.add('a')
+    expect(await one.refund('a', 4)).toBe(true)
+    expect(await one.penalty('a', 2)).toBe(true)
+    deny.delete('a')
+    await one.flush()
+    expect(await one.check('a')).toMatchObject({ allowed: true, remaining: 5 })
     await one.close()
   })
 

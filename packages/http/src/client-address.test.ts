@@ -69,6 +69,11 @@ describe('with trusted proxies', () => {
     expect(client('192.0.2.1', '203.0.113.9', '10.0.0.0/8')).toBe('192.0.2.1')
   })
 
+  it('names connections without an address as documented', () => {
+    for (const trust of [false, 1] as const)
+      expect(new ClientAddresses(trust).client(undefined, undefined).key).toBe('address:unknown')
+  })
+
   it('believes a proxy on a Unix socket by its hop', () => {
     expect(client(undefined, '203.0.113.9', 1)).toBe('203.0.113.9')
   })

@@ -41,6 +41,18 @@ it.each<[HeaderStyle, string, string]>([
   expect(written([style], [standing('a', 5)], [standing('b', 2)])[header]).toBe(value)
 })
 
+it.each<[HeaderStyle, Record<string, string>]>([
+  ['draft-11', { 'ratelimit-policy': '"a";q=9;w=60', ratelimit: '"a";r=5;t=7' }],
+  ['draft-7', { 'ratelimit-policy': '9;w=60', ratelimit: 'limit=9, remaining=5, reset=30' }],
+  ['draft-6', { 'ratelimit-limit': '9', 'ratelimit-remaining': '5', 'ratelimit-reset': '30' }],
+  // 1 s and a millisecond after the epoch, rounded up so that no client comes early.
+  ['legacy', { 'x-ratelimit-limit': '9', 'x-ratelimit-remaining': '5', 'x-ratelimit-reset': '32' }],
+])('writes all of %s', (style, headers) => {
+  const written = new Headers()
+  writeHeaders(headerWriters([style]), [standing('a', 5)], written, webHeaders, { wall: () => 1_001 })
+  expect(Object.fromEntries(written)).toEqual(headers)
+})
+
 it('tells a limit that was changed', () => {
   expect(written(['draft-11'], [standing('changing', 5)])['ratelimit-policy']).toBe('"changing";q=9;w=60')
   expect(written(['draft-11'], [standing('changing', 5, 10)])['ratelimit-policy']).toBe(

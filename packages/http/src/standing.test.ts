@@ -62,6 +62,14 @@ it('tells of a bucket when the next token comes, not when it is full', async () 
   ])
 })
 
+it('rounds up to whole seconds, the length of the window too', async () => {
+  const limit = fixedWindow({ limit: 5, window: 1_500 })
+  const limiter = createLimiter({ name: 'api', limit, clock: new ManualClock(200) })
+  expect(standingsOf(limiter, await limiter.check('key'))).toEqual([
+    { name: 'api', limit: 5, window: 2, remaining: 4, moreAfter: 2, resetAfter: 2 },
+  ])
+})
+
 it('tells of a list of one limit as of that limit', async () => {
   const limit = [LIMITS['fixed window']!]
   const limiter = createLimiter({ name: 'api', limit, clock: new ManualClock(0) })

@@ -87,6 +87,34 @@ test('routes outside the scope of the plugin are not limited', async () => {
   expect((await fetch(`${url}/outside`)).headers.get('ratelimit')).toBeNull()
 })
 
+test.each([
+  [false, null],
+  [true, '"api";r=0'],
+])('routes that a scope does not have are limited if it answers them itself: %o', async (answers, told) => {
+  const app = Fastify({ forceCloseConnections: true })
+  onTestFinished(() => app.close())
+  await app.register(
+    async (scope) => {
+      await scope.register(rateLimit, { limiter: limiterOf(1) })
+      if (answers) scope.setNotFoundHandler((_, reply) => reply.code(404).send('none'))
+    },
+    { prefix: '/scope' },
+  )
+  const { statusCode, headers } = await app.inject('/scope/nowhere')
+  expect(statusCode).toBe(404)
+  expect(String(headers.ratelimit ?? null).replace(/;t=\d+/, '')).toBe(String(told))
+})
+
+test('mistakes in the options of a route before the plugin show when it gets a request', async () => {
+  const app = Fastify()
+  onTestFinished(() => app.close())
+  app.get('/', { config: { spillway: { cost: 0 } } }, () => 'hello')
+  await app.register(rateLimit, { limiter: limiterOf(1) }).ready()
+  const response = await app.inject('/')
+  expect(response.statusCode).toBe(500)
+  expect(response.json()).toMatchObject({ code: 'ERR_OPTION', message: expect.stringContaining('cost is 0') })
+})
+
 test.each(['preParsing', 'preValidation'] as const)('decides in the %s hook', async (hook) => {
   const seen: string[] = []
   const get = await serve(
@@ -102,6 +130,21 @@ test.each(['preParsing', 'preValidation'] as const)('decides in the %s hook', as
   expect(await get('/')).toEqual([200, '"api";r=0'])
   expect(await get('/')).toEqual([429, '"api";r=0'])
   expect(seen).toEqual(['onRequest', 'onRequest', 'denied'])
+})
+
+test('decides in the onRequest hook, if none is given', async () => {
+  const seen: string[] = []
+  const key = () => {
+    seen.push('limit')
+    return 'all'
+  }
+  const get = await serve({ limiter: limiterOf(1), key }, (app) => {
+    app.addHook('onRequest', async () => void seen.push('onRequest'))
+    app.addHook('preParsing', async () => void seen.push('preParsing'))
+    app.get('/', () => 'hello')
+  })
+  expect(await get('/')).toEqual([200, '"api";r=0'])
+  expect(seen).toEqual(['limit', 'onRequest', 'preParsing'])
 })
 
 test('decides by the body in the preHandler hook', async () => {

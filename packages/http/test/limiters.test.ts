@@ -101,6 +101,26 @@ test('hard and soft limiters go together', async () => {
   expect((await soft.peek('global')).remaining).toBe(2)
 })
 
+test('of several leaky buckets the longest delay is waited for, whichever is asked first', async () => {
+  const paced = (per: Duration) =>
+    createLimiter({ name: `paced-${per}`, limit: leakyBucket({ capacity: 5, leak: 1, per }), clock })
+  for (const pers of [
+    ['10s', '3s'],
+    ['3s', '10s'],
+  ]) {
+    const clock = new ManualClock(0)
+    const limiter = pers.map(paced)
+    let served = 0
+    const limited = rateLimit({ limiter, key: globally(), clock })(() => new Response(`${++served}`))
+    await limited(request())
+    const second = limited(request())
+    await clock.advance(9_999)
+    expect(served).toBe(1)
+    await clock.advance(1)
+    expect(await (await second).text()).toBe('2')
+  }
+})
+
 test('what a client leaves that hangs up goes back by its plan', async () => {
   const bucket = (capacity: number) => leakyBucket({ capacity, leak: capacity, per: '1h' })
   const limiter = createLimiter({ name: 'paced', limit: bucket(1), clock })

@@ -51,6 +51,16 @@ test.each([[true], [null], [5], [[]]])(
   },
 )
 
+test.each<[string, (options: never) => unknown]>([
+  ['onError', nodeLimit],
+  ['peer', fetchLimit],
+  ['peer', honoLimit],
+])('%s is a function', (option, limit) => {
+  const wrong = make(limit, { limiter, key: globally(), [option]: '192.0.2.1' })
+  expect(wrong).toThrow(ConfigError)
+  expect(wrong).toThrow(`${option} is '192.0.2.1': give a function`)
+})
+
 test('an own answer that is none is told of', async () => {
   const handler = fetchLimit({ limiter, key: globally(), response: () => undefined as never })(
     () => new Response('hello'),

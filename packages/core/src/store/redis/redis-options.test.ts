@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { ConfigError } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
+import { Cluster } from 'ioredis'
 import { expect, test } from 'vitest'
 
 const failure = (make: () => unknown) => {
@@ -30,6 +31,26 @@ test.each([
 test('takes undefined for an option that is left out', async () => {
   await redisStore('redis://127.0.0.1:1', { prefix: undefined, shards: undefined, clock: undefined }).close()
 })
+
+test('spreads keys over 16 slots of a Cluster and one of another server, if not told otherwise', async () => {
+  const cluster = new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true })
+  const shardsOf = async (...args: Parameters<typeof redisStore>) => {
+    const store = redisStore(...args)
+    await store.close()
+    return store.shards ?? 1
+  }
+  expect(await shardsOf(cluster)).toBe(16)
+  expect(await shardsOf(cluster, { shards: 1024 })).toBe(1024)
+  expect(await shardsOf('redis://127.0.0.1:1')).toBe(1)
+  cluster.disconnect()
+})
+
+test.each(['redis://127.0.0.1:1', 'rediss://127.0.0.1:1', 'unix:///tmp/none.sock'])(
+  'takes the URL %s',
+  async (url) => {
+    await redisStore(url).close()
+  },
+)
 
 test.each([
   'redis://127.0.0.1:undefined',
