@@ -84,6 +84,24 @@ it.each([
   },
 )
 
+it.each([
+  [100_000, false],
+  [1000, true],
+])(
+  'of a limit of %i, quota of a new key of which many are admitted is booked: %s',
+  async (most, isBooked) => {
+    const { clock, nodes, told, close } = await fleet(fixedWindow({ limit: most, window: '1h' }))
+    for (let second = 0; second < 10; second++) {
+      for (const node of nodes)
+        for (let check = 0; check < 12; check++) expect((await node.check('key')).allowed).toBe(true)
+      await clock.advance(1000)
+    }
+    const asks = told.map((operation) => (operation[0] === 'settle' ? operation[6] : undefined))
+    expect(asks.some((ask) => (ask?.[2] ?? 0) > 0)).toBe(isBooked)
+    await close()
+  },
+)
+
 it('what little is left of a key that is new to many nodes goes to the checks that come, and to no more', async () => {
   const history = fc.record({
     count: fc.integer({ min: 2, max: 8 }),

@@ -15,7 +15,7 @@ const LEAD = 1.5
 const MOST_FRUITLESS = 3
 /** At most this many intervals of a node's own demand are booked for it. */
 const AHEAD = 2
-/** Less admitted cost than this tells a node nothing yet. */
+/** Less admitted cost than this in a slice tells a node nothing yet. */
 const FEW = 8
 /** A check may ask a second time only if this many round trips fit into `timeout`: two, should they take longer than usual. */
 const TWO_TRIPS = 3
@@ -64,11 +64,13 @@ export class Pacing extends Outlook {
   }
 
   /**
-   * Whether hardly anything was admitted of the key in this slice, and nothing need be booked at once: a check that waits
-   * for the first answer goes by that, and asks again where it tells of less than the check needs, if it has the time.
+   * Whether hardly anything was admitted of the key in this slice, or since it was settled, and nothing need be booked at
+   * once: a check that waits for the first answer goes by that, and asks again where it tells of less than the check
+   * needs, if it has the time.
    */
   private isAsGoodAsNew(key: LocalKey, need: number, now: number): boolean {
-    if (key.current.admitted >= FEW) return false
+    // In its first interval a node does not know how many others admit as much.
+    if (key.current.admitted >= FEW && (this.young || this.isMuch(key, key.pending, now))) return false
     return need === 0 || (!key.known && this.mayAskAgain(key) && !this.isMuch(key, need, now))
   }
 
