@@ -41,8 +41,8 @@ it.each([
   await limiter.close()
 })
 
-/** Soft nodes that have been there for a while, and what they tell the store, `trip` ms away. */
-async function fleet(limit: Limit, count = 4, trip = 0) {
+/** Soft nodes that have been there for `age` ms, and what they tell the store, `trip` ms away. */
+async function fleet(limit: Limit, count = 4, trip = 0, age = 5000) {
   const clock = new ManualClock(1_800_000_000_000)
   const memory = memoryStore({ clock })
   const told: Operation[] = []
@@ -50,7 +50,7 @@ async function fleet(limit: Limit, count = 4, trip = 0) {
   const random = seededRandom(1)
   const make = () => createLimiter({ name: 'api', limit, mode: 'soft', store, clock, random })
   const nodes = Array.from({ length: count }, make)
-  await Promise.all([...nodes.map((node) => node.check('old')), clock.advance(5000)])
+  await Promise.all([...nodes.map((node) => node.check('old')), clock.advance(age)])
   told.length = 0
   const hard = createLimiter({ name: 'api', limit, store: memory, clock })
   const close = async () => {
@@ -85,12 +85,15 @@ it.each([
 )
 
 it.each([
-  [100_000, false],
-  [1000, true],
+  [100_000, 5000, false],
+  [1000, 5000, true],
+  // Nodes that do not know each other yet.
+  [100_000, 10, false],
+  [1000, 10, true],
 ])(
-  'of a limit of %i, quota of a new key of which many are admitted is booked: %s',
-  async (most, isBooked) => {
-    const { clock, nodes, told, close } = await fleet(fixedWindow({ limit: most, window: '1h' }))
+  'of a limit of %i, %i ms after the start, quota of a new key of which many are admitted is booked: %s',
+  async (most, age, isBooked) => {
+    const { clock, nodes, told, close } = await fleet(fixedWindow({ limit: most, window: '1h' }), 4, 0, age)
     for (let second = 0; second < 10; second++) {
       for (const node of nodes)
         for (let check = 0; check < 12; check++) expect((await node.check('key')).allowed).toBe(true)

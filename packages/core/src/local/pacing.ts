@@ -17,6 +17,8 @@ const MOST_FRUITLESS = 3
 const AHEAD = 2
 /** Less admitted cost than this in a slice tells a node nothing yet. */
 const FEW = 8
+/** In its first interval a node takes each that it knows to stand for so many that start with it. */
+const STARTERS = 64
 /** A check may ask a second time only if this many round trips fit into `timeout`: two, should they take longer than usual. */
 const TWO_TRIPS = 3
 /** A node may spend booked quota for this many intervals without settling. */
@@ -70,7 +72,8 @@ export class Pacing extends Outlook {
    */
   private isAsGoodAsNew(key: LocalKey, need: number, now: number): boolean {
     // In its first interval a node does not know how many others admit as much.
-    if (key.current.admitted >= FEW && (this.young || this.isMuch(key, key.pending, now))) return false
+    const unheard = this.young ? STARTERS * key.pending : key.pending
+    if (key.current.admitted >= FEW && this.isMuch(key, unheard, now)) return false
     return need === 0 || (!key.known && this.mayAskAgain(key) && !this.isMuch(key, need, now))
   }
 
