@@ -42,6 +42,8 @@ export class Pace extends Demand {
   wanted = 0
   /** The least that the store was last asked for. */
   asked = 0
+  /** Whether that much seemed free then. Otherwise a smaller booking says nothing of the clocks. */
+  asksFree = false
   /** How often in a row the store booked less than `asked`. */
   fruitless = 0
 

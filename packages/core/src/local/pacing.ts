@@ -4,15 +4,13 @@ import type { Ask } from '../store/store.ts'
 import { type LocalKey, UNBOUNDED } from './local-key.ts'
 import { isAlone, Outlook } from './outlook.ts'
 import type { Pace } from './pace.ts'
-import { ToldTimes } from './told-times.ts'
+import { MOST_FRUITLESS, ToldTimes } from './told-times.ts'
 import { asPart, Turns } from './turns.ts'
 
 /** A node syncs when it has spent this part of its share, if that is not booked. */
 const SPENT = 1 / 2
 /** A node books more when it has this many round trips' worth of its own demand left. */
 const LEAD = 1.5
-/** A node that is alone asks so often in a row, though the store books less than seems free here: clocks differ. */
-const MOST_FRUITLESS = 3
 /** At most this many intervals of a node's own demand are booked for it. */
 const AHEAD = 2
 /** Less admitted cost than this in a slice tells a node nothing yet. */
@@ -149,6 +147,7 @@ export class Pacing extends Outlook {
       return nothing
     if (pace.takesTurns) return strict ? this.turns.ask(key, asks, most, now) : nothing
     pace.asked = asks
+    pace.asksFree = this.free(key, now) >= asks
     return [pace.demandSent, asPart(this.share(key)), most + held, asks + held]
   }
 

@@ -2,6 +2,8 @@ import type { LimitSettings } from '../options.ts'
 import type { LocalKey } from './local-key.ts'
 import { isAlone, type Outlook } from './outlook.ts'
 
+/** A node that is alone asks so often in a row, though the store books less than seems free here: clocks differ. */
+export const MOST_FRUITLESS = 3
 /** A node that is alone also asks whenever the limit divided by this has been freed. */
 const MOST_PARTS = 20
 
@@ -22,7 +24,13 @@ export class ToldTimes {
 
   /** Whether a node that is alone may ask again, as time has freed enough. */
   hasMore(key: LocalKey, now: number): boolean {
-    return isAlone(key.pace) && this.outlook.free(key, now) >= this.settings.limit.limit / MOST_PARTS
+    if (!isAlone(key.pace) || this.isFruitless(key)) return false
+    return this.outlook.free(key, now) >= this.settings.limit.limit / MOST_PARTS
+  }
+
+  /** Whether the store has booked less than seemed free so often that this node's clock can't be trusted. */
+  private isFruitless({ pace: { asksFree, fruitless } }: LocalKey): boolean {
+    return asksFree && fruitless >= MOST_FRUITLESS
   }
 
   /**
@@ -49,6 +57,7 @@ export class ToldTimes {
 
   /** Milliseconds until time has freed enough for `hasMore`. */
   private untilMore(key: LocalKey, now: number): number {
+    if (this.isFruitless(key)) return Infinity
     const { limit } = this.settings
     const { allowance, ahead } = key.current
     const part = Math.min(limit.limit, Math.ceil(limit.limit / MOST_PARTS) + allowance + ahead)
