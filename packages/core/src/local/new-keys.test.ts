@@ -11,7 +11,7 @@ import {
   tokenBucket,
 } from '../index.ts'
 import type { Operation } from '../store/store.ts'
-import { ManualClock, seededRandom } from '../testing.ts'
+import { ManualClock, type SimulatedNode, Simulation, seededRandom } from '../testing.ts'
 
 it.each([
   [1_000_000, 1],
@@ -137,4 +137,53 @@ it('what little is left of a key that is new to many nodes goes to the checks th
       await close()
     }),
   )
+})
+
+it('a node that was asked for little of a new key and then for much hears of the others in time', async () => {
+  const { clock, nodes, close } = await fleet(fixedWindow({ limit: 10_000, window: '1m' }), 16, 1)
+  let allowed = 0
+  const check = (node: number, cost: number) => {
+    void nodes[node % nodes.length]?.check('key', { cost }).then((decision) => {
+      if (decision.allowed) allowed += cost
+    })
+  }
+  // Each admits a few, and settles them.
+  for (let ms = 0; ms < 400; ms++) {
+    if (ms % 33 === 0) for (let node = 0; node < nodes.length; node++) check(node, 1)
+    await clock.advance(1)
+  }
+  // Half of them take most of what is left; the others, of whom nothing was asked meanwhile, are then rushed.
+  for (let ms = 0; ms < 3000; ms++) {
+    if (ms % 3 === 0) check((ms / 3) % 8, 8)
+    await clock.advance(1)
+  }
+  for (let ms = 0; ms < 50; ms++) {
+    for (let one = 0; one < 20; one++) check(8 + (one % 8), 10)
+    await clock.advance(1)
+  }
+  await clock.advance(100)
+  expect(allowed).toBeGreaterThan(9000)
+  expect(allowed).toBeLessThanOrEqual(10_000)
+  await close()
+})
+
+it('a node that is rushed in its first interval tells the others what it takes, also after it asked for quota', async () => {
+  const limit = fixedWindow({ limit: 100_000, window: '1m' })
+  const simulation = new Simulation({ seed: 7, network: { latency: 0.5 } })
+  const nodes = Array.from({ length: 8 }, () =>
+    simulation.addNode({
+      limiter: (surroundings) => createLimiter({ name: 'api', limit, mode: 'soft', ...surroundings }),
+    }),
+  )
+  /** So many checks in so long, each of another one of the nodes than the one before. */
+  const rush = (from: number, ms: number, checks: number, rushed: readonly SimulatedNode[], cost: number) => {
+    for (let check = 0; check < checks; check++)
+      simulation.at(from + (check * ms) / checks, () => rushed[check % rushed.length]?.check('key', cost))
+  }
+  rush(200, 400, 96, nodes, 1)
+  // Half of them take most of what is left, and then the others the rest.
+  rush(650, 500, 4000, nodes.slice(0, 4), 20)
+  rush(1160, 20, 5000, nodes.slice(4), 20)
+  await simulation.run(180_000)
+  expect(simulation.report(limit).overshoot.first).toBe(0)
 })

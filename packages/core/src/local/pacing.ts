@@ -313,19 +313,27 @@ export class Pacing extends Outlook {
     const until = counts ? Math.floor(SPENT * quota) : Math.round((crosses ? allowance : quota) - lead)
     // All nodes begin to book when plenty ends: for one that goes on unbooked, they leave nothing.
     const over = plenty ? this.share(key) * (left - this.plenty(key, now)) : Infinity
-    // Nodes that start at the same time are not known yet.
-    const again = this.young && !strict ? Math.max(FEW, key.current.admitted) : Infinity
-    key.untilSync = Math.max(1, Math.min(until, again, Math.ceil(over)))
+    key.untilSync = Math.max(1, Math.min(until, this.unheard(key, left), Math.ceil(over)))
     const asksAgain = alone && fruitless < MOST_FRUITLESS
     if (left - booked >= 1 && (asksAgain || allowance >= asked)) {
       if (key.isPaced) key.ownPace.quietUntil = -Infinity
     } else {
       // Asking again helps once time has freed some or others gave theirs back. Booked quota of a bucket drains only
-      // when the store knows it was spent: if it is most of the bucket, the node settles as soon as it is spent.
-      key.untilSync = strict && isBucket(limit) && 2 * booked > limit.limit ? booked : UNBOUNDED
+      // when the store knows it was spent: if it is most of the bucket, the node settles as soon as it is spent. So does
+      // one that goes on unbooked, or the others would not hear of what it takes.
+      if (!counts) key.untilSync = strict && isBucket(limit) && 2 * booked > limit.limit ? booked : UNBOUNDED
       const changes = limit.lateSlices > 0 || elsewhere > 0 || (fruitless > 0 && left - booked >= 1)
       key.ownPace.quietUntil = changes ? monotonic + this.pause : Infinity
     }
+  }
+
+  /**
+   * How much a soft node may admit before it hears of the others. Where it does not know its share, or those that start
+   * with it: as much again, if that is no considerable part of what is left.
+   */
+  private unheard(key: LocalKey, left: number): number {
+    if (this.settings.strict || (this.knowsShare(key) && !this.young)) return Infinity
+    return Math.max(FEW, Math.min(key.current.admitted, this.little(left)))
   }
 
   /** As told by {@link Turns.furthest}. */
