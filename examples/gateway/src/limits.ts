@@ -15,9 +15,11 @@ export const limiterName = (mode: Mode) => `gateway-${mode}`
 /** The limiters of one gateway over one Redis, by their paths. */
 export function createLimits(redisUrl: string) {
   const store = redisStore(redisUrl)
+  // Long, as nothing here is to be answered by `onOutage` since the machine is busy.
+  const timeout = '5s'
   const entries = MODES.map((mode) => {
     const limiter = createLimiter({
-      ...{ name: limiterName(mode), limit: LIMIT, mode, store, timeout: '1s' },
+      ...{ name: limiterName(mode), limit: LIMIT, mode, store, timeout },
       ...(mode === 'hard' ? {} : { sync: { interval: SYNC_INTERVAL_MS } }),
     })
     return [`/${mode}`, limiter] as const
