@@ -86,12 +86,7 @@ export class Outlook {
 
   /** Whether so much cost on each node is a considerable part of what is left. */
   isMuch(key: LocalKey, cost: number, now: number): boolean {
-    return cost > this.little(this.left(key, now))
-  }
-
-  /** The most cost that, on each node, is no considerable part of what is left. */
-  little(left: number): number {
-    return left / (MUCH * this.nodes)
+    return MUCH * this.nodes * cost > this.left(key, now)
   }
 
   /** Whether the others, at their known demand, can't use up what is left before the store is heard again. */

@@ -313,7 +313,7 @@ export class Pacing extends Outlook {
     const until = counts ? Math.floor(SPENT * quota) : Math.round((crosses ? allowance : quota) - lead)
     // All nodes begin to book when plenty ends: for one that goes on unbooked, they leave nothing.
     const over = plenty ? this.share(key) * (left - this.plenty(key, now)) : Infinity
-    key.untilSync = Math.max(1, Math.min(until, this.unheard(key, left), Math.ceil(over)))
+    key.untilSync = Math.max(1, Math.min(until, this.unheard(key), Math.ceil(over)))
     const asksAgain = alone && fruitless < MOST_FRUITLESS
     if (left - booked >= 1 && (asksAgain || allowance >= asked)) {
       if (key.isPaced) key.ownPace.quietUntil = -Infinity
@@ -328,12 +328,12 @@ export class Pacing extends Outlook {
   }
 
   /**
-   * How much a soft node may admit before it hears of the others. Where it does not know its share, or those that start
-   * with it: as much again, if that is no considerable part of what is left.
+   * How much a soft node may admit before it hears of the others: as much again, where it does not know its share, or
+   * those that start with it.
    */
-  private unheard(key: LocalKey, left: number): number {
+  private unheard(key: LocalKey): number {
     if (this.settings.strict || (this.knowsShare(key) && !this.young)) return Infinity
-    return Math.max(FEW, Math.min(key.current.admitted, this.little(left)))
+    return Math.max(FEW, key.current.admitted)
   }
 
   /** As told by {@link Turns.furthest}. */
