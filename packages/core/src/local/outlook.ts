@@ -77,7 +77,7 @@ export class Outlook {
   }
 
   /** What is left by now if the others went on as before. What they took a window ago no longer counts. */
-  expected(key: LocalKey, now: number, monotonic: number): number {
+  protected expected(key: LocalKey, now: number, monotonic: number): number {
     const { limit } = this.settings
     const since = Math.min(monotonic - key.pace.heardAt, limit.window)
     const left = this.left(key, now)
@@ -85,12 +85,12 @@ export class Outlook {
   }
 
   /** Whether so much cost on each node is a considerable part of what is left. */
-  isMuch(key: LocalKey, cost: number, now: number): boolean {
+  protected isMuch(key: LocalKey, cost: number, now: number): boolean {
     return MUCH * this.nodes * cost > this.left(key, now)
   }
 
   /** Whether the others, at their known demand, can't use up what is left before the store is heard again. */
-  isPlenty(key: LocalKey, left: number, now: number): boolean {
+  protected isPlenty(key: LocalKey, left: number, now: number): boolean {
     if (!this.knowsShare(key) || this.isScant) return false
     // Cost is whole: the others are not expected to take a fraction of one. But a fixed window begins anew, as does
     // what is known of the others: there each node would admit one without having heard of them.
@@ -99,13 +99,13 @@ export class Outlook {
   }
 
   /** What the others, at their known demand, may use up before the store is heard again. */
-  plenty(key: LocalKey, now: number): number {
+  protected plenty(key: LocalKey, now: number): number {
     const ms = Math.max(PLENTY_INTERVALS * this.settings.interval, PLENTY_ROUND_TRIPS * this.roundTrip)
     return ms * this.others(key, this.left(key, now))
   }
 
   /** Whether a fixed window has at most one for two nodes: each would take one before it sees the others'. */
-  get isScant(): boolean {
+  protected get isScant(): boolean {
     const { limit, early } = this.settings
     return early && limit.lateSlices === 0 && 2 * limit.limit <= this.nodes
   }

@@ -70,8 +70,8 @@ export class Pacing extends Outlook {
    */
   private isAsGoodAsNew(key: LocalKey, need: number, now: number): boolean {
     // In its first interval a node does not know how many others admit as much.
-    const unheard = this.young ? STARTERS * key.pending : key.pending
-    if (key.current.admitted >= FEW && this.isMuch(key, unheard, now)) return false
+    const pending = this.young ? STARTERS * key.pending : key.pending
+    if (key.current.admitted >= FEW && this.isMuch(key, pending, now)) return false
     return need === 0 || (!key.known && this.mayAskAgain(key) && !this.isMuch(key, need, now))
   }
 
