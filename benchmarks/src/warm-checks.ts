@@ -7,6 +7,11 @@ import { type Contender, type Given, TIME } from './question.ts'
 
 /** Includes what is done behind the checks, and excludes what else the machine does. */
 export const CPU = 'ns of CPU a check'
+/**
+ * So long that hardly any run sees its end, where counts begin anew; no longer than the delay that Node's timers hold, which
+ * rate-limiter-flexible sets. (With windows of a day, no run across midnight came to its end.)
+ */
+export const WINDOW_MS = 20 * 86_400_000
 /** Turns in a round. */
 export const TURNS = 20
 

@@ -3,7 +3,7 @@ import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible'
 import { lruFloor } from '../contenders/floors.ts'
 import type { Popularity } from '../keys.ts'
 import { type Case, type Contender, type Question, type Target, TIME } from '../question.ts'
-import { type Asked, type Shape, type Subject, TURNS, WRAP, warmChecks } from '../warm-checks.ts'
+import { type Asked, type Shape, type Subject, TURNS, WINDOW_MS, WRAP, warmChecks } from '../warm-checks.ts'
 
 // An awaited check that RAM decides, beside rate-limiter-flexible's memory limiter and the least that can be awaited.
 
@@ -11,8 +11,6 @@ import { type Asked, type Shape, type Subject, TURNS, WRAP, warmChecks } from '.
 const LIMIT = 1_000_000
 /** So low that most checks by Zipf's law are refused. */
 const LOW_LIMIT = 1000
-/** So long that a run seldom sees its end. */
-const WINDOW_MS = 86_400_000
 const FLEXIBLE = 'rate-limiter-flexible, memory'
 
 interface Made {

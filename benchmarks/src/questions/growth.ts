@@ -2,7 +2,7 @@ import { createLimiter, fixedWindow } from '@spillway/core'
 import { lruFloor } from '../contenders/floors.ts'
 import { runNodes } from '../node-processes.ts'
 import type { Case, Contender, Question } from '../question.ts'
-import { CPU, type Made, runMade, type Shape, TURNS } from '../warm-checks.ts'
+import { CPU, type Made, runMade, type Shape, TURNS, WINDOW_MS } from '../warm-checks.ts'
 
 // How the cost of a check grows with the keys, with the nodes that share them, and with the limits on each key. CPU,
 // not time: the settling behind the checks counts too.
@@ -26,7 +26,7 @@ function warm(keys: number, make: () => Made): Contender['run'] {
   return runMade(make, shape)
 }
 
-const limit = fixedWindow({ limit: LIMIT, window: '1d' })
+const limit = fixedWindow({ limit: LIMIT, window: WINDOW_MS })
 
 function ofKeys(keys: number): Point[] {
   return [
@@ -34,7 +34,7 @@ function ofKeys(keys: number): Point[] {
       'floor: lru-cache',
       keys,
       'key',
-      warm(keys, () => ({ check: lruFloor(2 * keys, LIMIT, 86_400_000) })),
+      warm(keys, () => ({ check: lruFloor(2 * keys, LIMIT, WINDOW_MS) })),
     ),
     point(
       'soft',
@@ -60,7 +60,7 @@ function ofLimits(count: number): Point {
     'limit',
     warm(10_000, () => {
       const limits = Array.from({ length: count }, (_, place) =>
-        fixedWindow({ limit: LIMIT, window: `${place + 1}d` }),
+        fixedWindow({ limit: LIMIT, window: (place + 1) * WINDOW_MS }),
       )
       const limiter = createLimiter({ name: 'bench', limit: limits, mode: 'soft' })
       return { check: (key) => limiter.checkSync(key), warm: () => limiter.flush() }

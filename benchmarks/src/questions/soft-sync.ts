@@ -3,7 +3,7 @@ import { lruFloor, mapFloor } from '../contenders/floors.ts'
 import { soft, softSliding } from '../contenders/soft.ts'
 import type { Popularity } from '../keys.ts'
 import { type Case, type Contender, type Question, TIME } from '../question.ts'
-import { emptyBursts, type Made, runMade, type Shape, TURNS } from '../warm-checks.ts'
+import { emptyBursts, type Made, runMade, type Shape, TURNS, WINDOW_MS } from '../warm-checks.ts'
 
 // A check that RAM decides, without awaiting, on held keys, compared with the least that any limiter must do.
 
@@ -11,8 +11,6 @@ import { emptyBursts, type Made, runMade, type Shape, TURNS } from '../warm-chec
 const LIMIT = 5_000_000
 /** So low that most checks by Zipf's law are refused. */
 const LOW_LIMIT = 1000
-/** So long that a run seldom sees its end. */
-const WINDOW_MS = 86_400_000
 const NAMES = { fixed: 'fixed window', sliding: 'sliding window', bucket: 'token bucket' }
 const FLOOR = 'floor: lru-cache, Date.now(), count, result'
 
