@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { costOfShared, spread } from './plan.ts'
+import { costOfShared, servers, spread } from './plan.ts'
 import { CPU, SHARED_BY, sharedBy } from './questions/redis-cost.ts'
 
 const costs = (costOf: (nodes: number) => number) =>
@@ -34,4 +34,9 @@ it('has four shards for each busy CPU, with what the commands to more shards cos
     cpus: 100,
   })
   expect(() => spread({ cpus: 100, commands: 0, command: 500, interval: 1 })).toThrow('does not come out')
+})
+
+it('has servers for all busy CPUs, each half busy', () => {
+  expect(servers(8.75)).toBe(18)
+  expect(servers(413)).toBe(826)
 })

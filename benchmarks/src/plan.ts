@@ -16,6 +16,8 @@ const AGE = 3600
 /** Hash slots over which the keys are spread, for each busy CPU: the Cluster chooses which of them share a server. */
 const SHARDS_A_CPU = 4
 const FEWEST_SHARDS = 16
+/** The part of its time for which a server's CPU may be busy. */
+const LOAD = 0.5
 /** Redis Cluster has no more hash slots. */
 const MOST_SHARDS = 16_384
 
@@ -70,6 +72,11 @@ export function spread({ cpus, commands, command, interval }: Sent): {
   }
 }
 
+/** Servers of a Redis Cluster that have slots, each with a CPU that is busy for part of its time; without replicas. */
+export function servers(cpus: number): number {
+  return Math.ceil(cpus / LOAD)
+}
+
 /**
  * Microseconds of Redis that a settled entry takes if so many nodes share its key: between the measured numbers of nodes
  * on a straight line, and beyond them as on the last one.
@@ -122,6 +129,7 @@ export function planTable(cost: Result): string {
         ? `at least ${shown(commands)}`
         : `${shown(commands)} to ${shown(commands + reads)}`,
       shown(cpus),
+      shown(servers(cpus)),
       megabytes('bytes to Redis an entry'),
       megabytes('bytes from Redis an entry'),
     ]
@@ -134,6 +142,7 @@ export function planTable(cost: Result): string {
     'shards',
     'commands a second',
     'Redis CPUs, busy',
+    'servers',
     'to Redis',
     'from Redis',
   ]
