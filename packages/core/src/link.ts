@@ -35,10 +35,9 @@ const ONCE: Extras = { once: true }
 
 /** A node's way to its table: deadlines, and a circuit breaker that stops calling a dead store and probes it. */
 export class Link {
-  /** The node's random 64-bit id. */
-  readonly node = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex')
   calls = 0
   entries = 0
+  private ownNode: string | undefined
   /** The limit in force, as far as it is known. */
   private inForce: LimitInForce = []
   private sequence = 0
@@ -72,6 +71,15 @@ export class Link {
     this.verbs = new Verbs(limit, (operations, answered, failed) =>
       this.ask(operations, clock.monotonic() + timeout, ONCE, answered, failed),
     )
+  }
+
+  /**
+   * The node's random 64-bit id. Drawn when it is first asked for: Cloudflare's workers give no random numbers while a
+   * module loads, which may make limiters.
+   */
+  get node(): string {
+    this.ownNode ??= Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex')
+    return this.ownNode
   }
 
   /** The store is known to be away. */

@@ -14,9 +14,12 @@ const HASH = 2 ** HASH_BITS - 1
 /** Asked for since the table last looked for a key to evict: a bit beside the hash. */
 const USED = 2 ** HASH_BITS
 
-/** Secrets of the process: whoever chooses keys must not be able to choose ones that share a page. */
-const START = secret()
-const FACTOR = secret() | 1
+/**
+ * Secrets of the process: whoever chooses keys must not be able to choose ones that share a page. Drawn with the first
+ * hash, since Cloudflare's workers give no random numbers while a module loads. The factor is odd, once drawn.
+ */
+let start = 0
+let factor = 0
 
 function secret(): number {
   return crypto.getRandomValues(new Int32Array(1))[0] as number
@@ -32,9 +35,14 @@ export const codeAt: (key: string, at: number) => number = Function.prototype.ca
 
 /** An integer of 30 bits. */
 export function hashOf(key: string): number {
-  let hash = START
+  if (factor === 0) {
+    start = secret()
+    factor = secret() | 1
+  }
+  const by = factor
+  let hash = start
   for (let at = 0; at < key.length; at++) {
-    hash = Math.imul(hash ^ codeAt(key, at), FACTOR)
+    hash = Math.imul(hash ^ codeAt(key, at), by)
     hash ^= hash >>> 15
   }
   return hash >>> 2

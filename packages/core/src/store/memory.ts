@@ -20,7 +20,7 @@ class MemoryStore implements Store {
     const ours = signature(limit)
     let counts = this.counts.get(name)
     if (counts === undefined) {
-      counts = new Counts(ours, crypto.randomUUID())
+      counts = new Counts(ours)
       this.counts.set(name, counts)
     }
     if (counts.signature !== ours) {

@@ -26,10 +26,15 @@ export class Counts {
   swept = -1
   sweepAt = 0
 
-  constructor(
-    readonly signature: string,
-    readonly marker: string,
-  ) {}
+  private ownMarker: string | undefined
+
+  constructor(readonly signature: string) {}
+
+  /** Tells these counts from any others. Drawn when it is first asked for, as a node's id. */
+  get marker(): string {
+    this.ownMarker ??= crypto.randomUUID()
+    return this.ownMarker
+  }
 
   /** Forgets what has expired, once a slice and once a second. */
   sweep(slice: number): void {
