@@ -2,15 +2,17 @@ import {
   createLimiter,
   type Decision,
   fixedWindow,
+  type HardLimiter,
   type Limit,
   leakyBucket,
   slidingLog,
   slidingWindow,
   tokenBucket,
 } from '@spillway/core'
+import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { standingsOf } from './standing.ts'
 
 const LIMITS: Record<string, Limit> = {
@@ -100,4 +102,44 @@ it('tells each limit of a decision on several', async () => {
     { name: 'burst', limit: 2, window: 5, remaining: 0, moreAfter: 3, resetAfter: 4 },
     { name: 'daily', limit: 9, window: 86_400, remaining: 3, moreAfter: 70_000, resetAfter: 70_000 },
   ])
+})
+
+describe('of several limits that refuse, none promises more before there is any', () => {
+  const limit = [fixedWindow({ limit: 5, window: '10s' }), fixedWindow({ limit: 9, window: '1h' })]
+  const refused = async (limiter: HardLimiter) => {
+    const decision = await limiter.check('key')
+    expect(decision.allowed).toBe(false)
+    return standingsOf(limiter, decision).map(({ remaining, moreAfter }) => [remaining, moreAfter])
+  }
+
+  it('where the key is on a list', async () => {
+    const limiter = createLimiter({ name: 'api', limit, clock: new ManualClock(0), deny: ['key'] })
+    expect(await refused(limiter)).toEqual([
+      [0, undefined],
+      [0, undefined],
+    ])
+  })
+
+  it('where the key is blocked for longer than a window', async () => {
+    const limiter = createLimiter({ name: 'api', limit, clock: new ManualClock(0) })
+    await limiter.block('key', '2h')
+    expect(await refused(limiter)).toEqual([
+      [0, 7200],
+      [0, 7200],
+    ])
+  })
+
+  it('where the store is away, nor a reset before the next try', async () => {
+    const store = redisStore('redis://127.0.0.1:1') // nothing listens there
+    onTestFinished(() => store.close())
+    for (const own of [limit, limit[0]!]) {
+      const limiter = createLimiter({ name: 'api', limit: own, store })
+      const decision = await limiter.check('key')
+      expect(decision.reason).toBe('outage')
+      for (const { moreAfter, resetAfter } of standingsOf(limiter, decision)) {
+        expect(moreAfter).toBe(Math.ceil(decision.retryAfterMs / 1000))
+        expect(resetAfter).toBe(moreAfter)
+      }
+    }
+  })
 })

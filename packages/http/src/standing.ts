@@ -20,9 +20,17 @@ export function standingsOf(limiter: RequestLimiter, decision: Decision): Standi
   const { parts } = decision
   if (parts === undefined) return [standing(limiter.name, onlyLimit(limiter), decision, decision)]
   return parts.map((part) => {
-    const binding = part.name === decision.name ? decision : undefined
-    return standing(part.name, { ...part, algorithm: part.algorithm as AlgorithmName }, part, binding)
+    const whole = part.name === decision.name || isUntold(part) ? decision : undefined
+    return standing(part.name, { ...part, algorithm: part.algorithm as AlgorithmName }, part, whole)
   })
+}
+
+/**
+ * Nothing is left, and no time is told: the store is away, or the key is on a `deny` list. Then only the whole decision
+ * tells how long to wait.
+ */
+function isUntold({ remaining, resetAfterMs }: Pick<Decision, 'remaining' | 'resetAfterMs'>): boolean {
+  return remaining === 0 && resetAfterMs === 0
 }
 
 /** The limit of a limiter whose decisions have no parts. */
@@ -33,20 +41,26 @@ function onlyLimit({ limit }: RequestLimiter): Limit {
 function standing(
   name: string,
   { window, algorithm }: { window: number; algorithm?: AlgorithmName },
-  { limit, remaining, resetAfterMs }: Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'>,
+  {
+    limit,
+    remaining,
+    resetAfterMs,
+    reason,
+  }: Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'> & Pick<Partial<Decision>, 'reason'>,
   decision: Decision | undefined,
 ): Standing {
   const denied = decision?.allowed === false
-  const moreAfterMs = denied
-    ? decision.retryAfterMs
-    : Math.min(resetAfterMs, longestWait(window, limit, remaining, algorithm))
+  // A block ends when it was told to, whatever the window.
+  const longest = reason === 'blocked' ? Infinity : longestWait(window, limit, remaining, algorithm)
+  const moreAfterMs = denied ? decision.retryAfterMs : Math.min(resetAfterMs, longest)
   return {
     name,
     limit,
     window: Math.ceil(window / 1000),
     remaining,
     moreAfter: moreAfterMs === Infinity ? undefined : Math.ceil(moreAfterMs / 1000),
-    resetAfter: Math.ceil(resetAfterMs / 1000),
+    // In an outage nobody knows when the full quota is back: not before the next try, at least.
+    resetAfter: Math.ceil(Math.max(resetAfterMs, moreAfterMs === Infinity ? 0 : moreAfterMs) / 1000),
   }
 }
 

@@ -169,6 +169,17 @@ test('refuses wrong options as they are registered', async () => {
     app.register(rateLimit, { hook: 'onSend' } as unknown as FastifyRateLimitOptions).ready(),
   ).rejects.toThrow("hook is 'onSend': give one of onRequest")
 
+  // Also where it limits only routes that bring a limiter, for which a misspelt one would pass.
+  for (const [options, message] of [
+    [{ limitter: limiterOf(1) }, "the option is 'limitter': there is none of that name"],
+    [{ cost: 0 }, 'cost is 0'],
+  ] as const)
+    await expect(
+      Fastify()
+        .register(rateLimit, options as FastifyRateLimitOptions)
+        .ready(),
+    ).rejects.toThrow(message)
+
   const other = Fastify()
   await other.register(rateLimit, { limiter: limiterOf(1) })
   expect(() => other.get('/', { config: { spillway: { cost: 0 } } }, () => 'hello')).toThrow('cost is 0')

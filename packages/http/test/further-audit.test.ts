@@ -8,7 +8,7 @@ import { getRequestListener } from '@hono/node-server'
 import { createLimiter, fixedWindow, leakyBucket } from '@spillway/core'
 import { redisStore } from '@spillway/core/redis'
 import { ManualClock } from '@spillway/core/testing'
-import { globally, type RateLimitOptions, type RequestFacts } from '@spillway/http'
+import { globally, type HeaderStyle, type RateLimitOptions, type RequestFacts } from '@spillway/http'
 import { rateLimit as expressLimit } from '@spillway/http/express'
 import { rateLimit as fastifyLimit } from '@spillway/http/fastify'
 import { rateLimit as fetchLimit } from '@spillway/http/fetch'
@@ -73,6 +73,20 @@ describe.each(Object.entries(SERVERS))('%s', (_, serve) => {
     const response = await other.get()
     expect([response.status, await response.text()]).toEqual([500, expect.stringContaining('no such user')])
     expect(handled() + other.handled()).toBe(0)
+  })
+
+  test.each<[HeaderStyle | false, Record<string, string>]>([
+    ['draft-7', { 'ratelimit-policy': '1;w=3600', ratelimit: 'limit=1, remaining=0, reset=3600' }],
+    ['draft-6', { 'ratelimit-limit': '1', 'ratelimit-remaining': '0', 'ratelimit-reset': '3600' }],
+    ['legacy', { 'x-ratelimit-limit': '1', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '3600' }],
+    [false, {}],
+  ])('a refusal with the headers %o says when to come again', async (headers, told) => {
+    const { get } = await start({ limiter: limiterOf(), headers, clock: new ManualClock(0) })
+    expect((await get()).status).toBe(200)
+    const refused = await get()
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '3600'])
+    const limits = [...refused.headers].filter(([name]) => name.includes('ratelimit'))
+    expect(Object.fromEntries(limits)).toEqual(told)
   })
 
   test('requests of all methods count, also an OPTIONS ahead of another', async () => {

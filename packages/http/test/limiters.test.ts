@@ -151,6 +151,44 @@ test.each(['hard', 'soft'] as const)('a refusal names each of the limits that re
   expect(await violated(denying)).toHaveLength(1)
 })
 
+test.each([false, true])(
+  'of a costly request nothing stays taken where a later one refuses (dry run: %s)',
+  async (dryRun) => {
+    const first = createLimiter({ name: 'first', limit, clock })
+    const small = createLimiter({ name: 'small', clock, limit: fixedWindow({ limit: 1, window: '1h' }) })
+    const options = { limiter: [first, small], key: globally(), cost: 3, dryRun }
+    const response = await rateLimit(options)(() => new Response('hello'))(request())
+    expect(response.status).toBe(dryRun ? 200 : 429)
+    expect(listOf(response, 'ratelimit')).toMatchObject({ first: { r: 5 } })
+    expect((await first.peek('global')).remaining).toBe(4) // what a check would leave of 5
+  },
+)
+
+test('a function may choose several limiters', async () => {
+  const [one, two] = ['one', 'two'].map((name) => createLimiter({ name, limit, clock }))
+  const limited = rateLimit({ limiter: () => [one!, two!], key: globally() })(() => new Response('hello'))
+  expect(listOf(await limited(request()), 'ratelimit')).toMatchObject({ one: { r: 4 }, two: { r: 4 } })
+})
+
+test('a refusal is answered once onDenied has done its work, and fails if that fails', async () => {
+  const limiter = createLimiter({ name: 'api', limit: fixedWindow({ limit: 1, window: '1h' }), clock })
+  await limiter.check('global')
+  const limited = (onDenied: () => Promise<void>) =>
+    rateLimit({ limiter, key: globally(), onDenied })(() => new Response('hello'))(request())
+
+  const work: (() => void)[] = []
+  const answered = vi.fn()
+  void Promise.resolve(limited(() => new Promise((done) => void work.push(done)))).then(answered)
+  await vi.waitUntil(() => work.length === 1)
+  await new Promise(setImmediate)
+  expect(answered).not.toHaveBeenCalled()
+  work[0]!()
+  await vi.waitUntil(() => answered.mock.calls.length === 1)
+  expect(answered.mock.calls[0]).toMatchObject([{ status: 429 }])
+
+  await expect(limited(() => Promise.reject(new Error('no log')))).rejects.toThrow('no log')
+})
+
 test('a plan is for one limiter', async () => {
   const limiter = () => [
     createLimiter({ name: 'one', limit, clock }),
