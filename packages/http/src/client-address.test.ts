@@ -133,6 +133,13 @@ it.each<[unknown, string]>([
   )
 })
 
+it('refuses a promise of trustProxy, which would pass for true', () => {
+  const trustsNobody = (async () => false) as unknown as TrustProxy
+  expect(() => client('10.0.0.1', '1.2.3.4', trustsNobody)).toThrow(
+    /the result of trustProxy is Promise.*: return true or false at once/,
+  )
+})
+
 it.each([0, 129, 64.5, '64'])('refuses ipv6Prefix %j', (prefix) => {
   expect(() => new ClientAddresses(false, prefix as number)).toThrow(
     /ipv6Prefix is .*: give an integer from 1 to 128/,

@@ -3,6 +3,7 @@ import proxyAddr from '@fastify/proxy-addr'
 import { ConfigError } from '@spillway/core'
 import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
+import { isPromise } from './awaitable.ts'
 import { optionError } from './option-error.ts'
 
 /**
@@ -127,7 +128,13 @@ function bare(address: string): string {
 function trustOf(trustProxy: TrustProxy): ((address: string, hop: number) => boolean) | undefined {
   if (trustProxy === false) return undefined
   if (typeof trustProxy === 'function') {
-    return (address, hop) => trustProxy(ipaddr.IPv6.isValid(address) ? plainIPv6(address) : address, hop)
+    return (address, hop) => {
+      const trusts = trustProxy(ipaddr.IPv6.isValid(address) ? plainIPv6(address) : address, hop)
+      // A promise would pass for true: everybody could name the address that a request counts for.
+      if (isPromise(trusts))
+        throw optionError('the result of trustProxy', trusts, 'return true or false at once')
+      return trusts
+    }
   }
   if (typeof trustProxy === 'number' && Number.isInteger(trustProxy) && trustProxy >= 0) {
     return trustProxy === 0 ? undefined : (_, hop) => hop < trustProxy
