@@ -8,7 +8,9 @@ it.each(['hard', 'soft', 'leased'] as const)(
       vi.spyOn(crypto, 'randomUUID'),
       vi.spyOn(Math, 'random'),
     ]
-    const timers = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'setImmediate')]
+    const timers = (['setTimeout', 'setInterval', 'setImmediate'] as const).map((name) =>
+      vi.spyOn(globalThis, name),
+    )
     onTestFinished(() => {
       for (const spy of [...draws, ...timers]) spy.mockRestore()
     })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import ipaddr from 'ipaddr.js'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ClientAddresses, type TrustProxy, UNKNOWN_ADDRESS } from './client-address.ts'
 
 const client = (peer: string | undefined, forwardedFor?: string, trustProxy?: TrustProxy, prefix?: number) =>
@@ -138,6 +138,16 @@ it('refuses a promise of trustProxy, which would pass for true', () => {
   expect(() => client('10.0.0.1', '1.2.3.4', trustsNobody)).toThrow(
     /the result of trustProxy is Promise.*: return true or false at once/,
   )
+})
+
+it('refuses a promise of trustProxy that fails, unheard', async () => {
+  const unheard = vi.fn()
+  process.on('unhandledRejection', unheard)
+  onTestFinished(() => void process.off('unhandledRejection', unheard))
+  const fails = (() => Promise.reject(new Error('no answer'))) as unknown as TrustProxy
+  expect(() => client('10.0.0.1', '1.2.3.4', fails)).toThrow('the result of trustProxy is Promise')
+  await new Promise((done) => setTimeout(done))
+  expect(unheard).not.toHaveBeenCalled()
 })
 
 it.each([0, 129, 64.5, '64'])('refuses ipv6Prefix %j', (prefix) => {

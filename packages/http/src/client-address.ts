@@ -131,8 +131,10 @@ function trustOf(trustProxy: TrustProxy): ((address: string, hop: number) => boo
     return (address, hop) => {
       const trusts = trustProxy(ipaddr.IPv6.isValid(address) ? plainIPv6(address) : address, hop)
       // A promise would pass for true: everybody could name the address that a request counts for.
-      if (isPromise(trusts))
+      if (isPromise(trusts)) {
+        trusts.then(undefined, () => {}) // one that fails unheard would end the process
         throw optionError('the result of trustProxy', trusts, 'return true or false at once')
+      }
       return trusts
     }
   }

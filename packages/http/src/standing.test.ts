@@ -129,6 +129,32 @@ describe('of several limits that refuse, none promises more before there is any'
     ])
   })
 
+  it('where the key is blocked, beside a bucket that takes long to fill', async () => {
+    const bucket = tokenBucket({ capacity: 100, refill: 100, per: '1h' })
+    const limiter = createLimiter({ name: 'api', limit: [limit[0]!, bucket], clock: new ManualClock(0) })
+    await limiter.check('key', { cost: 5 })
+    await limiter.block('key', '20s')
+    expect(await refused(limiter)).toEqual([
+      [0, 20],
+      [0, 20],
+    ])
+  })
+
+  it.each([false, true])('nor a reset at once where the key is on a list (dry run: %s)', async (dryRun) => {
+    for (const own of [limit, limit[0]!]) {
+      const limiter = createLimiter({
+        name: 'api',
+        limit: own,
+        clock: new ManualClock(0),
+        deny: ['key'],
+        dryRun,
+      })
+      const standings = standingsOf(limiter, await limiter.check('key'))
+      for (const { moreAfter, resetAfter, window } of standings)
+        expect([moreAfter, resetAfter]).toEqual([undefined, window])
+    }
+  })
+
   it('where the store is away, nor a reset before the next try', async () => {
     const store = redisStore('redis://127.0.0.1:1') // nothing listens there
     onTestFinished(() => store.close())

@@ -20,7 +20,9 @@ export function standingsOf(limiter: RequestLimiter, decision: Decision): Standi
   const { parts } = decision
   if (parts === undefined) return [standing(limiter.name, onlyLimit(limiter), decision, decision)]
   return parts.map((part) => {
-    const whole = part.name === decision.name || isUntold(part) ? decision : undefined
+    // A block ends no later than the longest wait, which is the decision's.
+    const isDecisions = part.name === decision.name || part.reason === 'blocked' || isUntold(part)
+    const whole = isDecisions ? decision : undefined
     return standing(part.name, { ...part, algorithm: part.algorithm as AlgorithmName }, part, whole)
   })
 }
@@ -50,17 +52,21 @@ function standing(
   decision: Decision | undefined,
 ): Standing {
   const denied = decision?.allowed === false
+  const untold = isUntold({ remaining, resetAfterMs })
   // A block ends when it was told to, whatever the window.
   const longest = reason === 'blocked' ? Infinity : longestWait(window, limit, remaining, algorithm)
-  const moreAfterMs = denied ? decision.retryAfterMs : Math.min(resetAfterMs, longest)
+  const passed = untold ? Infinity : Math.min(resetAfterMs, longest) // untold and passed: a limiter's dry run
+  const moreAfterMs = denied ? decision.retryAfterMs : passed
+  const resetMs = untold && moreAfterMs === Infinity ? window : resetAfterMs
   return {
     name,
     limit,
     window: Math.ceil(window / 1000),
     remaining,
     moreAfter: moreAfterMs === Infinity ? undefined : Math.ceil(moreAfterMs / 1000),
-    // In an outage nobody knows when the full quota is back: not before the next try, at least.
-    resetAfter: Math.ceil(Math.max(resetAfterMs, moreAfterMs === Infinity ? 0 : moreAfterMs) / 1000),
+    // In an outage nobody knows when the full quota is back: not before the next try, at least. Of a denied key it never
+    // is, but some styles must name a time, and 0 would say now: a window.
+    resetAfter: Math.ceil(Math.max(resetMs, moreAfterMs === Infinity ? 0 : moreAfterMs) / 1000),
   }
 }
 

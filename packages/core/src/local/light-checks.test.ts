@@ -12,8 +12,8 @@ const LIMITS = [
 const CHECKS = 2000
 const BATCHES = 40
 const ROUNDS = 12
-/** Two numbers that V8 makes objects of where it does not inline, as in tests; less than a promise or a closure. */
-const ALMOST_NOTHING = 40
+/** A share of a clock reading, and less than a promise (40), a closure or a text of two parts (32). */
+const ALMOST_NOTHING = 20
 
 /** Kept where V8 must assume that it is read: else it need not make the answer at all. */
 let kept: unknown
@@ -38,10 +38,11 @@ function bytesOf(call: () => unknown): number {
 it.each(LIMITS)(
   '$algorithm: a check of a held key leaves a decision on the heap, and no promise, closure or text',
   async (limit) => {
-    const decision = bytesOf(() => new Decision(true, LIMIT, 1, 0, 1, 0, 'local', undefined, undefined))
     const limiter = createLimiter({ name: 'api', limit, mode: 'soft' })
     limiter.checkSync('user:1')
     await limiter.flush()
+    void bytesOf(() => limiter.checkSync('user:1')) // V8 may change how it keeps a decision's numbers, for good
+    const decision = bytesOf(() => new Decision(true, LIMIT, 1, 0, 1, 0, 'local', undefined, undefined))
     const bytes = bytesOf(() => limiter.checkSync('user:1'))
     expect(bytes).toBeGreaterThanOrEqual(decision)
     expect(bytes).toBeLessThan(decision + ALMOST_NOTHING)
