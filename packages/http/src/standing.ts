@@ -15,6 +15,9 @@ export interface Standing {
   readonly resetAfter: number
 }
 
+/** What a decision, or its part for one limit, tells of that limit. */
+type Told = Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'> & Partial<Pick<Decision, 'reason'>>
+
 /** Where the client stands with each limit that the decision is about. */
 export function standingsOf(limiter: RequestLimiter, decision: Decision): Standing[] {
   const { parts } = decision
@@ -31,7 +34,7 @@ export function standingsOf(limiter: RequestLimiter, decision: Decision): Standi
  * Nothing is left, and no time is told: the store is away, or the key is on a `deny` list. Then only the whole decision
  * tells how long to wait.
  */
-function isUntold({ remaining, resetAfterMs }: Pick<Decision, 'remaining' | 'resetAfterMs'>): boolean {
+function isUntold({ remaining, resetAfterMs }: Told): boolean {
   return remaining === 0 && resetAfterMs === 0
 }
 
@@ -40,34 +43,42 @@ function onlyLimit({ limit }: RequestLimiter): Limit {
   return (Array.isArray(limit) ? limit[0] : limit) as Limit
 }
 
-function standing(
-  name: string,
-  { window, algorithm }: { window: number; algorithm?: AlgorithmName },
-  {
-    limit,
-    remaining,
-    resetAfterMs,
-    reason,
-  }: Pick<Decision, 'limit' | 'remaining' | 'resetAfterMs'> & Pick<Partial<Decision>, 'reason'>,
-  decision: Decision | undefined,
-): Standing {
-  const denied = decision?.allowed === false
-  const untold = isUntold({ remaining, resetAfterMs })
-  // A block ends when it was told to, whatever the window.
-  const longest = reason === 'blocked' ? Infinity : longestWait(window, limit, remaining, algorithm)
-  const passed = untold ? Infinity : Math.min(resetAfterMs, longest) // untold and passed: a limiter's dry run
-  const moreAfterMs = denied ? decision.retryAfterMs : passed
-  const resetMs = untold && moreAfterMs === Infinity ? window : resetAfterMs
+interface Kind {
+  readonly window: number
+  readonly algorithm?: AlgorithmName
+}
+
+/** @param decision set if it tells how long to wait for this limit */
+function standing(name: string, kind: Kind, told: Told, decision: Decision | undefined): Standing {
+  const { limit, remaining } = told
+  const moreAfterMs = decision?.allowed === false ? decision.retryAfterMs : waitOnceAllowed(kind, told)
+  const isNever = moreAfterMs === Infinity
   return {
     name,
     limit,
-    window: Math.ceil(window / 1000),
+    window: Math.ceil(kind.window / 1000),
     remaining,
-    moreAfter: moreAfterMs === Infinity ? undefined : Math.ceil(moreAfterMs / 1000),
-    // In an outage nobody knows when the full quota is back: not before the next try, at least. Of a denied key it never
-    // is, but some styles must name a time, and 0 would say now: a window.
-    resetAfter: Math.ceil(Math.max(resetMs, moreAfterMs === Infinity ? 0 : moreAfterMs) / 1000),
+    moreAfter: isNever ? undefined : Math.ceil(moreAfterMs / 1000),
+    // In an outage nobody knows when the full quota is back: not before the next try, at least.
+    resetAfter: Math.ceil(
+      (isNever ? resetOfNever(kind, told) : Math.max(told.resetAfterMs, moreAfterMs)) / 1000,
+    ),
   }
+}
+
+/** Milliseconds until some quota comes back, of a limit that allows the check; `Infinity` if no time is told. */
+function waitOnceAllowed({ window, algorithm }: Kind, told: Told): number {
+  const { limit, remaining, resetAfterMs, reason } = told
+  // A limiter's dry run lets pass what it would deny.
+  if (isUntold(told)) return Infinity
+  // A block ends when it was told to, whatever the window.
+  if (reason === 'blocked') return resetAfterMs
+  return Math.min(resetAfterMs, longestWait(window, limit, remaining, algorithm))
+}
+
+/** Of a denied key the full quota is never back, but some styles must name a time, and 0 would say now: a window. */
+function resetOfNever({ window }: Kind, told: Told): number {
+  return isUntold(told) ? window : told.resetAfterMs
 }
 
 /** The standing once the cost is given back, capped: for a key on the limiter's `allow` list nothing was taken. */

@@ -69,8 +69,9 @@ const plugin: FastifyPluginAsync<FastifyRateLimitOptions> = async (
   const shared = withoutFastifys(options)
   if (!HOOKS.includes(hook)) throw optionError('hook', hook, `give one of ${HOOKS.join(', ')}`)
   // Checked without a limiter too: a misspelt `limiter` would leave all routes without a limit.
-  const compiled = compile(shared.limiter === undefined ? { ...shared, limiter: () => undefined } : shared)
-  const general = shared.limiter === undefined ? undefined : compiled
+  const limitsAll = shared.limiter !== undefined
+  const compiled = compile(limitsAll ? shared : { ...shared, limiter: () => undefined })
+  const general = limitsAll ? compiled : undefined
   const own = new Map<FastifyRouteRateLimit, FastifyRateLimit>()
   // `onRoute` is not called for routes added before the plugin. A request's `routeOptions` is read only if some route
   // has options of its own, since Fastify builds that object on each access.
